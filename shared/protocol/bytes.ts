@@ -1,0 +1,40 @@
+/** Text forms of bytes. Strict: padding, alphabet and unused bits are checked by `@scure/base`. */
+import { base64, base64urlnopad, hex } from "@scure/base";
+import { ProtocolError } from "./errors.ts";
+
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const joined = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}
+
+export const toHex = (bytes: Uint8Array): string => hex.encode(bytes);
+export const toBase64 = (bytes: Uint8Array): string => base64.encode(bytes);
+export const toBase64Url = (bytes: Uint8Array): string => base64urlnopad.encode(bytes);
+
+export const fromHex = (text: string): Uint8Array => decode(hex.decode, text, "hex");
+export const fromBase64 = (text: string): Uint8Array => decode(base64.decode, text, "base64");
+export const fromBase64Url = (text: string): Uint8Array => decode(base64urlnopad.decode, text, "base64url");
+
+function decode(decoder: (text: string) => Uint8Array, text: string, form: string): Uint8Array {
+  try {
+    return decoder(text);
+  } catch (cause) {
+    throw new ProtocolError("MALFORMED_BYTES", `not canonical ${form} (${text.length} characters)`, {
+      cause,
+      details: { form, characters: text.length },
+    });
+  }
+}
