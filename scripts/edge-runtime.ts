@@ -1,0 +1,65 @@
+/** Runs the bundled edge Worker in workerd on this machine, against the network a network file describes. */
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
+import type { NetworkFile } from "../shared/protocol/network-file.ts";
+import { miniflareWorker, type WorkerBundle } from "./worker-bundle.ts";
+
+export interface EdgeRuntime {
+  readonly url: string;
+  /** `ws://` address of the inspector when one was asked for. */
+  readonly inspectorUrl?: string;
+  readonly miniflare: Miniflare;
+  close(): Promise<void>;
+}
+
+export interface EdgeOptions {
+  readonly bundle: WorkerBundle;
+  readonly network: NetworkFile;
+  /** 0 = any free port. */
+  readonly port?: number;
+  /** Folder for Durable Objects; in memory when absent. */
+  readonly stateDir?: string;
+  /** Port of the inspector, for memory measurements; off when absent. */
+  readonly inspectorPort?: number;
+  /** Further bindings, e.g. limits or test hooks. */
+  readonly bindings?: Record<string, string>;
+  /** Receives the Worker's log lines; they are dropped when absent. */
+  readonly onLog?: (line: string) => void;
+}
+
+export async function startEdge(options: EdgeOptions): Promise<EdgeRuntime> {
+  const { network } = options;
+  if (network.wallet === undefined)
+    throw new Error("the network file has no wallet: the edge could not publish");
+  const worker = miniflareWorker(options.bundle, {
+    NETWORK_KIND: "local",
+    SUI_RPC_URLS: network.sui.url,
+    SYSTEM_OBJECT_ID: network.walrus.systemObjectId,
+    STAKING_OBJECT_ID: network.walrus.stakingObjectId,
+    WALLET_SECRET_KEY: network.wallet.secretKey,
+    PUBLISHER_ACCESS: "open",
+    ...options.bindings,
+  });
+  // The storage nodes of a local network are on loopback, which the strictly public fetch refuses.
+  const flags = (worker["compatibilityFlags"] as string[] | undefined) ?? [];
+  worker["compatibilityFlags"] = flags.filter((flag) => flag !== "global_fetch_strictly_public");
+
+  const miniflare = new Miniflare({
+    ...convertV4MiniflareOptions({ workers: [worker] } as Parameters<typeof convertV4MiniflareOptions>[0]),
+    log: new Log(LogLevel.ERROR),
+    cf: false,
+    host: "127.0.0.1",
+    port: options.port ?? 0,
+    ...(options.stateDir === undefined ? {} : { resourcePersistencePath: options.stateDir }),
+    ...(options.inspectorPort === undefined ? {} : { inspectorPort: options.inspectorPort }),
+    handleStructuredLogs: ({ message }: { message: string }) => options.onLog?.(message),
+  } as ConstructorParameters<typeof Miniflare>[0]);
+  const url = (await miniflare.ready).origin;
+  return {
+    url,
+    miniflare,
+    ...(options.inspectorPort === undefined
+      ? {}
+      : { inspectorUrl: `ws://127.0.0.1:${options.inspectorPort}/core:user:${options.bundle.name}` }),
+    close: () => miniflare.dispose(),
+  };
+}

@@ -1,0 +1,157 @@
+// If this fails, a part imports against the architecture: what can be deployed, tested and swapped alone no longer can.
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const root = resolve(import.meta.dirname, "../..");
+
+/** Each part may import itself and the parts listed. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  "shared/protocol": [],
+  "shared/crypto": ["shared/protocol"],
+  "shared/codec": ["shared/protocol", "shared/crypto"],
+  "shared/node": ["shared/protocol", "shared/crypto", "shared/codec"],
+  "shared/sui": ["shared/protocol", "shared/crypto", "shared/codec"],
+  kernels: [],
+  functions: ["shared", "kernels"],
+  auditor: ["shared", "kernels"],
+  localnet: ["shared", "kernels"],
+  scripts: ["shared", "kernels", "localnet", "functions", "auditor"],
+  bench: ["shared", "kernels", "localnet", "functions", "auditor", "scripts"],
+  test: ["shared", "kernels", "localnet", "functions", "auditor", "scripts", "bench"],
+};
+
+/** Packages each part may name; `shared` runs anywhere, so it names neither Node built-ins nor Worker bindings. */
+const SHARED_PACKAGES = [/^@mysten\/sui(\/|$)/, /^@noble\/(hashes|curves)(\/|$)/, /^@scure\/base$/];
+const PACKAGES: Record<string, readonly RegExp[]> = {
+  shared: SHARED_PACKAGES,
+  functions: [...SHARED_PACKAGES, /^itty-router$/, /^cloudflare:workers$/],
+  auditor: [...SHARED_PACKAGES, /^itty-router$/, /^cloudflare:workers$/],
+  localnet: [...SHARED_PACKAGES, /^node:/],
+};
+
+/** Globals that would tie `shared`, the upload and the read path to one clock, one network or one platform. */
+const INJECTED =
+  /(?<![\w.#])(Date\.now|Math\.random|performance\.now|globalThis\.fetch)\b|(?<![\w.#"'`/])\bBuffer\.|(?<![\w.#"'`/])process\./;
+const PLATFORM_FREE = ["shared", "functions/upload", "functions/read"];
+
+function sources(folder: string): string[] {
+  const found: string[] = [];
+  let entries: ReturnType<typeof readdirSync> = [];
+  try {
+    entries = readdirSync(join(root, folder), { withFileTypes: true, recursive: true }) as never;
+  } catch {
+    return found;
+  }
+  for (const entry of entries as unknown as { name: string; parentPath: string; isFile(): boolean }[]) {
+    if (entry.isFile() && /\.(ts|mjs)$/.test(entry.name)) found.push(join(entry.parentPath, entry.name));
+  }
+  return found;
+}
+
+function importsOf(file: string): string[] {
+  const code = readFileSync(file, "utf8")
+    .replace(/\/\*[\s\S]*?\*\//g, "")
+    .replace(/^\s*\/\/.*$/gm, "");
+  const pattern = /(?:\bfrom|\bimport)\s*\(?\s*["']([^"']+)["']/g;
+  return [...code.matchAll(pattern)].map((match) => match[1] ?? "");
+}
+
+const partOf = (path: string): string | undefined =>
+  Object.keys(MAY_IMPORT)
+    .filter((part) => path === part || path.startsWith(`${part}/`))
+    .sort((a, b) => b.length - a.length)[0];
+
+/** @returns one line per import that the rule forbids */
+function violations(file: string, specifiers: readonly string[]): string[] {
+  const path = relative(root, file);
+  const part = partOf(path);
+  if (part === undefined) return [];
+  const allowed = MAY_IMPORT[part] ?? [];
+  const bad: string[] = [];
+  for (const specifier of specifiers) {
+    if (specifier.startsWith(".")) {
+      const target = relative(root, resolve(dirname(file), specifier));
+      const targetPart = partOf(target);
+      const fine =
+        targetPart === undefined ||
+        targetPart === part ||
+        allowed.some((each) => targetPart === each || targetPart.startsWith(`${each}/`));
+      if (!fine) bad.push(`${path} imports ${target}`);
+      if (/\.wasm$/.test(specifier) && part.startsWith("shared")) bad.push(`${path} imports ${specifier}`);
+      if (!/\.(ts|mjs|wasm|json)$/.test(specifier))
+        bad.push(`${path} imports ${specifier} without its suffix`);
+    } else {
+      const rules = PACKAGES[part.split("/")[0] ?? ""];
+      if (rules !== undefined && !rules.some((rule) => rule.test(specifier)))
+        bad.push(`${path} imports ${specifier}`);
+    }
+  }
+  return bad;
+}
+
+describe("imports", () => {
+  const files = Object.keys(MAY_IMPORT)
+    .filter((part) => !part.includes("/"))
+    .concat("shared")
+    .flatMap(sources);
+
+  it("finds the sources it is to judge", () => {
+    expect(files.length).toBeGreaterThan(20);
+  });
+
+  it("run one way only, through listed packages", () => {
+    expect(files.flatMap((file) => violations(file, importsOf(file)))).toEqual([]);
+  });
+
+  it("have no cycles", () => {
+    expect(findCycle(files)).toBeUndefined();
+  });
+
+  it("would be caught if they ran the wrong way", () => {
+    const planted = join(root, "shared/protocol/planted.ts");
+    expect(violations(planted, ["../codec/codec.ts"])).toHaveLength(1);
+    expect(violations(planted, ["node:fs"])).toHaveLength(1);
+    expect(violations(join(root, "functions/planted.ts"), ["../localnet/network.ts"])).toHaveLength(1);
+    expect(violations(join(root, "localnet/planted.ts"), ["../functions/env.ts"])).toHaveLength(1);
+    expect(violations(join(root, "functions/planted.ts"), ["../shared/protocol/ids.ts"])).toEqual([]);
+  });
+
+  it("leave clock, randomness, network and platform to be injected", () => {
+    const bad = PLATFORM_FREE.flatMap(sources).flatMap((file) => {
+      const code = readFileSync(file, "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
+      return code
+        .split("\n")
+        .filter((line) => !/^\s*\/\//.test(line) && INJECTED.test(line))
+        .map((line) => `${relative(root, file)}: ${line.trim()}`);
+    });
+    expect(bad).toEqual([]);
+  });
+});
+
+function findCycle(files: readonly string[]): string | undefined {
+  const graph = new Map<string, string[]>();
+  for (const file of files) {
+    const targets = importsOf(file)
+      .filter((specifier) => specifier.startsWith("."))
+      .map((specifier) => resolve(dirname(file), specifier));
+    graph.set(file, targets);
+  }
+  const state = new Map<string, "open" | "done">();
+  const visit = (file: string, trail: string[]): string | undefined => {
+    if (state.get(file) === "done") return undefined;
+    if (state.get(file) === "open") return [...trail, file].map((each) => relative(root, each)).join(" -> ");
+    state.set(file, "open");
+    for (const target of graph.get(file) ?? []) {
+      const cycle = visit(target, [...trail, file]);
+      if (cycle !== undefined) return cycle;
+    }
+    state.set(file, "done");
+    return undefined;
+  };
+  for (const file of files) {
+    const cycle = visit(file, []);
+    if (cycle !== undefined) return cycle;
+  }
+  return undefined;
+}
