@@ -4,6 +4,7 @@
  * The key order of the JSON is part of the protocol: the official SDK groups answers by `JSON.stringify`.
  */
 import { isQuorum, isValidity } from "./bft.ts";
+import { ProtocolError } from "./errors.ts";
 
 /** Where on the chain a status comes from. */
 export interface StatusEvent {
@@ -68,6 +69,78 @@ const countsJson = (counts: DeletableCounts) => ({
   count_deletable_total: counts.count_deletable_total,
   count_deletable_certified: counts.count_deletable_certified,
 });
+
+/**
+ * Reads a node's answer; unknown keys are ignored, so that a newer node stays readable.
+ *
+ * @throws ProtocolError `INVALID_STATUS` naming the field that is missing or wrong
+ */
+export function parseBlobStatus(json: unknown): BlobStatus {
+  if (json === "nonexistent") return { kind: "nonexistent" };
+  const root = fields(json, "status");
+  if ("invalid" in root) {
+    return { kind: "invalid", event: parseEvent(fields(root["invalid"], "invalid")["event"]) };
+  }
+  if ("permanent" in root) {
+    const permanent = fields(root["permanent"], "permanent");
+    const isCertified = permanent["isCertified"];
+    if (typeof isCertified !== "boolean") invalidStatus("isCertified");
+    return {
+      kind: "permanent",
+      endEpoch: u32Field(permanent, "endEpoch"),
+      isCertified,
+      statusEvent: parseEvent(permanent["statusEvent"]),
+      deletableCounts: parseCounts(permanent["deletableCounts"]),
+      initialCertifiedEpoch: epochOrNull(permanent),
+    };
+  }
+  if ("deletable" in root) {
+    const deletable = fields(root["deletable"], "deletable");
+    return {
+      kind: "deletable",
+      initialCertifiedEpoch: epochOrNull(deletable),
+      deletableCounts: parseCounts(deletable["deletableCounts"]),
+    };
+  }
+  invalidStatus("variant");
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function fields(value: unknown, field: string): Fields {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) invalidStatus(field);
+  return value as Fields;
+}
+
+function u32Field(record: Fields, field: string): number {
+  const value = record[field];
+  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > 0xffff_ffff) {
+    invalidStatus(field);
+  }
+  return value;
+}
+
+const epochOrNull = (record: Fields): number | null =>
+  record["initialCertifiedEpoch"] === null ? null : u32Field(record, "initialCertifiedEpoch");
+
+function parseCounts(value: unknown): DeletableCounts {
+  const counts = fields(value, "deletableCounts");
+  return {
+    count_deletable_total: u32Field(counts, "count_deletable_total"),
+    count_deletable_certified: u32Field(counts, "count_deletable_certified"),
+  };
+}
+
+function parseEvent(value: unknown): StatusEvent {
+  const { txDigest, eventSeq } = fields(value, "event");
+  if (typeof txDigest !== "string" || !/^[1-9A-HJ-NP-Za-km-z]{32,44}$/.test(txDigest)) invalidStatus("txDigest");
+  if (typeof eventSeq !== "string" || !/^[0-9]{1,20}$/.test(eventSeq)) invalidStatus("eventSeq");
+  return { txDigest, eventSeq };
+}
+
+function invalidStatus(field: string): never {
+  throw new ProtocolError("INVALID_STATUS", `blob status: ${field} is missing or wrong`, { details: { field } });
+}
 
 const RANK = { invalid: 3, permanent: 2, deletable: 1, nonexistent: 0 } as const;
 
