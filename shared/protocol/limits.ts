@@ -29,8 +29,12 @@ export const LIMITS = {
   nodeRequestTimeoutMs: 10_000,
   /** From the first sliver sent until a quorum has confirmed. */
   distributeTimeoutMs: 60_000,
-  /** One Sui RPC call. */
+  /** One attempt of a Sui RPC call. */
   suiRequestTimeoutMs: 10_000,
+  /** Objects per BatchGetObjects call (the full node's limit). */
+  suiBatchObjects: 50,
+  /** One answer of a Sui full node; the largest we ask for are 50 staking pools of some 1.5 KB. */
+  suiReplyBytes: 8 * MIB,
   /** How long a chain snapshot is reused inside one isolate. */
   chainSnapshotMs: 5_000,
 } as const;

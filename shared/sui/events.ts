@@ -8,7 +8,7 @@
  * `event_type` names the struct.
  */
 
-import { bcs } from "@mysten/sui/bcs";
+import { type BcsType, bcs } from "@mysten/sui/bcs";
 import { type BlobId, blobIdFromU256 } from "../protocol/ids.ts";
 import { objectId, parseLayout, u64, u256 } from "./layouts.ts";
 import { parseStructName } from "./type-names.ts";
@@ -128,11 +128,9 @@ export function parseWalrusEvent(typeName: string, contents: Uint8Array): Walrus
   const { module, name } = parseStructName(typeName);
   if (module !== "events" || !Object.hasOwn(EVENT_LAYOUTS, name)) return undefined;
   const kind = name as WalrusEventName;
-  const fields: Record<string, unknown> = parseLayout<Record<string, unknown>, never>(
-    // The layouts differ in their fields, which is what `kind` tells apart; reading treats them alike.
-    EVENT_LAYOUTS[kind] as unknown as Parameters<typeof parseLayout<Record<string, unknown>, never>>[0],
-    contents,
-  );
+  // The layouts differ in their fields, which is what `kind` tells apart; reading treats them alike.
+  const layout = EVENT_LAYOUTS[kind] as unknown as BcsType<Record<string, unknown>>;
+  const fields = parseLayout(layout, contents);
   const blobId = fields["blob_id"];
   // The table pairs each name with its layout, so the fields read are those of `kind`.
   return {

@@ -252,15 +252,13 @@ export const metadataKeyLayout = bytes;
  * @throws SuiError `SUI_MALFORMED` naming the layout, for missing, left-over or non-canonical bytes
  * Cost: one parse and one serialisation (the SDK's reader checks neither the end nor the shortest form).
  */
-export function parseLayout<T, Input>(
-  layout: BcsType<T, Input> & { serialize(value: T): { toBytes(): Uint8Array } },
-  input: Uint8Array,
-): T {
+export function parseLayout<T, Input>(layout: BcsType<T, Input>, input: Uint8Array): T {
   let value: T;
   let canonical: Uint8Array;
   try {
     value = layout.parse(input);
-    canonical = layout.serialize(value).toBytes();
+    // Every layout here accepts what it yields: the input types are the output types or wider.
+    canonical = layout.serialize(value as unknown as Input).toBytes();
   } catch (cause) {
     throw new SuiError("SUI_MALFORMED", `${layout.name}: ${input.length} bytes do not parse`, {
       cause,
