@@ -7,7 +7,8 @@
  * - memory is asked for up front (`encoderBytes`, `decoderBytes`) so that an isolate can admit or refuse a job
  *   before it reads a body, and is held from `openEncoder`/`openDecoder` until `release()`.
  *
- * After `release()` every method of an encoder or decoder throws `CodecError` `RELEASED`.
+ * After `release()` every other method of an encoder or decoder throws `CodecError` `RELEASED`; releasing again does
+ * nothing, so it may stand in a `finally`.
  */
 import { FloeError } from "../protocol/errors.ts";
 import type { Axis, BlobId, SliverIndex, SliverPairIndex } from "../protocol/ids.ts";

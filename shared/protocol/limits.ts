@@ -19,6 +19,8 @@ export const LIMITS = {
   bodyReadBytes: 256 * KIB,
   /** Bytes of sliver answers in flight in one read. */
   readBytesInFlight: 32 * MIB,
+  /** Memory all open encoders and decoders of an isolate may hold together, below its 128 MB. */
+  codecBytes: 96 * MIB,
   /** Storage node answers other than slivers, metadata and symbols. */
   nodeJsonBytes: 64 * KIB,
   /** Network addresses on chain are at most 259 bytes. */
@@ -27,14 +29,56 @@ export const LIMITS = {
   attemptsPerNodeRequest: 3,
   /** Whole request to a storage node, armed when the call starts (not while it waits for the gate). */
   nodeRequestTimeoutMs: 10_000,
+  /** First requests to a node that has not answered yet: a silent node must not hold a connection for long. */
+  firstContactTimeoutsMs: [2_000, 5_000, 10_000],
+  /** Response headers of a read; a slow body is another matter. */
+  readHeadersTimeoutMs: 2_000,
+  /** When a second node is asked for metadata although the first has not failed. */
+  metadataHedgeMs: 300,
+  /** How long a node that did not answer is asked last. */
+  suspectMs: 10_000,
   /** From the first sliver sent until a quorum has confirmed. */
   distributeTimeoutMs: 60_000,
+  /** Slivers still to be sent after the reply; `waitUntil` ends after 30 s. */
+  tailTimeoutMs: 28_000,
+  /** How long a node may be behind the chain before its NOT_REGISTERED counts as a failure. */
+  registrationLagMs: 15_000,
+  /** Rounds of one node's upload, each going on where the last one failed. */
+  roundsPerNode: 3,
+  /** Generated slivers held by one node's upload at a time (at least one pair). */
+  sliversHeldPerNodeBytes: 2 * MIB,
+  /** Faults kept per blob and per isolate; older ones are dropped. */
+  faultsKept: 200,
+  /** Unfinished and finished uploads kept per blob; the oldest finished ones are dropped. */
+  intentsPerBlob: 1_000,
   /** One attempt of a Sui RPC call. */
   suiRequestTimeoutMs: 10_000,
   /** Objects per BatchGetObjects call (the full node's limit). */
   suiBatchObjects: 50,
   /** One answer of a Sui full node; the largest we ask for are 50 staking pools of some 1.5 KB. */
   suiReplyBytes: 8 * MIB,
+  /** Operations that one wallet transaction serves. */
+  batchOperations: 100,
+  /** Bytes of one wallet transaction (the protocol's limit is 128 KiB). */
+  batchBytes: 100 * KIB,
+  /** Operations that wait in one wallet. */
+  walletWaiting: 2_000,
+  /** One call of the wallet; after it the caller is told that the work goes on. */
+  walletCallTimeoutMs: 90_000,
+  /** Failed rounds in a row after which the wallet stops until it is woken. */
+  walletFailedRounds: 12,
+  /** Batches one operation is tried in before it is given up. */
+  submitAttempts: 8,
+  /** Attributes of one Blob object, and bytes of a key and of a value. */
+  blobAttributes: 64,
+  attributeKeyBytes: 256,
+  attributeValueBytes: 4 * KIB,
+  /** Characters of an intent ID or principal. */
+  intentIdCharacters: 256,
+  /** Coins of one type that one transaction uses (gas payment takes at most 256). */
+  walletCoins: 250,
+  /** Coins of one type that are looked at before the largest are chosen. */
+  walletCoinsListed: 1_000,
   /** How long a chain snapshot is reused inside one isolate. */
   chainSnapshotMs: 5_000,
 } as const;

@@ -1,7 +1,6 @@
 // If this fails, Floe builds certificates the contract rejects, or accepts confirmations nobody signed.
 import { bls12_381 } from "@noble/curves/bls12-381.js";
 import { describe, expect, test } from "vitest";
-import { blake2b256, blake2b256Into } from "../../../shared/crypto/blake2b.ts";
 import {
   aggregatePublicKeys,
   aggregateSignatures,
@@ -26,26 +25,6 @@ const signed = keys.map((publicKey, i) => ({ publicKey, signature: signatures[i]
   publicKey: (typeof keys)[number];
   signature: (typeof signatures)[number];
 }[];
-
-describe("blake2b256", () => {
-  test("is BLAKE2b with 32-byte digests, over parts as over their concatenation", () => {
-    const abc = new TextEncoder().encode("abc");
-    const expected = "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319";
-    expect(toHex(blake2b256(abc))).toBe(expected);
-    expect(toHex(blake2b256(abc.subarray(0, 1), new Uint8Array(0), abc.subarray(1)))).toBe(expected);
-    expect(toHex(blake2b256())).toBe("0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8");
-  });
-
-  test("carries no state from one hash to the next and may overwrite its own input", () => {
-    const long = new Uint8Array(300).fill(7);
-    const first = toHex(blake2b256(long));
-    blake2b256(new Uint8Array(1));
-    expect(toHex(blake2b256(long))).toBe(first);
-    const buffer = Uint8Array.from(long);
-    blake2b256Into(buffer, 33, [buffer]);
-    expect(toHex(buffer.slice(33, 65))).toBe(first);
-  });
-});
 
 describe("points from outside", () => {
   const infinity = (length: number) => Uint8Array.from({ length }, (_, i) => (i === 0 ? 0xc0 : 0));
