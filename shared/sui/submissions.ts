@@ -56,8 +56,6 @@ export interface CertifyRequest {
   readonly intentId: string;
   readonly objectId: ObjectId;
   readonly certificate: Certificate;
-  /** Members of the committee that signed: the length of the signers' bitmap follows from it. */
-  readonly memberCount: number;
   /** Hands the Blob object to this address in the same transaction; not together with `share`. */
   readonly sendObjectTo?: ObjectId;
   /** Wraps the Blob object in a shared object in the same transaction. */
