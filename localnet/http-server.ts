@@ -21,6 +21,8 @@ export interface ServeOptions {
 export interface FetchServer {
   readonly url: string;
   readonly port: number;
+  /** Body bytes since the start, heads not counted. */
+  readonly traffic: { readonly bytesIn: number; readonly bytesOut: number };
   /**
    * False makes the server look dead: open connections are reset, and so is every new one as soon as it is
    * accepted. The port stays bound, so that nobody else takes it meanwhile.
@@ -48,6 +50,7 @@ const READ_AHEAD_BYTES = 256 * 1024;
  */
 export async function serveFetch(handler: FetchHandler, options: ServeOptions): Promise<FetchServer> {
   const sockets = new Set<Socket>();
+  const traffic = { bytesIn: 0, bytesOut: 0 };
   let accepting = true;
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: KEEP_ALIVE_MS });
   server.maxHeadersCount = MAX_HEADER_COUNT;
@@ -85,6 +88,7 @@ export async function serveFetch(handler: FetchHandler, options: ServeOptions): 
   return {
     url: `http://${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`,
     port,
+    traffic,
     setAccepting(value) {
       accepting = value;
       if (!value) for (const socket of sockets) socket.resetAndDestroy();
@@ -110,7 +114,7 @@ export async function serveFetch(handler: FetchHandler, options: ServeOptions): 
     });
     let response: Response;
     try {
-      response = await handle(toRequest(incoming, address, abort.signal));
+      response = await handle(toRequest(incoming, address, abort.signal, traffic));
     } catch (error) {
       options.onError?.(error);
       response = new Response("internal error\n", { status: 500 });
@@ -123,12 +127,17 @@ export async function serveFetch(handler: FetchHandler, options: ServeOptions): 
     // answer, and what still arrives is thrown away so that the client gets to read the answer.
     const unread = !incoming.complete;
     if (unread) outgoing.setHeader("connection", "close");
-    await send(response, incoming, outgoing);
+    await send(response, incoming, outgoing, traffic);
     if (unread && !incoming.complete) discard(incoming);
   }
 }
 
-function toRequest(incoming: IncomingMessage, address: AddressInfo, signal: AbortSignal): Request {
+function toRequest(
+  incoming: IncomingMessage,
+  address: AddressInfo,
+  signal: AbortSignal,
+  traffic: { bytesIn: number },
+): Request {
   const headers = new Headers();
   for (let i = 0; i + 1 < incoming.rawHeaders.length; i += 2) {
     headers.append(incoming.rawHeaders[i] ?? "", incoming.rawHeaders[i + 1] ?? "");
@@ -139,16 +148,17 @@ function toRequest(incoming: IncomingMessage, address: AddressInfo, signal: Abor
   const method = incoming.method ?? "GET";
   if (method === "GET" || method === "HEAD") return new Request(url, { method, headers, signal });
   // `duplex` is required for streamed bodies by the fetch standard and missing from the type.
-  const init = { method, headers, signal, body: bodyOf(incoming), duplex: "half" };
+  const init = { method, headers, signal, body: bodyOf(incoming, traffic), duplex: "half" };
   return new Request(url, init as RequestInit);
 }
 
-function bodyOf(incoming: IncomingMessage): ReadableStream<Uint8Array> {
+function bodyOf(incoming: IncomingMessage, traffic: { bytesIn: number }): ReadableStream<Uint8Array> {
   let open = true;
   return new ReadableStream<Uint8Array>(
     {
       start(controller) {
         incoming.on("data", (chunk: Uint8Array) => {
+          traffic.bytesIn += chunk.length;
           if (!open) return;
           controller.enqueue(chunk);
           if ((controller.desiredSize ?? 0) <= 0) incoming.pause();
@@ -179,7 +189,12 @@ function bodyOf(incoming: IncomingMessage): ReadableStream<Uint8Array> {
   );
 }
 
-async function send(response: Response, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+async function send(
+  response: Response,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  traffic: { bytesOut: number },
+): Promise<void> {
   outgoing.statusCode = response.status;
   if (response.statusText !== "") outgoing.statusMessage = response.statusText;
   for (const [name, value] of response.headers) {
@@ -205,6 +220,7 @@ async function send(response: Response, incoming: IncomingMessage, outgoing: Ser
         return;
       }
       if (next.done) break;
+      traffic.bytesOut += next.value.length;
       if (!outgoing.write(next.value)) {
         await Promise.race([new Promise<void>((resolve) => outgoing.once("drain", resolve)), gone]);
       }

@@ -1,0 +1,198 @@
+/**
+ * Everything that can go wrong with a storage node, on demand.
+ *
+ * | kind            | the node ...                                                                             |
+ * |-----------------|------------------------------------------------------------------------------------------|
+ * | none            | behaves; ends whatever was injected before (dropped slivers stay lost)                   |
+ * | down            | resets every connection, open ones and new ones                                          |
+ * | hang            | accepts requests and never answers                                                       |
+ * | slow            | answers `ms` later                                                                       |
+ * | error           | answers 500 to everything                                                                |
+ * | corrupt-slivers | flips a bit in every sliver, recovery symbol and decoding symbol it serves               |
+ * | wrong-metadata  | serves well-formed metadata that does not hash to the blob ID                            |
+ * | wrong-signature | signs confirmations with a key that is not its own                                       |
+ * | drop-slivers    | loses a `fraction` of its stored slivers once, goes on confirming, and recovers them only |
+ * |                 | with `heal`                                                                              |
+ */
+import { blake2b256 } from "../shared/crypto/blake2b.ts";
+import { blsSign } from "../shared/crypto/bls.ts";
+import {
+  type NodeRoute,
+  type NodeRouteName,
+  parseNodePath,
+  parseSuccessBody,
+  successBody,
+} from "../shared/node/storage-node-api.ts";
+import { BcsReader } from "../shared/protocol/bcs.ts";
+import { toHex } from "../shared/protocol/bytes.ts";
+import type { Clock } from "../shared/protocol/clock.ts";
+import { FloeError, ProtocolError } from "../shared/protocol/errors.ts";
+import { signedMessageFromJson, signedMessageToJson } from "../shared/protocol/messages.ts";
+import { parseRecoverySymbols } from "../shared/protocol/recovery-symbol.ts";
+import { MAX_SYMBOL_BYTES } from "../shared/protocol/sizes.ts";
+import { parseSliver } from "../shared/protocol/sliver.ts";
+import { errorReply, toResponse } from "./storage-node/reply.ts";
+import type { SliverKey } from "./storage-node/store.ts";
+
+export type NodeFault =
+  | { readonly kind: "none" | "down" | "hang" | "error" }
+  | { readonly kind: "corrupt-slivers" | "wrong-metadata" | "wrong-signature" }
+  | { readonly kind: "slow"; readonly ms: number }
+  | { readonly kind: "drop-slivers"; readonly fraction?: number; readonly heal?: boolean };
+
+export type NodeFaultKind = NodeFault["kind"];
+
+export class FaultError extends FloeError<"INVALID_FAULT"> {}
+
+const SIMPLE_KINDS = [
+  "none",
+  "down",
+  "hang",
+  "error",
+  "corrupt-slivers",
+  "wrong-metadata",
+  "wrong-signature",
+] as const;
+const MAX_SLOW_MS = 600_000;
+
+/** @throws FaultError naming the field and its limits; fields that the kind does not take are refused */
+export function parseNodeFault(json: unknown): NodeFault {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) invalid("a fault is a JSON object");
+  const { kind, ...rest } = json as Readonly<Record<string, unknown>>;
+  const simple = SIMPLE_KINDS.find((each) => each === kind);
+  const allowed = kind === "slow" ? ["ms"] : kind === "drop-slivers" ? ["fraction", "heal"] : [];
+  const unknown = Object.keys(rest).find((field) => !allowed.includes(field));
+  if (unknown !== undefined) invalid(`fault ${String(kind)} takes no field ${unknown.slice(0, 40)}`);
+  if (simple !== undefined) return { kind: simple };
+  if (kind === "slow") {
+    const { ms } = rest;
+    if (typeof ms !== "number" || !Number.isInteger(ms) || ms < 0 || ms > MAX_SLOW_MS) {
+      invalid(`slow takes ms, a whole number from 0 to ${MAX_SLOW_MS}`);
+    }
+    return { kind, ms };
+  }
+  if (kind === "drop-slivers") {
+    const { fraction = 1, heal = false } = rest;
+    if (typeof fraction !== "number" || !(fraction >= 0 && fraction <= 1)) {
+      invalid("drop-slivers takes fraction, a number from 0 to 1");
+    }
+    if (typeof heal !== "boolean") invalid("drop-slivers takes heal, true or false");
+    return { kind, fraction, heal };
+  }
+  return invalid(`kind is one of ${[...SIMPLE_KINDS, "slow", "drop-slivers"].join(", ")}`);
+}
+
+function invalid(reason: string): never {
+  throw new FaultError("INVALID_FAULT", reason);
+}
+
+/** The same slivers on every run: all keys in the order of their hashes, the first `fraction` of them. */
+export function sliversToDrop(keys: readonly SliverKey[], fraction: number): SliverKey[] {
+  const ordered = keys.map((key) => {
+    const text = new TextEncoder().encode(`${key.blobId}/${key.shard}/${key.axis}`);
+    return { key, rank: toHex(blake2b256(text)) };
+  });
+  ordered.sort((a, b) => (a.rank < b.rank ? -1 : 1));
+  return ordered.slice(0, Math.ceil(keys.length * fraction)).map(({ key }) => key);
+}
+
+type Handler = (request: Request) => Promise<Response>;
+
+/** Answers with the fault in effect; `down` and `drop-slivers` act elsewhere, on sockets and on the store. */
+export async function answerWithFault(
+  fault: NodeFault,
+  request: Request,
+  node: Handler,
+  tools: { readonly clock: Clock; readonly rogueKey: Uint8Array },
+): Promise<Response> {
+  switch (fault.kind) {
+    case "none":
+    case "down":
+    case "drop-slivers":
+      return node(request);
+    case "hang":
+      return untilGone(request.signal);
+    case "slow":
+      await tools.clock.sleep(fault.ms, request.signal);
+      return node(request);
+    case "error":
+      return toResponse(errorReply("INTERNAL_ERROR", "internal error", "0".repeat(32)));
+    case "corrupt-slivers":
+      return rewrite(request, await node(request), corrupt);
+    case "wrong-metadata":
+      return rewrite(request, await node(request), (route, body) => {
+        // The last byte of the last sliver hash: the layout stays intact, the blob ID no longer fits.
+        if (route === "metadata") flip(body, body.length - 1);
+        return body;
+      });
+    case "wrong-signature":
+      return rewrite(request, await node(request), (route, body) =>
+        route === "confirmation" ? signedByOther(body, tools.rogueKey) : body,
+      );
+    default:
+      return fault satisfies never;
+  }
+}
+
+function untilGone(signal: AbortSignal): Promise<Response> {
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(new Response(null, { status: 499 })), { once: true });
+  });
+}
+
+/** Lets `change` alter a successful answer to a GET; it may work in place. */
+async function rewrite(
+  request: Request,
+  response: Response,
+  change: (route: NodeRouteName, body: Uint8Array) => Uint8Array,
+): Promise<Response> {
+  if (response.status !== 200 || request.method !== "GET") return response;
+  const route: NodeRoute | undefined = parseNodePath(new URL(request.url).pathname);
+  const body = new Uint8Array(await response.arrayBuffer());
+  const changed = route === undefined ? body : change(route.name, body);
+  const headers = new Headers(response.headers);
+  headers.set("content-length", String(changed.length));
+  return new Response(changed as Uint8Array<ArrayBuffer>, { status: 200, headers });
+}
+
+function flip(bytes: Uint8Array, at: number): void {
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+}
+
+/** Flips one bit of payload and leaves every frame and proof intact; parsers hand out views of `body`. */
+function corrupt(route: NodeRouteName, body: Uint8Array): Uint8Array {
+  switch (route) {
+    case "sliver": {
+      const { data } = parseSliver(body, body.length);
+      flip(data, data.length >> 1);
+      return body;
+    }
+    case "recovery-symbols":
+      for (const { symbol } of parseRecoverySymbols(body, body.length)) flip(symbol, 0);
+      return body;
+    case "decoding-symbols": {
+      const reader = new BcsReader(body, "decoding symbols");
+      for (let targets = reader.uleb(); targets > 0; targets--) {
+        reader.u16();
+        for (let symbols = reader.uleb(); symbols > 0; symbols--) {
+          reader.u8();
+          reader.u16();
+          flip(reader.vector(MAX_SYMBOL_BYTES), 0);
+        }
+      }
+      return body;
+    }
+    default:
+      return body;
+  }
+}
+
+function signedByOther(body: Uint8Array, rogueKey: Uint8Array): Uint8Array {
+  const data = parseSuccessBody(new TextDecoder().decode(body));
+  if (typeof data !== "object" || data === null || !("signed" in data)) {
+    throw new ProtocolError("INVALID_MESSAGE", "a confirmation without a signed message");
+  }
+  const { message } = signedMessageFromJson(data.signed);
+  const signed = signedMessageToJson({ message, signature: blsSign(message, rogueKey) });
+  return new TextEncoder().encode(successBody(200, { signed }));
+}

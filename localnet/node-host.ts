@@ -1,0 +1,190 @@
+/**
+ * One storage node with everything around it: its port, its disk, its meter, and the fault in effect.
+ *
+ * The port is bound before the node exists, because the node's address stands in the chain's genesis. The store is
+ * the node's disk: it outlives a restart of the node, in memory too.
+ */
+import type { Codec } from "../shared/codec/codec.ts";
+import { blake2b256 } from "../shared/crypto/blake2b.ts";
+import { parseNodePath, UnparsableRequest } from "../shared/node/storage-node-api.ts";
+import { toHex } from "../shared/protocol/bytes.ts";
+import type { Clock } from "../shared/protocol/clock.ts";
+import { assert } from "../shared/protocol/errors.ts";
+import type { BlobId } from "../shared/protocol/ids.ts";
+import { answerWithFault, type NodeFault, sliversToDrop } from "./faults.ts";
+import { type FetchServer, serveFetch } from "./http-server.ts";
+import type { ChainSource } from "./storage-node/chain-source.ts";
+import type { NodeKeys } from "./storage-node/node-context.ts";
+import { StorageNode } from "./storage-node/storage-node.ts";
+import { NodeStore } from "./storage-node/store.ts";
+
+export interface NodeHostOptions {
+  readonly name: string;
+  readonly keys: NodeKeys;
+  /** A key that no committee member has: what `wrong-signature` signs with. */
+  readonly rogueKey: Uint8Array;
+  /** Database file, or `:memory:`. */
+  readonly storePath: string;
+  readonly host: string;
+  readonly port: number;
+  readonly clock: Clock;
+  readonly codec: Codec;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Counted since the host started; restarts of the node do not reset it. */
+export interface NodeStats {
+  readonly requests: number;
+  /** Requests whose answer was not yet made, at the busiest moment. */
+  readonly peakInFlight: number;
+  /** By method and route, e.g. "PUT sliver". */
+  readonly byRoute: Readonly<Record<string, number>>;
+  /** Body bytes. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+export class NodeHost {
+  readonly name: string;
+  readonly keys: NodeKeys;
+  readonly server: FetchServer;
+  readonly #options: NodeHostOptions;
+  readonly #store: NodeStore;
+  readonly #byRoute = new Map<string, number>();
+  readonly #blocked = new Set<BlobId>();
+  /** Requests that are inside the node and may touch the store. */
+  readonly #active = new Set<Promise<unknown>>();
+  #chain: ChainSource | undefined;
+  #node: StorageNode | undefined;
+  #fault: NodeFault = { kind: "none" };
+  #requests = 0;
+  #inFlight = 0;
+  #peakInFlight = 0;
+
+  private constructor(options: NodeHostOptions, server: FetchServer, store: NodeStore) {
+    this.name = options.name;
+    this.keys = options.keys;
+    this.server = server;
+    this.#options = options;
+    this.#store = store;
+  }
+
+  /** Opens the disk and binds the port; requests get 503 until `start`. @throws the listen or the store's error */
+  static async bind(options: NodeHostOptions): Promise<NodeHost> {
+    const store = new NodeStore(options.storePath);
+    try {
+      const { host, port, onError } = options;
+      const server = await serveFetch((request) => self.#answer(request), { host, port, onError });
+      const self = new NodeHost(options, server, store);
+      return self;
+    } catch (error) {
+      store.close();
+      throw error;
+    }
+  }
+
+  async start(chain: ChainSource): Promise<void> {
+    const { keys, codec, clock, onError } = this.#options;
+    this.#chain = chain;
+    const node = new StorageNode({
+      keys,
+      store: this.#store,
+      chain,
+      codec,
+      clock,
+      isBlocked: (blobId) => this.#blocked.has(blobId),
+      onError,
+    });
+    await node.start();
+    this.#node = node;
+  }
+
+  /** Ends the node as a crash would, connections included, and starts a new one on the same disk and port. */
+  async restart(): Promise<void> {
+    assert(this.#chain !== undefined, "a node is restarted only after it started");
+    this.server.setAccepting(false);
+    const old = this.#node;
+    this.#node = undefined;
+    await Promise.allSettled([...this.#active]);
+    await old?.stop();
+    await this.start(this.#chain);
+    this.server.setAccepting(this.#fault.kind !== "down");
+  }
+
+  setFault(fault: NodeFault): void {
+    this.#fault = fault;
+    this.server.setAccepting(fault.kind !== "down");
+    if (fault.kind === "drop-slivers") {
+      this.#store.loseSlivers(sliversToDrop(this.#store.sliverKeys(), fault.fraction ?? 1));
+    }
+  }
+
+  /** The operator's deny list, effective at once. */
+  setBlocked(blobIds: Iterable<BlobId>): void {
+    this.#blocked.clear();
+    for (const blobId of blobIds) this.#blocked.add(blobId);
+  }
+
+  stats(): NodeStats {
+    return {
+      requests: this.#requests,
+      peakInFlight: this.#peakInFlight,
+      byRoute: Object.fromEntries(this.#byRoute),
+      ...this.server.traffic,
+    };
+  }
+
+  /** `shard/axis` to the hex BLAKE2b-256 of the serialised sliver, for every sliver whose bytes are here. */
+  storedSlivers(blobId: BlobId): Map<string, string> {
+    return new Map(
+      this.#store
+        .slivers(blobId)
+        .map(({ shard, axis, bytes }) => [`${shard}/${axis}`, toHex(blake2b256(bytes))]),
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.server.close();
+    const node = this.#node;
+    this.#node = undefined;
+    await Promise.allSettled([...this.#active]);
+    await node?.stop();
+    this.#store.close();
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    this.#requests++;
+    this.#inFlight++;
+    this.#peakInFlight = Math.max(this.#peakInFlight, this.#inFlight);
+    const route = `${request.method} ${routeName(request)}`;
+    this.#byRoute.set(route, (this.#byRoute.get(route) ?? 0) + 1);
+    try {
+      return await answerWithFault(this.#fault, request, (each) => this.#handle(each), {
+        clock: this.#options.clock,
+        rogueKey: this.#options.rogueKey,
+      });
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  async #handle(request: Request): Promise<Response> {
+    if (this.#node === undefined) return new Response("starting\n", { status: 503 });
+    const answer = this.#node.fetch(request);
+    this.#active.add(answer);
+    try {
+      return await answer;
+    } finally {
+      this.#active.delete(answer);
+    }
+  }
+}
+
+function routeName(request: Request): string {
+  try {
+    return parseNodePath(new URL(request.url).pathname)?.name ?? "unknown";
+  } catch (error) {
+    if (error instanceof UnparsableRequest) return "unparsable";
+    throw error;
+  }
+}

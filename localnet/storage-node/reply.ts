@@ -1,0 +1,131 @@
+/**
+ * Answers of a storage node as data, and the one place that turns them into HTTP.
+ *
+ * Handlers return a `NodeReply` or throw: `NodeRefusal` for the protocol's error envelope, `PlainRefusal` for what
+ * official nodes refuse in their web framework, in plain text, before any handler runs. Everything else that is
+ * thrown is a bug or a broken disk: a 500 that says nothing but a trace ID.
+ */
+
+import {
+  errorBody,
+  JSON_TYPE,
+  type NodeErrorName,
+  OCTET_STREAM,
+  successBody,
+  UnparsableRequest,
+  type UploadAnswer,
+} from "../../shared/node/storage-node-api.ts";
+import { FloeError } from "../../shared/protocol/errors.ts";
+
+export interface NodeReply {
+  readonly status: number;
+  readonly type: string | undefined;
+  readonly body: Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** An error with a reason of the protocol. The message may carry numbers; it goes to the client. */
+export class NodeRefusal extends FloeError<NodeErrorName> {}
+
+export class PlainRefusal extends FloeError<"REFUSED"> {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    status: number,
+    message: string,
+    options: { readonly headers?: Readonly<Record<string, string>>; readonly cause?: unknown } = {},
+  ) {
+    super("REFUSED", message, { details: { status }, cause: options.cause });
+    this.status = status;
+    this.headers = options.headers ?? {};
+  }
+}
+
+const encoder = new TextEncoder();
+
+export const jsonReply = (data: unknown, code = 200): NodeReply => ({
+  status: code,
+  type: JSON_TYPE,
+  body: encoder.encode(successBody(code, data)),
+});
+
+export const uploadReply = ({ code, text }: UploadAnswer): NodeReply => jsonReply(text, code);
+
+export const bytesReply = (body: Uint8Array): NodeReply => ({ status: 200, type: OCTET_STREAM, body });
+
+export const textReply = (
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): NodeReply => ({
+  status,
+  type: text === "" ? undefined : "text/plain; charset=utf-8",
+  body: encoder.encode(text),
+  headers,
+});
+
+export function errorReply(name: NodeErrorName, message: string, traceId?: string): NodeReply {
+  const { http, body } = errorBody(name, message, traceId);
+  return { status: http, type: JSON_TYPE, body: encoder.encode(body) };
+}
+
+/** The answer for something thrown; `undefined` when it is not an answer but a failure of the node itself. */
+export function replyForError(error: unknown): NodeReply | undefined {
+  if (error instanceof NodeRefusal) return errorReply(error.code, error.message);
+  if (error instanceof PlainRefusal) return textReply(error.status, error.message, error.headers);
+  if (error instanceof UnparsableRequest) return textReply(400, `Invalid URL: ${error.message}`);
+  return undefined;
+}
+
+/** Any origin, any method, any header, no credentials: browsers talk to nodes directly. */
+const CORS = { "access-control-allow-origin": "*" } as const;
+const PREFLIGHT = {
+  ...CORS,
+  "access-control-allow-methods": "*",
+  "access-control-allow-headers": "*",
+  vary: "origin, access-control-request-method, access-control-request-headers",
+} as const;
+
+export const preflightResponse = (): Response =>
+  new Response(null, { status: 200, headers: { ...PREFLIGHT, "content-length": "0" } });
+
+/** @param head true leaves the body out and keeps its length, as HEAD does */
+export function toResponse(reply: NodeReply, head = false): Response {
+  const headers = new Headers({ ...CORS, ...reply.headers, "content-length": String(reply.body.length) });
+  if (reply.type !== undefined) headers.set("content-type", reply.type);
+  // Store and codec hand out buffers of their own, never shared memory.
+  const body = head || reply.body.length === 0 ? null : (reply.body as Uint8Array<ArrayBuffer>);
+  return new Response(body, { status: reply.status, headers });
+}
+
+/**
+ * Reads a request body of at most `maxBytes`.
+ *
+ * @returns undefined when it is longer; then at most one chunk more than the limit was read
+ * @throws PlainRefusal when the client breaks off (nobody reads that answer)
+ */
+export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array | undefined> {
+  const declared = Number(request.headers.get("content-length") ?? "0");
+  if (declared > maxBytes) return undefined;
+  if (request.body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = request.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read().catch((cause: unknown) => {
+      throw new PlainRefusal(400, `the request body broke off after ${length} bytes`, { cause });
+    });
+    if (done) break;
+    length += value.length;
+    if (length > maxBytes) return undefined;
+    chunks.push(value);
+  }
+  const body = new Uint8Array(length);
+  let offset = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return body;
+}
