@@ -18,6 +18,8 @@ import type { NodeKeys } from "./storage-node/node-context.ts";
 import { StorageNode } from "./storage-node/storage-node.ts";
 import { NodeStore } from "./storage-node/store.ts";
 
+const RESTART_MS = 20;
+
 export interface NodeHostOptions {
   readonly name: string;
   readonly keys: NodeKeys;
@@ -107,6 +109,8 @@ export class NodeHost {
     this.#node = undefined;
     await Promise.allSettled([...this.#active]);
     await old?.stop();
+    // A process takes a moment to come back; clients meanwhile notice that their connections are gone.
+    await this.#options.clock.sleep(RESTART_MS);
     await this.start(this.#chain);
     this.server.setAccepting(this.#fault.kind !== "down");
   }
