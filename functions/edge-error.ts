@@ -1,0 +1,43 @@
+/**
+ * Everything that can go wrong on a request, in the words of this Worker.
+ *
+ * Lower layers throw their own typed errors; the use cases translate them here, and `http-errors.ts` alone turns a
+ * code into a status and a public message.
+ */
+import { FloeError } from "../shared/protocol/errors.ts";
+
+export type EdgeErrorCode =
+  /** The query string breaks the strict rules: unknown, duplicate or malformed parameter. */
+  | "INVALID_QUERY"
+  /** A path parameter is no canonical blob ID. */
+  | "INVALID_PATH"
+  | "INVALID_BLOB_PERSISTENCE"
+  /** `epochs` is 0 or beyond what the network sells. */
+  | "INVALID_EPOCHS"
+  | "INVALID_CONSISTENCY_CHECK"
+  | "INVALID_BYTE_RANGE"
+  | "BODY_TOO_LARGE"
+  /** Fewer bytes than Content-Length announced. */
+  | "BODY_INCOMPLETE"
+  /** This deployment has no wallet, or was not told to publish for everybody. */
+  | "PUBLISHER_CLOSED"
+  | "BLOB_NOT_FOUND"
+  | "BLOB_UNAVAILABLE"
+  | "FORBIDDEN_BLOB"
+  /** Larger than this deployment checks strictly or serves. */
+  | "BLOB_TOO_LARGE"
+  /** The blob was encoded inconsistently: no reader gets bytes. */
+  | "INCONSISTENT_BLOB"
+  | "INSUFFICIENT_CONFIRMATIONS"
+  | "INSUFFICIENT_FUNDS"
+  /** Not enough memory to admit this request now; nothing was paid. */
+  | "OVERLOADED"
+  /** Sui cannot be asked. Nothing was paid by this request unless the message says so. */
+  | "CHAIN_UNAVAILABLE"
+  /** Sui refused what we asked. */
+  | "CHAIN_REJECTED"
+  | "CONFIGURATION"
+  /** A bug, or a failure nobody foresaw. */
+  | "INTERNAL";
+
+export class EdgeError extends FloeError<EdgeErrorCode> {}

@@ -1,0 +1,74 @@
+/**
+ * Everything the use cases need from outside, made by the composition root for one invocation.
+ *
+ * Nothing in `upload/` and `read/` reaches for a clock, randomness, the network or a binding by itself: a simulation
+ * passes its own.
+ */
+import type { Codec } from "../shared/codec/codec.ts";
+import { type NetworkKind, nodeBaseUrl } from "../shared/node/node-address.ts";
+import { type NodeTransport, StorageNodeClient } from "../shared/node/storage-node-client.ts";
+import type { Committee, CommitteeMember } from "../shared/protocol/committee.ts";
+import { FloeError } from "../shared/protocol/errors.ts";
+import type { FailPoint } from "../shared/protocol/fail-point.ts";
+import type { BlobId } from "../shared/protocol/ids.ts";
+import type { ChainSnapshot } from "../shared/sui/chain-snapshot.ts";
+import type {
+  CertifiedBlob,
+  CertifyRequest,
+  RegisteredBlob,
+  RegisterRequest,
+} from "../shared/sui/submissions.ts";
+import type { NodeFaults } from "./node-faults.ts";
+import type { Tracker } from "./upload/tracker-port.ts";
+
+/** What is known of the chain; an answer is at most `LIMITS.chainSnapshotMs` old, or as fresh as asked for. */
+export interface Chain {
+  snapshot(options?: { readonly minReadAtMs?: number }): Promise<ChainSnapshot>;
+}
+
+/** Spends money. Both calls answer one intent with one outcome, however often they are repeated. */
+export interface WalletPort {
+  register(request: RegisterRequest): Promise<RegisteredBlob>;
+  certify(request: CertifyRequest): Promise<CertifiedBlob>;
+}
+
+/** One JSON object per event: stable names, IDs and numbers, never payloads, keys or addresses. */
+export type Log = (event: string, fields: Readonly<Record<string, string | number | boolean | null>>) => void;
+
+export interface Services {
+  readonly requestId: string;
+  readonly networkKind: NetworkKind;
+  readonly maxBodyBytes: number;
+  /** Clock, randomness, fetch and the one gate of this invocation. */
+  readonly transport: NodeTransport;
+  readonly codec: Codec;
+  readonly chain: Chain;
+  readonly wallet: WalletPort;
+  tracker(blobId: BlobId): Tracker;
+  readonly faults: NodeFaults;
+  readonly failPoint: FailPoint;
+  /** Keeps the invocation alive for work after the reply, for as long as the platform lets it (30 s). */
+  waitUntil(work: Promise<unknown>): void;
+  readonly log: Log;
+}
+
+/** A committee member we can talk to. */
+export interface ReachableNode {
+  readonly member: CommitteeMember;
+  readonly position: number;
+  readonly client: StorageNodeClient;
+}
+
+/** Clients of all members whose address the policy allows; the others are recorded as faults and left out. */
+export function reachableNodes(services: Services, committee: Committee): ReachableNode[] {
+  return committee.members.flatMap((member, position) => {
+    try {
+      const baseUrl = nodeBaseUrl(member.networkAddress, services.networkKind);
+      return [{ member, position, client: new StorageNodeClient(baseUrl, member.name, services.transport) }];
+    } catch (error) {
+      if (!(error instanceof FloeError)) throw error;
+      services.faults.record(member.nodeId, error.code);
+      return [];
+    }
+  });
+}

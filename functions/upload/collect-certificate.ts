@@ -1,0 +1,236 @@
+/**
+ * Runs the distribution of a blob until the tracker has a certificate, and lets the rest finish in the background.
+ *
+ * What nodes answer goes to the tracker in batches: whatever arrives while one report is under way makes the next one.
+ * The wait ends at the certificate, when the nodes that can still confirm no longer weigh a quorum, or at the stage's
+ * deadline. After the certificate the remaining slivers are sent within the platform's 30 s for work after the reply.
+ */
+import type { BlobEncoder } from "../../shared/codec/codec.ts";
+import type { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
+import { isQuorum, quorumWeight } from "../../shared/protocol/bft.ts";
+import type { Certificate } from "../../shared/protocol/certificate.ts";
+import type { Committee } from "../../shared/protocol/committee.ts";
+import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
+import { LIMITS } from "../../shared/protocol/limits.ts";
+import type { Persistence } from "../../shared/protocol/messages.ts";
+import { EdgeError } from "../edge-error.ts";
+import { reachableNodes, type Services } from "../services.ts";
+import type { ReceivedConfirmation } from "./confirmations.ts";
+import { distribute, type NodeOutcome } from "./distribute.ts";
+import type { NodeFault, ReportAnswer, StoredSliver, Tracker } from "./tracker-port.ts";
+
+export interface CollectOptions {
+  readonly intentId: string;
+  readonly tracker: Tracker;
+  readonly committee: Committee;
+  readonly blobId: BlobId;
+  readonly persistence: Persistence;
+  readonly encoder: BlobEncoder;
+  /** Serialised, without the blob ID. */
+  readonly metadata: Uint8Array;
+  /** Called exactly once, when nothing uses the encoder any more: possibly long after the certificate. */
+  readonly onFinished: () => void;
+}
+
+/** @throws EdgeError `INSUFFICIENT_CONFIRMATIONS` with shards had and needed, and how the nodes failed */
+export async function collectCertificate(services: Services, options: CollectOptions): Promise<Certificate> {
+  const collection = new Collection(services, options);
+  const { clock } = services.transport;
+  const stage = new AbortController();
+  clock.sleep(LIMITS.distributeTimeoutMs, stage.signal).then(
+    () => collection.fail("deadline"),
+    () => {}, // Cancelled: the stage ended by itself.
+  );
+  const finished = collection.run();
+  try {
+    const certificate = await collection.certificate;
+    services.waitUntil(collection.finishTail(finished));
+    return certificate;
+  } catch (error) {
+    collection.stop(error);
+    services.waitUntil(finished);
+    throw error;
+  } finally {
+    stage.abort();
+  }
+}
+
+interface Batch {
+  confirmations: ReceivedConfirmation[];
+  stored: StoredSliver[];
+  faults: NodeFault[];
+}
+
+const emptyBatch = (): Batch => ({ confirmations: [], stored: [], faults: [] });
+const isEmpty = (batch: Batch): boolean =>
+  batch.confirmations.length === 0 && batch.stored.length === 0 && batch.faults.length === 0;
+
+class Collection {
+  readonly #services: Services;
+  readonly #options: CollectOptions;
+  readonly #work = new AbortController();
+  readonly #result = Promise.withResolvers<Certificate>();
+  /** Nodes that will not confirm, and why. Written by outcomes and by the tracker's rejections. */
+  readonly #failed = new Map<ObjectId, string>();
+  #batch = emptyBatch();
+  #reporting: Promise<void> | undefined;
+  #weight = 0;
+  #isDecided = false;
+
+  constructor(services: Services, options: CollectOptions) {
+    this.#services = services;
+    this.#options = options;
+    // A failure may be decided before anybody waits for the result.
+    this.#result.promise.catch(() => {});
+  }
+
+  get certificate(): Promise<Certificate> {
+    return this.#result.promise;
+  }
+
+  /** Uploads to all nodes; settles when the last one has ended and everything is reported. Never rejects. */
+  async run(): Promise<void> {
+    const { committee, onFinished } = this.#options;
+    const nodes = reachableNodes(this.#services, committee);
+    const reachable = new Set(nodes.map((node) => node.member.nodeId));
+    for (const { nodeId } of committee.members) {
+      if (!reachable.has(nodeId)) this.#failed.set(nodeId, "REFUSED_ADDRESS");
+    }
+    try {
+      // An earlier request for this intent may have got as far as a certificate.
+      const known = this.#report();
+      const uploads = distribute({
+        ...this.#options,
+        nodes,
+        transport: this.#services.transport,
+        signal: this.#work.signal,
+        events: {
+          stored: (shard, axis) => {
+            this.#batch.stored.push({ shard, axis });
+          },
+          confirmed: (node, signed) => {
+            this.#services.faults.answered(node.member.nodeId);
+            this.#batch.confirmations.push({ nodeId: node.member.nodeId, signed });
+            this.#kick();
+          },
+          fault: (node, error) => this.#recordFault(node.member.nodeId, error),
+        },
+      });
+      await Promise.all([known, ...uploads.map((upload) => upload.then((outcome) => this.#ended(outcome)))]);
+      while (this.#reporting !== undefined || !isEmpty(this.#batch)) {
+        this.#kick();
+        await this.#reporting;
+      }
+      this.fail("every node has answered");
+    } catch (error) {
+      // Not a node's failure: a codec error, a bug, or a tracker that cannot be reached.
+      this.#decide(() => this.#result.reject(error));
+      this.#work.abort(error);
+      this.#services.log("distribution-broken", { blobId: this.#options.blobId });
+    } finally {
+      onFinished();
+    }
+  }
+
+  /** Waits for the rest of the slivers, at most `LIMITS.tailTimeoutMs`. Never rejects. */
+  async finishTail(finished: Promise<void>): Promise<void> {
+    const { clock } = this.#services.transport;
+    const timer = new AbortController();
+    clock.sleep(LIMITS.tailTimeoutMs, timer.signal).then(
+      () => this.#work.abort(new Error("the tail's time is up")),
+      () => {}, // Cancelled: everything is sent.
+    );
+    await finished;
+    timer.abort();
+    this.#services.log("distributed", { blobId: this.#options.blobId, failedNodes: this.#failed.size });
+  }
+
+  stop(reason: unknown): void {
+    this.#work.abort(reason);
+  }
+
+  fail(reason: string): void {
+    this.#decide(() => this.#result.reject(this.#insufficient(reason)));
+  }
+
+  #ended({ node, error }: NodeOutcome): void {
+    if (error === undefined) return;
+    this.#failed.set(node.member.nodeId, error.code);
+    this.#checkReachable();
+  }
+
+  /** Gives up as soon as no quorum can come together any more. */
+  #checkReachable(): void {
+    const { committee } = this.#options;
+    let possible = 0;
+    for (const { nodeId, shards } of committee.members)
+      if (!this.#failed.has(nodeId)) possible += shards.length;
+    if (!isQuorum(possible, committee.nShards)) this.fail("too many nodes failed");
+  }
+
+  #recordFault(nodeId: ObjectId, error: StorageNodeError): void {
+    this.#services.faults.record(nodeId, error.code);
+    this.#batch.faults.push({ nodeId, code: error.code, route: String(error.details["route"] ?? "") });
+  }
+
+  #kick(): void {
+    this.#reporting ??= this.#reportAll().finally(() => {
+      this.#reporting = undefined;
+    });
+    // `run` awaits the same promise or reports again; here only an unhandled rejection has to be kept away.
+    this.#reporting.catch((error) => this.#decide(() => this.#result.reject(error)));
+  }
+
+  async #reportAll(): Promise<void> {
+    while (!isEmpty(this.#batch)) await this.#report();
+  }
+
+  async #report(): Promise<void> {
+    const batch = this.#batch;
+    this.#batch = emptyBatch();
+    const { intentId, committee } = this.#options;
+    const answer = await this.#options.tracker.report({ intentId, committee, ...batch });
+    this.#take(answer);
+  }
+
+  #take(answer: ReportAnswer): void {
+    this.#weight = Math.max(this.#weight, answer.weight);
+    for (const { nodeId, fault } of answer.rejected) {
+      this.#services.faults.record(nodeId, fault);
+      this.#failed.set(nodeId, fault);
+    }
+    const { certificate } = answer;
+    if (certificate !== null) this.#decide(() => this.#result.resolve(certificate));
+    else if (answer.rejected.length > 0) this.#checkReachable();
+  }
+
+  #decide(settle: () => void): void {
+    if (this.#isDecided) return;
+    this.#isDecided = true;
+    settle();
+  }
+
+  #insufficient(reason: string): EdgeError {
+    const { committee } = this.#options;
+    const need = quorumWeight(committee.nShards);
+    const codes = [...this.#failed.values()];
+    const timedOut = codes.filter((code) => code === "TIMEOUT").length;
+    const unreachable = codes.filter((code) => code === "UNREACHABLE" || code === "REFUSED_ADDRESS").length;
+    const refused = codes.length - timedOut - unreachable;
+    const message =
+      `have ${this.#weight} of ${need} shards, ${refused} nodes refused, ${timedOut} timed out, ` +
+      `${unreachable} unreachable of ${committee.members.length}, epoch ${committee.epoch} (${reason})`;
+    return new EdgeError("INSUFFICIENT_CONFIRMATIONS", message, {
+      retryable: true,
+      details: {
+        blobId: this.#options.blobId,
+        haveShards: this.#weight,
+        needShards: need,
+        refused,
+        timedOut,
+        unreachable,
+        epoch: committee.epoch,
+      },
+    });
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * The life of an upload: quote, encode, register, distribute, certify, reply.
+ *
+ * State is in the BlobTracker (what was reached) and the Wallet (what was paid); this invocation is the muscle and may
+ * die at any step. Repeating the request joins the unfinished intent and goes on: every step is idempotent.
+ * Peak memory: the encoder's, plus what `distribute` holds; a body of unknown length is held once more while it is read.
+ */
+import { metadataRootHash } from "../../shared/codec/blob-id.ts";
+import type { BlobEncoder } from "../../shared/codec/codec.ts";
+import { ProtocolError } from "../../shared/protocol/errors.ts";
+import type { BlobId } from "../../shared/protocol/ids.ts";
+import type { Persistence } from "../../shared/protocol/messages.ts";
+import { serializeBlobMetadata, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";
+import { maxUnencodedLength } from "../../shared/protocol/sizes.ts";
+import type { ChainSnapshot } from "../../shared/sui/chain-snapshot.ts";
+import { PriceError, registrationCost } from "../../shared/sui/price.ts";
+import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/submissions.ts";
+import { EdgeError } from "../edge-error.ts";
+import type { PublishQuery } from "../query.ts";
+import { verifiedBlobStatus } from "../read/blob-status.ts";
+import type { Services } from "../services.ts";
+import { collectCertificate } from "./collect-certificate.ts";
+import { checkBodyBytes, readBody } from "./read-body.ts";
+import type { AlreadyCertified, IntentView, Tracker } from "./tracker-port.ts";
+import { onWallet } from "./wallet-errors.ts";
+
+export interface PublishRequest {
+  readonly query: PublishQuery;
+  /** Who asked, for joining and accounting. */
+  readonly principal: string;
+  readonly idempotencyKey: string | null;
+  readonly body: ReadableStream<Uint8Array> | null;
+  readonly declaredBytes: number | undefined;
+}
+
+export type PublishResult =
+  | {
+      readonly kind: "newly-created";
+      readonly registered: RegisteredBlob;
+      readonly certified: CertifiedBlob;
+      readonly encodedBytes: number;
+      readonly epochsAhead: number;
+    }
+  | ({ readonly kind: "already-certified"; readonly blobId: BlobId } & Omit<AlreadyCertified, "kind">);
+
+/** @throws EdgeError as `http-errors.ts` lists them; before `INSUFFICIENT_CONFIRMATIONS` nothing is lost by a retry */
+export async function publish(services: Services, request: PublishRequest): Promise<PublishResult> {
+  const snapshot = await services.chain.snapshot();
+  const { query } = request;
+  checkEpochs(query.epochs, snapshot);
+  const encoder = await encodeBody(services, request, snapshot);
+  // Released here unless the distribution, which needs it beyond the reply, has taken it over.
+  let release = (): void => encoder.release();
+  try {
+    const metadata = encoder.metadata();
+    const { blobId } = metadata;
+    const tracker = services.tracker(blobId);
+    const endEpoch = snapshot.epoch + query.epochs;
+    const begun = await tracker.begin({
+      blobId,
+      unencodedLength: metadata.unencodedLength,
+      principal: request.principal,
+      deletable: query.deletable,
+      endEpoch,
+      sendObjectTo: query.sendObjectTo ?? null,
+      share: query.share,
+      idempotencyKey: request.idempotencyKey,
+      force: query.force,
+    });
+    if (begun.kind === "already-certified") return { ...begun, blobId };
+    const existing = await findPermanent(services, query, begun, tracker, snapshot, blobId, endEpoch);
+    if (existing !== undefined) return { ...existing, kind: "already-certified", blobId };
+
+    const registered =
+      begun.registered ?? (await register(services, request, begun, tracker, snapshot, metadata));
+    const persistence: Persistence = registered.deletable
+      ? { kind: "deletable", objectId: registered.objectId }
+      : { kind: "permanent" };
+    const finished = release;
+    release = () => {};
+    const certificate = await collectCertificate(services, {
+      intentId: begun.intentId,
+      tracker,
+      committee: snapshot.committee,
+      blobId,
+      persistence,
+      encoder,
+      metadata: serializeBlobMetadata(metadata),
+      onFinished: finished,
+    });
+    await services.failPoint("publish.after-certificate");
+    const certified = await onWallet("certify", () =>
+      services.wallet.certify({
+        intentId: `${begun.intentId}:certify`,
+        objectId: registered.objectId,
+        certificate,
+        ...(query.sendObjectTo === undefined ? {} : { sendObjectTo: query.sendObjectTo }),
+        ...(query.share ? { share: true } : {}),
+      }),
+    );
+    await services.failPoint("publish.after-certify");
+    await tracker.certified(begun.intentId, certified);
+    services.log("published", { blobId, intentId: begun.intentId, epoch: certified.certifiedEpoch });
+    return {
+      kind: "newly-created",
+      registered,
+      certified,
+      encodedBytes: registered.storage.storageBytes,
+      epochsAhead: registered.storage.endEpoch - registered.storage.startEpoch,
+    };
+  } finally {
+    release();
+  }
+}
+
+/** Refused before the body is read: upstream finds out late, and answers 500. */
+function checkEpochs(epochs: number, snapshot: ChainSnapshot): void {
+  try {
+    registrationCost(snapshot, 0, epochs);
+  } catch (error) {
+    if (!(error instanceof PriceError)) throw error;
+    throw new EdgeError("INVALID_EPOCHS", error.message, { cause: error, details: error.details });
+  }
+}
+
+/** Reads the body into an encoder; memory is admitted before the first byte when the length is known. */
+async function encodeBody(
+  services: Services,
+  { body, declaredBytes }: PublishRequest,
+  snapshot: ChainSnapshot,
+): Promise<BlobEncoder> {
+  const { codec } = services;
+  const { nShards } = snapshot;
+  const maxBytes = Math.min(services.maxBodyBytes, maxUnencodedLength(nShards));
+  const limits = { declaredBytes, maxBytes };
+  if (declaredBytes === undefined) {
+    const pieces: Uint8Array[] = [];
+    const total = await readBody(body, limits, (piece) => pieces.push(piece.slice()));
+    return fill(codec.openEncoder(nShards, total), (encoder) => {
+      for (const piece of pieces) encoder.write(piece);
+    });
+  }
+  checkBodyBytes(declaredBytes, maxBytes);
+  return fill(codec.openEncoder(nShards, declaredBytes), (encoder) =>
+    readBody(body, limits, (piece) => encoder.write(piece)),
+  );
+}
+
+async function fill(encoder: BlobEncoder, write: (encoder: BlobEncoder) => unknown): Promise<BlobEncoder> {
+  try {
+    await write(encoder);
+    return encoder;
+  } catch (error) {
+    encoder.release();
+    throw error;
+  }
+}
+
+/** The official rule: only `permanent=true` without `force` looks for a permanent blob that lives long enough. */
+async function findPermanent(
+  services: Services,
+  query: PublishQuery,
+  begun: IntentView,
+  tracker: Tracker,
+  snapshot: ChainSnapshot,
+  blobId: BlobId,
+  endEpoch: number,
+): Promise<AlreadyCertified | undefined> {
+  if (query.deletable || query.force || begun.state !== "begun") return undefined;
+  const status = await verifiedBlobStatus(services, snapshot.committee, blobId);
+  if (status?.kind === "invalid") {
+    throw new EdgeError("INCONSISTENT_BLOB", "the network has marked this blob invalid", {
+      details: { blobId },
+    });
+  }
+  if (status?.kind !== "permanent" || !status.isCertified || status.endEpoch < endEpoch) return undefined;
+  await tracker.drop(begun.intentId);
+  const { txDigest, eventSeq } = status.statusEvent;
+  return { kind: "already-certified", txDigest, eventSeq, endEpoch: status.endEpoch };
+}
+
+async function register(
+  services: Services,
+  { query, principal }: PublishRequest,
+  begun: IntentView,
+  tracker: Tracker,
+  snapshot: ChainSnapshot,
+  metadata: VerifiedMetadata,
+): Promise<RegisteredBlob> {
+  await services.failPoint("publish.before-register");
+  const registered = await onWallet("register", () =>
+    services.wallet.register({
+      intentId: `${begun.intentId}:register`,
+      principal,
+      blobId: metadata.blobId,
+      rootHash: metadataRootHash(metadata),
+      unencodedLength: metadata.unencodedLength,
+      nShards: snapshot.nShards,
+      deletable: query.deletable,
+      epochs: query.epochs,
+      attributes: [],
+    }),
+  );
+  await services.failPoint("publish.after-register");
+  if (registered.blobId !== metadata.blobId || registered.deletable !== query.deletable) {
+    throw new ProtocolError("INVALID_MESSAGE", "the wallet registered another blob than asked for", {
+      details: { asked: metadata.blobId, registered: registered.blobId },
+    });
+  }
+  await tracker.registered(begun.intentId, registered);
+  return registered;
+}

@@ -1,0 +1,42 @@
+/** What the wallet's refusals mean for an upload. */
+import type { SubmissionErrorCode } from "../../shared/sui/submissions.ts";
+import { SubmissionError } from "../../shared/sui/submissions.ts";
+import { EdgeError, type EdgeErrorCode } from "../edge-error.ts";
+
+/** Runs a wallet call and translates its typed errors; the numbers stay in the message. */
+export async function onWallet<T>(what: "register" | "certify", call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (!(error instanceof SubmissionError)) throw error;
+    throw new EdgeError(edgeCode(error.code), `${what}: ${error.message}`, {
+      retryable: error.retryable,
+      details: error.details,
+      cause: error,
+    });
+  }
+}
+
+function edgeCode(code: SubmissionErrorCode): EdgeErrorCode {
+  switch (code) {
+    case "INSUFFICIENT_WAL":
+    case "INSUFFICIENT_SUI":
+      return "INSUFFICIENT_FUNDS";
+    case "SUBMISSION_PENDING":
+    case "SUBMISSION_GAVE_UP":
+      return "CHAIN_UNAVAILABLE";
+    case "WALLET_BUSY":
+      return "OVERLOADED";
+    case "SPENDING_CAP_EXCEEDED":
+      return "PUBLISHER_CLOSED";
+    case "EXECUTION_FAILED":
+    case "BLOB_NOT_OWNED":
+    case "SHARD_COUNT_CHANGED":
+      return "CHAIN_REJECTED";
+    case "INTENT_CONFLICT":
+    case "INVALID_SUBMISSION":
+      return "INTERNAL";
+    default:
+      return code satisfies never;
+  }
+}
