@@ -67,6 +67,13 @@ export const LIMITS = {
   walletCallTimeoutMs: 90_000,
   /** Failed rounds in a row after which the wallet stops until it is woken. */
   walletFailedRounds: 12,
+  /** Pause of the wallet's alarm while something is unfinished. */
+  walletAlarmMs: 20_000,
+  /** How often the wallet looks for registrations nobody certified, and how old those must be. */
+  walletSweepEveryMs: 3_600_000,
+  walletSweepAfterMs: 86_400_000,
+  /** How long an intent's outcome is remembered. */
+  walletRememberMs: 90 * 86_400_000,
   /** Batches one operation is tried in before it is given up. */
   submitAttempts: 8,
   /** Attributes of one Blob object, and bytes of a key and of a value. */
@@ -81,4 +88,6 @@ export const LIMITS = {
   walletCoinsListed: 1_000,
   /** How long a chain snapshot is reused inside one isolate. */
   chainSnapshotMs: 5_000,
+  /** How long a chain snapshot still serves when no endpoint answers. */
+  chainSnapshotStaleMs: 600_000,
 } as const;

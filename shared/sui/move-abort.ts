@@ -144,6 +144,7 @@ export class MoveAbortError extends FloeError<"MOVE_ABORT"> {
         abort,
         module: failure.module,
         abortCode: failure.abortCode,
+        function: failure.function ?? null,
         command: failure.command ?? null,
       },
     });

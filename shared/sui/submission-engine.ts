@@ -21,17 +21,18 @@
  * endpoint whose history spans the time does not know it.
  */
 import type { Clock, RandomBytes } from "../protocol/clock.ts";
-import { type ErrorDetail, FloeError } from "../protocol/errors.ts";
+import { FloeError } from "../protocol/errors.ts";
 import type { FailPoint } from "../protocol/fail-point.ts";
 import type { ObjectId } from "../protocol/ids.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { ChainSnapshot } from "./chain-snapshot.ts";
 import { type ExecutionFailure, failureVerdict, MoveAbortError } from "./move-abort.ts";
+import { toPortableError } from "./portable-error.ts";
 import { chooseBatch, type PlannedBatch, planBatch, type SpendingCaps } from "./submission-batch.ts";
 import { sameRequest } from "./submission-requests.ts";
 import { settleSuccess } from "./submission-results.ts";
 import { SubmissionError } from "./submissions.ts";
-import type { OpenTransaction, StoredError, StoredOperation, SubmitterStore } from "./submitter-store.ts";
+import type { OpenTransaction, StoredOperation, SubmitterStore } from "./submitter-store.ts";
 import { SuiError } from "./sui-error.ts";
 import { type ExecutedTransaction, SimulatedFailure, type WalletChain } from "./wallet-chain.ts";
 
@@ -111,7 +112,7 @@ export class SubmissionEngine {
   fail(operation: StoredOperation, error: FloeError): void {
     const failed = {
       ...operation,
-      state: { name: "failed" as const, error: storeError(error) },
+      state: { name: "failed" as const, error: toPortableError(error) },
       charge: null,
     };
     this.#options.store.apply({ operations: [failed] });
@@ -378,20 +379,3 @@ const failureError = (failure: ExecutionFailure): FloeError =>
         "EXECUTION_FAILED",
         `the transaction fails: ${failure.kind === "other" ? failure.message : failure.kind}`,
       );
-
-const storeError = ({ code, message, retryable, details }: FloeError): StoredError => ({
-  code,
-  message,
-  retryable,
-  details,
-});
-
-/** An error with the stored one's code and numbers; Move aborts come back as `MoveAbortError`. */
-export function reviveError({ code, message, retryable, details }: StoredError): FloeError {
-  const { module, abortCode, command }: Readonly<Record<string, ErrorDetail>> = details;
-  if (code === "MOVE_ABORT" && typeof module === "string" && typeof abortCode === "number") {
-    const at = typeof command === "number" ? command : undefined;
-    return new MoveAbortError({ kind: "move-abort", module, abortCode, function: undefined, command: at });
-  }
-  return new FloeError(code, message, { retryable, details });
-}

@@ -82,27 +82,30 @@ export interface DeletedBlob {
   readonly txDigest: string;
 }
 
-export type SubmissionErrorCode =
+/** Every code of a `SubmissionError`. */
+export const SUBMISSION_ERROR_CODES = [
   /** The same `intentId` came with another request. */
-  | "INTENT_CONFLICT"
+  "INTENT_CONFLICT",
   /** Not decided within the time one call may take; the wallet goes on, ask again with the same intent. */
-  | "SUBMISSION_PENDING"
+  "SUBMISSION_PENDING",
   /** Too many submissions wait already. */
-  | "WALLET_BUSY"
-  | "INSUFFICIENT_WAL"
-  | "INSUFFICIENT_SUI"
+  "WALLET_BUSY",
+  "INSUFFICIENT_WAL",
+  "INSUFFICIENT_SUI",
   /** A cap per request, principal and day, or day would be passed. */
-  | "SPENDING_CAP_EXCEEDED"
+  "SPENDING_CAP_EXCEEDED",
   /** The committee has another number of shards than the blob was encoded for. */
-  | "SHARD_COUNT_CHANGED"
+  "SHARD_COUNT_CHANGED",
   /** The wallet does not own the Blob object (any more). */
-  | "BLOB_NOT_OWNED"
+  "BLOB_NOT_OWNED",
   /** Kept failing for reasons that should have passed: congestion, prices, an upgrade. */
-  | "SUBMISSION_GAVE_UP"
+  "SUBMISSION_GAVE_UP",
   /** The transaction failed on chain in a way no other code names; only gas was spent. */
-  | "EXECUTION_FAILED"
+  "EXECUTION_FAILED",
   /** The wallet's configuration or the request cannot be used. */
-  | "INVALID_SUBMISSION";
+  "INVALID_SUBMISSION",
+] as const;
+export type SubmissionErrorCode = (typeof SUBMISSION_ERROR_CODES)[number];
 
 /** The submission took no effect on chain and cost at most gas, except `SUBMISSION_PENDING`: there nothing is known. */
 export class SubmissionError extends FloeError<SubmissionErrorCode> {}

@@ -13,9 +13,9 @@
  * it anew. Only the submitter writes any of this.
  */
 
-import type { ErrorDetail } from "../protocol/errors.ts";
 import type { BlobId, ObjectId } from "../protocol/ids.ts";
 import type { ObjectRef } from "./blob-transactions.ts";
+import type { PortableError } from "./portable-error.ts";
 import type {
   CertifiedBlob,
   CertifyRequest,
@@ -32,18 +32,11 @@ export interface OperationShapes {
 }
 export type OperationKind = keyof OperationShapes;
 
-export interface StoredError {
-  readonly code: string;
-  readonly message: string;
-  readonly retryable: boolean;
-  readonly details: Readonly<Record<string, ErrorDetail>>;
-}
-
 export type OperationState<Kind extends OperationKind> =
   | { readonly name: "waiting" }
   | { readonly name: "signed"; readonly digest: string }
   | { readonly name: "done"; readonly result: OperationShapes[Kind]["result"] }
-  | { readonly name: "failed"; readonly error: StoredError };
+  | { readonly name: "failed"; readonly error: PortableError };
 
 export interface OperationOf<Kind extends OperationKind> {
   readonly kind: Kind;

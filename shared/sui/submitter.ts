@@ -3,7 +3,8 @@
  * call with an intent's one outcome. How they get to the chain is `submission-engine.ts`.
  */
 import { LIMITS } from "../protocol/limits.ts";
-import { reviveError, SubmissionEngine, type SubmitterOptions } from "./submission-engine.ts";
+import { fromPortableError } from "./portable-error.ts";
+import { SubmissionEngine, type SubmitterOptions } from "./submission-engine.ts";
 import {
   checkCertifyRequest,
   checkRegisterRequest,
@@ -108,7 +109,7 @@ export class Submitter {
     const { state } = admitted.state.name === "done" ? admitted : await this.#waitFor(request.intentId);
     // `#admit` refuses an intent of another kind, so the result is of this kind.
     if (state.name === "done") return state.result as OperationShapes[Kind]["result"];
-    throw state.name === "failed" ? reviveError(state.error) : pending(request.intentId);
+    throw state.name === "failed" ? fromPortableError(state.error) : pending(request.intentId);
   }
 
   /** Stores the request as waiting unless it is known; synchronous, so equal calls cannot interleave. */

@@ -1,24 +1,24 @@
 /** Errors of everything that talks to Sui: the transport, the snapshot, transactions and the submitter. */
 import { FloeError } from "../protocol/errors.ts";
 
-export type SuiErrorCode =
+export const SUI_ERROR_CODES = [
   /** No endpoint answered: connection refused, reset, HTTP error, service unavailable. The call took no effect. */
-  | "SUI_UNREACHABLE"
+  "SUI_UNREACHABLE",
   /** No answer in time. A read took no effect; of an execution nothing is known (`SUI_OUTCOME_UNKNOWN`). */
-  | "SUI_TIMEOUT"
+  "SUI_TIMEOUT",
   /** Rate limited by every endpoint. */
-  | "SUI_OVERLOADED"
+  "SUI_OVERLOADED",
   /** The endpoint does not know the object or transaction. Of a transaction this proves nothing. */
-  | "SUI_NOT_FOUND"
+  "SUI_NOT_FOUND",
   /** The endpoint refused the request as such: it will refuse it again. */
-  | "SUI_REJECTED"
+  "SUI_REJECTED",
   /** The answer is not what the protocol allows: bytes, fields or invariants. */
-  | "SUI_MALFORMED"
-  /** The endpoint serves another chain than configured. */
-  | "SUI_WRONG_CHAIN"
+  "SUI_MALFORMED",
   /** An execution was sent and no answer tells what became of it. Only the identical bytes may be sent again. */
-  | "SUI_OUTCOME_UNKNOWN"
+  "SUI_OUTCOME_UNKNOWN",
   /** An endpoint's snapshot is older than asked for, after waiting. */
-  | "SUI_STALE";
+  "SUI_STALE",
+] as const;
+export type SuiErrorCode = (typeof SUI_ERROR_CODES)[number];
 
 export class SuiError extends FloeError<SuiErrorCode> {}
