@@ -14,6 +14,7 @@ import type { BlobId } from "../shared/protocol/ids.ts";
 import { answerWithFault, type NodeFault, sliversToDrop } from "./faults.ts";
 import { type FetchServer, serveFetch } from "./http-server.ts";
 import type { ChainSource } from "./storage-node/chain-source.ts";
+import { Healer } from "./storage-node/healer.ts";
 import type { NodeKeys } from "./storage-node/node-context.ts";
 import { StorageNode } from "./storage-node/storage-node.ts";
 import { NodeStore } from "./storage-node/store.ts";
@@ -31,6 +32,10 @@ export interface NodeHostOptions {
   readonly port: number;
   readonly clock: Clock;
   readonly codec: Codec;
+  /** Whether the node rebuilds slivers it lacks, while no fault says otherwise. */
+  readonly heal: boolean;
+  /** How long it waits for an upload's tail before it does. */
+  readonly healGraceMs: number;
   readonly onError: (error: unknown) => void;
 }
 
@@ -58,6 +63,7 @@ export class NodeHost {
   readonly #active = new Set<Promise<unknown>>();
   #chain: ChainSource | undefined;
   #node: StorageNode | undefined;
+  #healer: Healer | undefined;
   #fault: NodeFault = { kind: "none" };
   #requests = 0;
   #inFlight = 0;
@@ -99,6 +105,7 @@ export class NodeHost {
     });
     await node.start();
     this.#node = node;
+    void this.#setHealing(this.#healsNow());
   }
 
   /** Ends the node as a crash would, connections included, and starts a new one on the same disk and port. */
@@ -107,6 +114,7 @@ export class NodeHost {
     this.server.setAccepting(false);
     const old = this.#node;
     this.#node = undefined;
+    await this.#setHealing(false);
     await Promise.allSettled([...this.#active]);
     await old?.stop();
     // A process takes a moment to come back; clients meanwhile notice that their connections are gone.
@@ -118,9 +126,35 @@ export class NodeHost {
   setFault(fault: NodeFault): void {
     this.#fault = fault;
     this.server.setAccepting(fault.kind !== "down");
+    void this.#setHealing(this.#healsNow());
     if (fault.kind === "drop-slivers") {
       this.#store.loseSlivers(sliversToDrop(this.#store.sliverKeys(), fault.fraction ?? 1));
     }
+  }
+
+  #healsNow(): boolean {
+    return this.#fault.kind === "drop-slivers" ? (this.#fault.heal ?? false) : this.#options.heal;
+  }
+
+  /** @returns when a healer that was running has let go of the store */
+  async #setHealing(wanted: boolean): Promise<void> {
+    if (wanted) {
+      if (this.#healer !== undefined || this.#node === undefined) return;
+      const { codec, clock, healGraceMs, onError } = this.#options;
+      this.#healer = new Healer({
+        node: this.#node.context,
+        codec,
+        clock,
+        randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+        fetch: (request) => fetch(request),
+        graceMs: healGraceMs,
+        onError,
+      });
+      return;
+    }
+    const healer = this.#healer;
+    this.#healer = undefined;
+    await healer?.stop();
   }
 
   /** The operator's deny list, effective at once. */
@@ -151,6 +185,7 @@ export class NodeHost {
     await this.server.close();
     const node = this.#node;
     this.#node = undefined;
+    await this.#setHealing(false);
     await Promise.allSettled([...this.#active]);
     await node?.stop();
     this.#store.close();

@@ -36,6 +36,8 @@ beforeAll(async () => {
     port: 0,
     clock: systemClock,
     codec,
+    heal: false,
+    healGraceMs: 0,
     onError: (error) => {
       throw error;
     },
