@@ -7,6 +7,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
 
 export type FetchHandler = (request: Request) => Response | Promise<Response>;
 
@@ -125,10 +126,12 @@ export async function serveFetch(handler: FetchHandler, options: ServeOptions): 
     }
     // HTTP/1.1 cannot skip a request body: when the handler did not read it all, this connection ends after the
     // answer, and what still arrives is thrown away so that the client gets to read the answer.
+    // Handlers may answer before the parser got to the rest of the packet, hence the turn.
+    if (!incoming.complete) await nextTurn();
     const unread = !incoming.complete;
     if (unread) outgoing.setHeader("connection", "close");
     await send(response, incoming, outgoing, traffic);
-    if (unread && !incoming.complete) discard(incoming);
+    if (!incoming.readableEnded) discard(incoming);
   }
 }
 
@@ -236,10 +239,12 @@ async function send(
   });
 }
 
+/** Reads what is left of a request body, so that the socket does not stall on it; ends the connection if it must. */
 function discard(incoming: IncomingMessage): void {
+  incoming.removeAllListeners("data");
+  incoming.resume();
+  if (incoming.complete) return;
   const timer = setTimeout(() => incoming.socket.destroy(), DISCARD_MS);
   incoming.socket.once("close", () => clearTimeout(timer));
-  incoming.removeAllListeners("data");
   incoming.once("end", () => incoming.socket.destroySoon());
-  incoming.resume();
 }

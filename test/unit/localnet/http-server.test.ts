@@ -74,6 +74,17 @@ test("keeps connections alive between requests", async () => {
   expect(answer.match(/HTTP\/1\.1 200/g)).toHaveLength(3);
 });
 
+test("goes on with the next request after a body that nobody read", async () => {
+  const { port } = await serve(() => new Response("x", { headers: { "content-length": "1" } }));
+  const body = "y".repeat(60_000);
+  const put = `PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  const answer = await raw(port, `${put}GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+  expect(answer.match(/HTTP\/1\.1 200/g)?.length ?? 0).toBeGreaterThanOrEqual(1);
+  const small = "PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nyy";
+  const both = await raw(port, `${small}GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+  expect(both.match(/HTTP\/1\.1 200/g)).toHaveLength(2);
+});
+
 test("delivers an answer given before the body was read, then ends the connection", async () => {
   const { url } = await serve(() => new Response("too long", { status: 413 }));
   const response = await fetch(url, { method: "PUT", body: new Uint8Array(4_000_000) });
