@@ -112,5 +112,10 @@ export function signedMessageFromJson(json: unknown): SignedMessage {
       details: { messageCharacters: serializedMessage.length, signatureCharacters: signature.length },
     });
   }
-  return { message: fromBase64(serializedMessage), signature: fromBase64(signature) };
+  const signed = { message: fromBase64(serializedMessage), signature: fromBase64(signature) };
+  // 94 and 95 bytes fill the same 128 characters, with padding.
+  if (signed.signature.length !== SIGNATURE_BYTES) {
+    throw new ProtocolError("INVALID_MESSAGE", `a signature of ${signed.signature.length} bytes`);
+  }
+  return signed;
 }
