@@ -10,7 +10,7 @@ import type { Axis, BlobId, ObjectId, ShardIndex } from "../../shared/protocol/i
 import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/submissions.ts";
 import type { ReceivedConfirmation, RejectedConfirmation } from "./confirmations.ts";
 
-/** Somebody wants this blob stored like this. Requests that agree in all but `force` are the same intent. */
+/** Somebody wants this blob stored like this. Requests that agree in everything are the same intent, unless forced. */
 export interface IntentRequest {
   readonly blobId: BlobId;
   readonly unencodedLength: number;
@@ -22,7 +22,7 @@ export interface IntentRequest {
   readonly sendObjectTo: ObjectId | null;
   readonly share: boolean;
   readonly idempotencyKey: string | null;
-  /** Never joins anything. */
+  /** Neither joins another upload nor is joined. */
   readonly force: boolean;
 }
 

@@ -82,7 +82,9 @@ export class TrackerState {
   /** Joins an unfinished upload of the same intent, else begins one; or says that nothing is left to pay for. */
   begin(request: IntentRequest): IntentView | AlreadyCertified {
     return this.#sql.transaction(() => {
-      const key = intentKey(request);
+      const id = toHex(this.#randomBytes(16));
+      // A forced upload neither joins nor is joined: its key is its own.
+      const key = request.force ? id : intentKey(request);
       if (!request.force) {
         const certified = request.deletable ? undefined : this.#certifiedUntil(request.endEpoch);
         if (certified !== undefined) return certified;
@@ -93,7 +95,6 @@ export class TrackerState {
         if (unfinished !== undefined) return this.#view(String(unfinished["id"]));
       }
       this.#makeRoom();
-      const id = toHex(this.#randomBytes(16));
       this.#sql.exec(
         "INSERT INTO intent (id, key, state, request, begun_at_ms) VALUES (?, ?, 'begun', ?, ?)",
         id,
@@ -199,7 +200,7 @@ export class TrackerState {
     for (const { nodeId, fault } of rejected) {
       this.#recordFault({ nodeId, code: fault, route: "get confirmation" }, nowMs);
     }
-    if (row.state !== "certified" && certificate !== stored)
+    if (row.state !== "certified" && certificate !== row.certificate)
       this.#setCertificate(row, certificate, committee.epoch);
     return { weight: collector.weight, rejected, certificate };
   }
@@ -356,7 +357,7 @@ const SCHEMA = [
     at_ms INTEGER NOT NULL)`,
 ];
 
-/** Equal for requests that want the same thing; `force` and nothing else is left out. */
+/** Equal for requests that want the same thing of this blob. */
 function intentKey(request: IntentRequest): string {
   const { principal, deletable, endEpoch, sendObjectTo, share, idempotencyKey } = request;
   return JSON.stringify([principal, deletable, endEpoch, sendObjectTo, share, idempotencyKey]);

@@ -1,4 +1,6 @@
 /** What the wallet's refusals mean for an upload. */
+import { MoveAbortError } from "../../shared/sui/move-abort.ts";
+import { PriceError } from "../../shared/sui/price.ts";
 import type { SubmissionErrorCode } from "../../shared/sui/submissions.ts";
 import { SubmissionError } from "../../shared/sui/submissions.ts";
 import { EdgeError, type EdgeErrorCode } from "../edge-error.ts";
@@ -8,6 +10,12 @@ export async function onWallet<T>(what: "register" | "certify", call: () => Prom
   try {
     return await call();
   } catch (error) {
+    if (error instanceof MoveAbortError || error instanceof PriceError) {
+      throw new EdgeError("CHAIN_REJECTED", `${what}: ${error.message}`, {
+        details: error.details,
+        cause: error,
+      });
+    }
     if (!(error instanceof SubmissionError)) throw error;
     throw new EdgeError(edgeCode(error.code), `${what}: ${error.message}`, {
       retryable: error.retryable,

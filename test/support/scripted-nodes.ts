@@ -20,8 +20,16 @@ import {
 } from "../../shared/node/storage-node-api.ts";
 import type { BlobStatus } from "../../shared/protocol/blob-status.ts";
 import { blobStatusToJson } from "../../shared/protocol/blob-status.ts";
+import { concatBytes } from "../../shared/protocol/bytes.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
-import { type Axis, type ObjectId, shardIndex, sliverPairIndex } from "../../shared/protocol/ids.ts";
+import {
+  type Axis,
+  type BlobId,
+  blobIdToBytes,
+  type ObjectId,
+  shardIndex,
+  sliverPairIndex,
+} from "../../shared/protocol/ids.ts";
 import { shardOfPair } from "../../shared/protocol/mapping.ts";
 import { confirmationMessage, signedMessageToJson } from "../../shared/protocol/messages.ts";
 import { serializeBlobMetadataWithId, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";
@@ -139,7 +147,10 @@ export class ScriptedNodes {
     missing: NodeErrorName,
   ): Promise<Response> {
     if (request.method === "PUT") {
-      kept.set(key, new Uint8Array(await request.arrayBuffer()));
+      const body = new Uint8Array(await request.arrayBuffer());
+      // GET metadata answers with the blob ID in front of what PUT metadata brought.
+      const blobId = key.split(" ")[0] as BlobId;
+      kept.set(key, key.endsWith("metadata") ? concatBytes(blobIdToBytes(blobId), body) : body);
       return json(201, "stored");
     }
     const bytes = kept.get(key);

@@ -1,0 +1,29 @@
+/** The edge Worker "floe": composition root, no logic. */
+import { createServices, newRequestId } from "./compose.ts";
+import { EdgeError } from "./edge-error.ts";
+import { type Env, parseConfig } from "./env.ts";
+import { errorResponse, route } from "./router.ts";
+
+export { BlobTracker } from "./blob-tracker.do.ts";
+export { ChainView } from "./chain-view.do.ts";
+export { Wallet } from "./wallet.do.ts";
+
+export default {
+  async fetch(request, env, ctx): Promise<Response> {
+    const requestId = newRequestId();
+    try {
+      const config = parseConfig(env);
+      const services = createServices(env, config, ctx, requestId);
+      return await route(request, { services, access: config.publisherAccess });
+    } catch (error) {
+      // Only a setting that is missing or wrong gets here; the log names it, the client does not learn it.
+      const cause = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      console.error(JSON.stringify({ event: "not-configured", requestId, cause }));
+      return errorResponse(
+        new EdgeError("CONFIGURATION", "not configured", { cause: error }),
+        requestId,
+        request.method,
+      );
+    }
+  },
+} satisfies ExportedHandler<Env>;

@@ -1,0 +1,116 @@
+/**
+ * What a deployment configures, parsed once and strictly.
+ *
+ * | name               | kind   | default  | effect                                                            |
+ * |--------------------|--------|----------|-------------------------------------------------------------------|
+ * | NETWORK_KIND       | var    | required | `public`: nodes by https and DNS name only; `local`: http, any host |
+ * | SUI_RPC_URLS       | var    | required | comma-separated endpoints of one chain, tried in order             |
+ * | SYSTEM_OBJECT_ID   | var    | required | Walrus System object                                               |
+ * | STAKING_OBJECT_ID  | var    | required | Walrus Staking object                                              |
+ * | PUBLISHER_ACCESS   | var    | `closed` | `open` publishes for everybody at the wallet's cost                |
+ * | WALLET_SECRET_KEY  | secret | none     | `suiprivkey1...`; without it this is a reader only                 |
+ * | MAX_BODY_BYTES     | var    | 33554432 | largest upload                                                     |
+ */
+
+import type { NetworkKind } from "../shared/node/node-address.ts";
+import { FloeError } from "../shared/protocol/errors.ts";
+import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
+import { LIMITS } from "../shared/protocol/limits.ts";
+import type { BlobTracker } from "./blob-tracker.do.ts";
+import type { ChainView } from "./chain-view.do.ts";
+import type { Wallet } from "./wallet.do.ts";
+
+/** Bindings of wrangler.toml. Texts are untrusted until `parseConfig` has read them. */
+export interface Env {
+  readonly BLOB_TRACKER: DurableObjectNamespace<BlobTracker>;
+  readonly WALLET: DurableObjectNamespace<Wallet>;
+  readonly CHAIN_VIEW: DurableObjectNamespace<ChainView>;
+  readonly NETWORK_KIND?: string;
+  readonly SUI_RPC_URLS?: string;
+  readonly SYSTEM_OBJECT_ID?: string;
+  readonly STAKING_OBJECT_ID?: string;
+  readonly PUBLISHER_ACCESS?: string;
+  readonly WALLET_SECRET_KEY?: string;
+  readonly MAX_BODY_BYTES?: string;
+  /** Tests only: is told the name of each fail point reached, and answers 200 to go on or anything else to die. */
+  readonly TEST_FAIL_POINTS?: Fetcher;
+}
+
+/** `closed`: nobody may publish; `open`: everybody may, at the wallet's cost. */
+export type PublisherAccess = "closed" | "open";
+
+export interface EdgeConfig {
+  readonly networkKind: NetworkKind;
+  readonly suiRpcUrls: readonly string[];
+  readonly systemObjectId: ObjectId;
+  readonly stakingObjectId: ObjectId;
+  readonly publisherAccess: PublisherAccess;
+  /** Never logged, never part of an error. */
+  readonly walletSecretKey: string | undefined;
+  readonly maxBodyBytes: number;
+}
+
+export class ConfigError extends FloeError<"MISSING_SETTING" | "INVALID_SETTING"> {}
+
+/** @throws ConfigError naming the setting and what it must be; never its value */
+export function parseConfig(env: Env): EdgeConfig {
+  const networkKind = oneOf("NETWORK_KIND", required("NETWORK_KIND", env.NETWORK_KIND), ["local", "public"]);
+  const publisherAccess = oneOf("PUBLISHER_ACCESS", env.PUBLISHER_ACCESS ?? "closed", ["closed", "open"]);
+  const walletSecretKey = env.WALLET_SECRET_KEY;
+  if (publisherAccess === "open" && (walletSecretKey === undefined || walletSecretKey === "")) {
+    throw new ConfigError("MISSING_SETTING", "PUBLISHER_ACCESS is open, but WALLET_SECRET_KEY is not set");
+  }
+  return {
+    networkKind,
+    publisherAccess,
+    walletSecretKey: walletSecretKey === "" ? undefined : walletSecretKey,
+    suiRpcUrls: parseRpcUrls(required("SUI_RPC_URLS", env.SUI_RPC_URLS), networkKind),
+    systemObjectId: parseId("SYSTEM_OBJECT_ID", env.SYSTEM_OBJECT_ID),
+    stakingObjectId: parseId("STAKING_OBJECT_ID", env.STAKING_OBJECT_ID),
+    maxBodyBytes: parseBodyLimit(env.MAX_BODY_BYTES),
+  };
+}
+
+function parseRpcUrls(text: string, networkKind: NetworkKind): string[] {
+  const urls = text.split(",").map((each) => each.trim());
+  const scheme = networkKind === "public" ? "https:" : "http:";
+  for (const url of urls) {
+    const parsed = URL.canParse(url) ? new URL(url) : undefined;
+    // A local network may still use a remote full node over https.
+    if (parsed === undefined || (parsed.protocol !== scheme && parsed.protocol !== "https:")) {
+      invalid("SUI_RPC_URLS", `a comma-separated list of ${scheme}// URLs`);
+    }
+  }
+  return urls;
+}
+
+function parseBodyLimit(text: string | undefined): number {
+  if (text === undefined || text === "") return LIMITS.bodyBytes;
+  const value = Number(text);
+  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value)) invalid("MAX_BODY_BYTES", "a number of bytes");
+  return value;
+}
+
+function parseId(name: string, text: string | undefined): ObjectId {
+  try {
+    return parseObjectId(required(name, text));
+  } catch (cause) {
+    if (cause instanceof ConfigError) throw cause;
+    invalid(name, "an object ID");
+  }
+}
+
+function required(name: string, text: string | undefined): string {
+  if (text === undefined || text === "") throw new ConfigError("MISSING_SETTING", `${name} is not set`);
+  return text;
+}
+
+function oneOf<const Choice extends string>(name: string, text: string, choices: readonly Choice[]): Choice {
+  const choice = choices.find((each) => each === text);
+  if (choice === undefined) invalid(name, choices.join(" or "));
+  return choice;
+}
+
+function invalid(name: string, expected: string): never {
+  throw new ConfigError("INVALID_SETTING", `${name} must be ${expected}`);
+}
