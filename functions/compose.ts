@@ -8,16 +8,14 @@ import { createReferenceCodec } from "../shared/codec/reference-codec.ts";
 import { Gate } from "../shared/node/gate.ts";
 import { toHex } from "../shared/protocol/bytes.ts";
 import { remoteCall } from "../shared/sui/portable-error.ts";
-import type { BlobTracker } from "./blob-tracker.do.ts";
 import { ChainMemo } from "./chain-memo.ts";
-import type { ChainView } from "./chain-view.do.ts";
 import type { EdgeConfig, Env } from "./env.ts";
 import { failPointsOf } from "./fail-points.ts";
+import type { Log } from "./log.ts";
 import { NodeFaults } from "./node-faults.ts";
 import { systemClock, systemRandom } from "./platform.ts";
-import type { Chain, Log, Services, WalletPort } from "./services.ts";
+import type { Chain, Services, WalletPort } from "./services.ts";
 import type { Tracker } from "./upload/tracker-port.ts";
-import type { Wallet } from "./wallet.do.ts";
 
 const writeLog = (requestId: string): Log => {
   return (event, fields) => console.log(JSON.stringify({ event, requestId, ...fields }));
@@ -71,8 +69,6 @@ export function createServices(
 // RPC turns every method of the class into the same method of the stub, with plain data as arguments and results; the
 // platform's types lose our branded strings on the way, so the stubs are given the ports' types back.
 const trackerStub = (env: Env, blobId: string): Tracker =>
-  env.BLOB_TRACKER.getByName(blobId) as DurableObjectStub<BlobTracker> as unknown as Tracker;
-const walletStub = (env: Env): WalletPort =>
-  env.WALLET.getByName(SINGLETON) as DurableObjectStub<Wallet> as unknown as WalletPort;
-const chainStub = (env: Env): Chain =>
-  env.CHAIN_VIEW.getByName(SINGLETON) as DurableObjectStub<ChainView> as unknown as Chain;
+  env.BLOB_TRACKER.getByName(blobId) as unknown as Tracker;
+const walletStub = (env: Env): WalletPort => env.WALLET.getByName(SINGLETON) as unknown as WalletPort;
+const chainStub = (env: Env): Chain => env.CHAIN_VIEW.getByName(SINGLETON) as unknown as Chain;

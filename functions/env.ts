@@ -16,15 +16,17 @@ import type { NetworkKind } from "../shared/node/node-address.ts";
 import { FloeError } from "../shared/protocol/errors.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
 import { LIMITS } from "../shared/protocol/limits.ts";
-import type { BlobTracker } from "./blob-tracker.do.ts";
-import type { ChainView } from "./chain-view.do.ts";
-import type { Wallet } from "./wallet.do.ts";
+import type { Chain, WalletPort } from "./services.ts";
+import type { Tracker } from "./upload/tracker-port.ts";
+
+/** Durable Objects as their callers see them; the classes themselves import this file. */
+type ObjectsOf<Port> = DurableObjectNamespace<Port & Rpc.DurableObjectBranded>;
 
 /** Bindings of wrangler.toml. Texts are untrusted until `parseConfig` has read them. */
 export interface Env {
-  readonly BLOB_TRACKER: DurableObjectNamespace<BlobTracker>;
-  readonly WALLET: DurableObjectNamespace<Wallet>;
-  readonly CHAIN_VIEW: DurableObjectNamespace<ChainView>;
+  readonly BLOB_TRACKER: ObjectsOf<Tracker>;
+  readonly WALLET: ObjectsOf<WalletPort>;
+  readonly CHAIN_VIEW: ObjectsOf<Chain>;
   readonly NETWORK_KIND?: string;
   readonly SUI_RPC_URLS?: string;
   readonly SYSTEM_OBJECT_ID?: string;

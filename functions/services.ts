@@ -18,6 +18,7 @@ import type {
   RegisteredBlob,
   RegisterRequest,
 } from "../shared/sui/submissions.ts";
+import type { Log } from "./log.ts";
 import type { NodeFaults } from "./node-faults.ts";
 import type { Tracker } from "./upload/tracker-port.ts";
 
@@ -31,9 +32,6 @@ export interface WalletPort {
   register(request: RegisterRequest): Promise<RegisteredBlob>;
   certify(request: CertifyRequest): Promise<CertifiedBlob>;
 }
-
-/** One JSON object per event: stable names, IDs and numbers, never payloads, keys or addresses. */
-export type Log = (event: string, fields: Readonly<Record<string, string | number | boolean | null>>) => void;
 
 export interface Services {
   readonly requestId: string;

@@ -20,7 +20,7 @@ import {
 } from "../../shared/node/storage-node-api.ts";
 import type { BlobStatus } from "../../shared/protocol/blob-status.ts";
 import { blobStatusToJson } from "../../shared/protocol/blob-status.ts";
-import { concatBytes } from "../../shared/protocol/bytes.ts";
+import { concatBytes, toHex } from "../../shared/protocol/bytes.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import {
   type Axis,
@@ -81,7 +81,7 @@ export class ScriptedNodes {
         nodeId: `0x${(position + 1).toString(16).padStart(64, "0")}` as ObjectId,
         name: `node-${position}`,
         networkAddress: `node-${position}:80`,
-        publicKey: blsPublicKey(secretKey),
+        publicKey: publicKeyOf(position, secretKey),
         shards,
       };
     });
@@ -128,7 +128,7 @@ export class ScriptedNodes {
       case "confirmation": {
         const { blobId, persistence } = route;
         const message = confirmationMessage({ epoch: EPOCH, blobId, persistence });
-        const signature = blsSign(message, this.#secretKeys[node] ?? new Uint8Array(32));
+        const signature = signatureOf(node, message, this.#secretKeys[node] ?? new Uint8Array(32));
         return json(200, { signed: signedMessageToJson({ message, signature }) });
       }
       case "blob-status": {
@@ -213,6 +213,23 @@ export class ScriptedNodes {
       ...overrides,
     };
   }
+}
+
+// Keys and messages repeat from test to test, and each costs 5 to 20 ms.
+const publicKeys = new Map<number, Uint8Array>();
+const signatures = new Map<string, Uint8Array>();
+
+function publicKeyOf(node: number, secretKey: Uint8Array): Uint8Array {
+  const key = publicKeys.get(node) ?? blsPublicKey(secretKey);
+  publicKeys.set(node, key);
+  return key;
+}
+
+function signatureOf(node: number, message: Uint8Array, secretKey: Uint8Array): Uint8Array {
+  const name = `${node} ${toHex(message)}`;
+  const signature = signatures.get(name) ?? blsSign(message, secretKey);
+  signatures.set(name, signature);
+  return signature;
 }
 
 export const sliverKey = (blobId: string, pair: number, axis: Axis): string => `${blobId} ${pair} ${axis}`;
