@@ -1,0 +1,186 @@
+/**
+ * Move types the stand-in knows: canonical names, abilities, and how their values are written.
+ *
+ * A type's canonical name has 64-digit addresses and no spaces, as `normalizeStructTag`
+ * writes it. Structs of Walrus carry the *original* package, whatever package was called.
+ */
+import { type BcsType, bcs } from "@mysten/sui/bcs";
+import { normalizeStructTag, parseStructTag } from "@mysten/sui/utils";
+import type { ObjectId } from "../../shared/protocol/ids.ts";
+import {
+  BlobLayout,
+  CoinLayout,
+  fieldLayout,
+  MetadataLayout,
+  objectId,
+  SharedBlobLayout,
+  StakingInnerLayout,
+  StakingLayout,
+  StakingPoolLayout,
+  StorageLayout,
+  SystemLayout,
+  SystemStateInnerLayout,
+  u64,
+} from "../../shared/sui/layouts.ts";
+import { WALRUS_STRUCTS } from "../../shared/sui/type-names.ts";
+
+export const FRAMEWORK = `0x${"2".padStart(64, "0")}` as ObjectId;
+export const STDLIB = `0x${"1".padStart(64, "0")}` as ObjectId;
+export const SYSTEM_ADDRESS = `0x${"0".repeat(64)}` as ObjectId;
+export const SUI_TYPE = `${FRAMEWORK}::sui::SUI`;
+export const CLOCK_TYPE = `${FRAMEWORK}::clock::Clock`;
+export const ID_TYPE = `${FRAMEWORK}::object::ID`;
+/** Key of an object table that is indexed by IDs. */
+export const TABLE_KEY_TYPE = `${FRAMEWORK}::dynamic_object_field::Wrapper<${ID_TYPE}>`;
+export const STRING_TYPE = `${STDLIB}::string::String`;
+
+export const coinType = (token: string): string => `${FRAMEWORK}::coin::Coin<${token}>`;
+export const balanceType = (token: string): string => `${FRAMEWORK}::balance::Balance<${token}>`;
+export const withdrawalType = (token: string): string =>
+  `${FRAMEWORK}::funds_accumulator::Withdrawal<${balanceType(token)}>`;
+export const optionType = (inner: string): string => `${STDLIB}::option::Option<${inner}>`;
+
+/** Token of a coin type, or undefined for any other type. */
+export function tokenOfCoin(type: string): string | undefined {
+  const prefix = `${FRAMEWORK}::coin::Coin<`;
+  return type.startsWith(prefix) ? type.slice(prefix.length, -1) : undefined;
+}
+
+export interface Abilities {
+  readonly key: boolean;
+  readonly store: boolean;
+  readonly drop: boolean;
+  readonly copy: boolean;
+}
+const abilities = (...names: (keyof Abilities)[]): Abilities => ({
+  key: names.includes("key"),
+  store: names.includes("store"),
+  drop: names.includes("drop"),
+  copy: names.includes("copy"),
+});
+const PLAIN = abilities("store", "drop", "copy");
+
+/** A layout whose value type is no longer known to the compiler; the type's name stands for it at run time. */
+export interface ErasedLayout {
+  parse(bytes: Uint8Array): unknown;
+  serialize(value: unknown): { toBytes(): Uint8Array };
+}
+// Values only ever come from `parse` of the same layout or from natives that are typed by it.
+const erase = <T, Input>(layout: BcsType<T, Input>): ErasedLayout => layout as unknown as ErasedLayout;
+
+export const ClockLayout = bcs.struct("Clock", { id: objectId, timestamp_ms: u64 });
+export const StakedWalLayout = bcs.struct("StakedWal", {
+  id: objectId,
+  state: bcs.enum("StakedWalState", {
+    Staked: null,
+    Withdrawing: bcs.struct("Withdrawing", { withdraw_epoch: bcs.u32() }),
+  }),
+  node_id: objectId,
+  principal: u64,
+  activation_epoch: bcs.u32(),
+});
+/** Entry of an object table: its value is the ID of the object, which the entry owns. */
+export const TableEntryLayout = fieldLayout(objectId, objectId);
+/** State fields of System and Staking, under their version. */
+export const SystemFieldLayout = fieldLayout(u64, SystemStateInnerLayout);
+export const StakingFieldLayout = fieldLayout(u64, StakingInnerLayout);
+export const MetadataFieldLayout = fieldLayout(bcs.byteVector(), MetadataLayout);
+
+interface StructEntry {
+  readonly abilities: Abilities;
+  /** Absent for structs that only live inside a transaction. */
+  readonly layout?: ErasedLayout;
+}
+
+const PRIMITIVES: Readonly<Record<string, ErasedLayout>> = {
+  bool: erase(bcs.bool()),
+  u8: erase(bcs.u8()),
+  u16: erase(bcs.u16()),
+  u32: erase(bcs.u32()),
+  u64: erase(u64),
+  u128: erase(bcs.u128().transform({ input: (value: bigint) => value, output: (value) => BigInt(value) })),
+  u256: erase(bcs.u256().transform({ input: (value: bigint) => value, output: (value) => BigInt(value) })),
+  address: erase(objectId),
+  "vector<u8>": erase(bcs.byteVector()),
+  [STRING_TYPE]: erase(bcs.string()),
+  [ID_TYPE]: erase(objectId),
+};
+
+/** Types of one network: the framework's, and those of the Walrus package first published as `originalPackageId`. */
+export class MoveTypes {
+  readonly originalPackageId: ObjectId;
+  readonly walToken: string;
+  readonly #structs = new Map<string, StructEntry>();
+
+  constructor(originalPackageId: ObjectId, walPackageId: ObjectId) {
+    this.originalPackageId = originalPackageId;
+    this.walToken = `${walPackageId}::wal::WAL`;
+    const owned = abilities("key", "store");
+    const add = (name: string, entry: StructEntry): unknown => this.#structs.set(name, entry);
+    add(this.walrus("System"), { abilities: abilities("key"), layout: erase(SystemLayout) });
+    add(this.walrus("Staking"), { abilities: abilities("key"), layout: erase(StakingLayout) });
+    add(this.walrus("StakingPool"), { abilities: owned, layout: erase(StakingPoolLayout) });
+    add(this.walrus("Storage"), { abilities: owned, layout: erase(StorageLayout) });
+    add(this.walrus("Blob"), { abilities: owned, layout: erase(BlobLayout) });
+    add(this.walrus("SharedBlob"), { abilities: owned, layout: erase(SharedBlobLayout) });
+    add(this.walrus("Metadata"), { abilities: abilities("store", "drop"), layout: erase(MetadataLayout) });
+    add(this.walrus("StakedWal"), { abilities: owned, layout: erase(StakedWalLayout) });
+    add(this.field(TABLE_KEY_TYPE, ID_TYPE), {
+      abilities: abilities("key"),
+      layout: erase(TableEntryLayout),
+    });
+    add(CLOCK_TYPE, { abilities: abilities("key"), layout: erase(ClockLayout) });
+    add(this.field("u64", this.walrus("SystemStateInnerV1")), {
+      abilities: abilities("key"),
+      layout: erase(SystemFieldLayout),
+    });
+    add(this.field("u64", this.walrus("StakingInnerV1")), {
+      abilities: abilities("key"),
+      layout: erase(StakingFieldLayout),
+    });
+    add(this.field("vector<u8>", this.walrus("Metadata")), {
+      abilities: abilities("key"),
+      layout: erase(MetadataFieldLayout),
+    });
+  }
+
+  walrus(struct: keyof typeof WALRUS_STRUCTS): string {
+    return `${this.originalPackageId}::${WALRUS_STRUCTS[struct]}`;
+  }
+
+  field(keyType: string, valueType: string): string {
+    return `${FRAMEWORK}::dynamic_field::Field<${keyType},${valueType}>`;
+  }
+
+  /** How values of this type are written, or undefined when the stand-in does not store or read the type. */
+  layout(type: string): ErasedLayout | undefined {
+    const primitive = PRIMITIVES[type];
+    if (primitive !== undefined) return primitive;
+    if (tokenOfCoin(type) !== undefined) return erase(CoinLayout);
+    const element = /^vector<(.+)>$/.exec(type)?.[1];
+    if (element !== undefined) {
+      const inner = this.layout(element);
+      // Erased above by the same reasoning: the vector's element layout is a real layout.
+      return inner === undefined ? undefined : erase(bcs.vector(inner as unknown as BcsType<unknown>));
+    }
+    return this.#structs.get(type)?.layout;
+  }
+
+  abilities(type: string): Abilities {
+    if (PRIMITIVES[type] !== undefined) return PLAIN;
+    if (tokenOfCoin(type) !== undefined) return abilities("key", "store");
+    const inner = /^(?:vector|0x0*1::option::Option)<(.+)>$/.exec(type)?.[1];
+    if (inner !== undefined) return { ...this.abilities(inner), key: false };
+    if (type.startsWith(`${FRAMEWORK}::balance::Balance<`)) return abilities("store");
+    if (type.startsWith(`${FRAMEWORK}::funds_accumulator::Withdrawal<`)) return abilities("drop");
+    return this.#structs.get(type)?.abilities ?? abilities();
+  }
+}
+
+/** Canonical spelling of a type argument. @throws Error for text that is no type */
+export function canonicalType(text: string): string {
+  if (/^(bool|u8|u16|u32|u64|u128|u256|address|signer)$/.test(text)) return text;
+  const element = /^vector<(.+)>$/.exec(text)?.[1];
+  if (element !== undefined) return `vector<${canonicalType(element)}>`;
+  return normalizeStructTag(parseStructTag(text));
+}

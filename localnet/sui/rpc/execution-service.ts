@@ -1,0 +1,68 @@
+/** TransactionExecutionService: execute a signed transaction, simulate one (which also resolves it). */
+import { GrpcTypes } from "@mysten/sui/grpc";
+import { applyMask } from "../field-mask.ts";
+import { REFERENCE_GAS_PRICE } from "../gas.ts";
+import { invalidArgument } from "../grpc-error.ts";
+import { type Methods, unary } from "../grpc-web.ts";
+import { executedMessage, ledgerTransactionMessage } from "../proto-effects.ts";
+import { parseUnresolved } from "../proto-transaction.ts";
+import { type Simulation, simulate, simulateUnresolved } from "../resolve.ts";
+import { parseTransaction } from "../transaction-data.ts";
+import { ledgerTime, type RpcContext, readContext, required } from "./context.ts";
+
+const SERVICE = "sui.rpc.v2.TransactionExecutionService";
+
+/** Sender and sponsor at most. */
+const MAX_SIGNATURES = 2;
+
+function runSimulation(rpc: RpcContext, request: GrpcTypes.SimulateTransactionRequest): Simulation {
+  const transaction = required(request.transaction, "transaction");
+  const context = readContext(rpc);
+  const time = ledgerTime(rpc);
+  const checks = request.checks !== GrpcTypes.SimulateTransactionRequest_TransactionChecks.DISABLED;
+  const bytes = transaction.bcs?.value;
+  if (bytes !== undefined) {
+    return simulate(context, time, parseTransaction(bytes), checks ? {} : { mockGas: true, anyOwner: true });
+  }
+  const selectGas = checks && request.doGasSelection === true;
+  return simulateUnresolved(context, time, parseUnresolved(transaction), {
+    selectGas,
+    checks,
+    nonce: rpc.nonce,
+  });
+}
+
+export const executionMethods = (rpc: RpcContext): Methods => ({
+  [`${SERVICE}/SimulateTransaction`]: unary(
+    GrpcTypes.SimulateTransactionRequest,
+    GrpcTypes.SimulateTransactionResponse,
+    (request) => {
+      const { bytes, execution } = runSimulation(rpc, request);
+      const message: GrpcTypes.SimulateTransactionResponse = {
+        transaction: executedMessage({ ...execution, bytes, signatures: [] }),
+        commandOutputs: [],
+        suggestedGasPrice: REFERENCE_GAS_PRICE,
+      };
+      return applyMask(GrpcTypes.SimulateTransactionResponse, message, request.readMask);
+    },
+  ),
+  [`${SERVICE}/ExecuteTransaction`]: unary(
+    GrpcTypes.ExecuteTransactionRequest,
+    GrpcTypes.ExecuteTransactionResponse,
+    async (request) => {
+      const bytes = required(request.transaction?.bcs?.value, "transaction.bcs");
+      if (request.signatures.length > MAX_SIGNATURES) {
+        throw invalidArgument(`${request.signatures.length} signatures; at most ${MAX_SIGNATURES}`);
+      }
+      const signatures = request.signatures.map((each, index) =>
+        required(each.bcs?.value, `signatures[${index}].bcs`),
+      );
+      const executed = await rpc.execute(bytes, signatures);
+      const message = ledgerTransactionMessage(executed);
+      const fallback = ["effects.status", "checkpoint"];
+      return {
+        transaction: applyMask(GrpcTypes.ExecutedTransaction, message, request.readMask, fallback),
+      };
+    },
+  ),
+});

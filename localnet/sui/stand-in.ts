@@ -1,0 +1,387 @@
+/**
+ * A stand-in for Sui: one network with the Walrus contracts on it, in memory, speaking gRPC-Web.
+ *
+ * It is the only validator and the only full node. A transaction is verified, executed and put into a checkpoint of its
+ * own before it is answered; with a data directory it is on disk by then. Everything is deterministic given the seed
+ * and the clock. Executions run one after another: `execute` verifies signatures (asynchronously) first and does the
+ * rest without giving way.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { verifyTransactionSignature } from "@mysten/sui/verify";
+import { blake2b256 } from "../../shared/crypto/blake2b.ts";
+import { toBase64 } from "../../shared/protocol/bytes.ts";
+import type { Clock } from "../../shared/protocol/clock.ts";
+import { assert, FloeError } from "../../shared/protocol/errors.ts";
+import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
+import type { StakingPoolLayout } from "../../shared/sui/layouts.ts";
+import { type ExecutionContext, executeTransaction } from "./executor.ts";
+import { type SuiFault, SuiFaults } from "./faults.ts";
+import { Packages } from "./functions.ts";
+import {
+  type GenesisNode,
+  type GenesisOptions,
+  type NetworkIds,
+  networkIds,
+  seededId,
+  writeGenesis,
+} from "./genesis.ts";
+import {
+  currentPackage,
+  finishEpochChange,
+  setNetworkAddress,
+  setPrices,
+  startEpochChange,
+  upgradePackage,
+  walrusEpoch,
+} from "./governance.ts";
+import { GrpcError, invalidArgument } from "./grpc-error.ts";
+import { grpcWebHandler } from "./grpc-web.ts";
+import { Ledger } from "./ledger.ts";
+import { openLedgerLog } from "./ledger-log.ts";
+import type { ExecutedTransaction } from "./ledger-state.ts";
+import { coinType, MoveTypes, SUI_TYPE } from "./move-types.ts";
+import type { RpcContext } from "./rpc/context.ts";
+import { executionMethods } from "./rpc/execution-service.ts";
+import { ledgerMethods } from "./rpc/ledger-service.ts";
+import { listMethods } from "./rpc/list-service.ts";
+import { packageMethods } from "./rpc/package-service.ts";
+import { stateMethods } from "./rpc/state-service.ts";
+import { subscriptionMethods } from "./rpc/subscription-service.ts";
+import { Session } from "./session.ts";
+import { systemTransaction } from "./system-transaction.ts";
+import { checkTransaction } from "./transaction-checks.ts";
+import { parseTransaction, transactionDigest } from "./transaction-data.ts";
+
+export type { GenesisNode, NetworkIds, SuiFault };
+
+export interface SuiStandInOptions {
+  /** Same seed and same nodes: same IDs, same digests. */
+  readonly seed: string;
+  readonly clock: Clock;
+  /** Keeps the ledger in `<dataDir>/sui.sqlite`; in memory only without it. */
+  readonly dataDir?: string;
+  readonly nShards: number;
+  readonly nodes: readonly GenesisNode[];
+  /** First Walrus epoch; 1 by default. */
+  readonly epoch?: number;
+  /** Of Walrus epochs, as it stands on chain; 0: epochs advance only by `advanceEpoch`. */
+  readonly epochDurationMs?: number;
+  readonly storagePricePerUnit?: bigint;
+  readonly writePricePerUnit?: bigint;
+  readonly maxEpochsAhead?: number;
+  /** Encoded bytes all nodes together may hold. */
+  readonly capacityBytes?: bigint;
+  /** Told of errors of the stand-in itself, which clients see as `INTERNAL`. */
+  readonly onError?: (method: string, error: unknown) => void;
+}
+
+export class SuiStandInError extends FloeError<"INVALID_AMOUNT" | "CLOSED"> {}
+
+const DEFAULTS = {
+  epoch: 1,
+  epochDurationMs: 0,
+  storagePricePerUnit: 11_000n,
+  writePricePerUnit: 20_000n,
+  maxEpochsAhead: 53,
+  /** 1 PiB. */
+  capacityBytes: 1n << 50n,
+} as const;
+
+/** Sui's epochs take a day; the stand-in's end only by command. */
+const SUI_EPOCH_MS = 86_400_000;
+/** While reads lag, empty checkpoints at this pace let them see later what happened now. */
+const LAG_CHECKPOINT_MS = 250;
+/** The largest coin: a u64. */
+const MAX_COIN = (1n << 64n) - 1n;
+
+/** Opens (or makes) the network. @throws LedgerLogError when the data directory holds another network's ledger */
+export async function createSuiStandIn(options: SuiStandInOptions): Promise<SuiStandIn> {
+  return new SuiStandIn(options);
+}
+
+export class SuiStandIn {
+  readonly networkIds: NetworkIds;
+  readonly #genesis: GenesisOptions;
+  readonly #clock: Clock;
+  readonly #types: MoveTypes;
+  readonly #packages: Packages;
+  readonly #ledger: Ledger;
+  readonly #faults = new SuiFaults();
+  readonly #handle: (request: Request) => Promise<Response>;
+  readonly #closing = new AbortController();
+  #nonces = 0;
+  #isCatchingUp = false;
+
+  constructor(options: SuiStandInOptions) {
+    const { clock, dataDir, onError, ...genesis } = options;
+    this.#genesis = { ...DEFAULTS, ...genesis };
+    this.#clock = clock;
+    this.networkIds = networkIds(this.#genesis);
+    const { originalPackageId, walPackageId, packages, chainId } = this.networkIds;
+    this.#types = new MoveTypes(originalPackageId, walPackageId);
+    this.#packages = new Packages(this.#types, packages);
+    if (dataDir !== undefined) mkdirSync(dataDir, { recursive: true });
+    const log = dataDir === undefined ? undefined : openLedgerLog(join(dataDir, "sui.sqlite"), chainId);
+    this.#ledger = new Ledger(() => clock.nowMs(), log);
+    if (this.#ledger.tip.height < 0n) {
+      this.#system("genesis", (session) =>
+        writeGenesis(session, this.networkIds, this.#genesis, clock.nowMs()),
+      );
+    } else this.#resume();
+    this.#handle = this.#service(onError);
+  }
+
+  /** Answers one gRPC-Web request. */
+  fetch(request: Request): Promise<Response> {
+    return this.#handle(request);
+  }
+
+  /** Walrus epoch. */
+  get epoch(): number {
+    return walrusEpoch(this.#session("epoch"), this.networkIds);
+  }
+
+  /** The package to call now; another one after `upgradePackage`. */
+  get packageId(): ObjectId {
+    return currentPackage(this.#session("package"), this.networkIds).packageId;
+  }
+
+  /**
+   * Mints coins for an address, one object per kind.
+   *
+   * @returns the digest of the transaction
+   */
+  faucet(
+    address: string,
+    amounts: { readonly suiMist?: bigint; readonly walFrost?: bigint },
+  ): { readonly digest: string } {
+    const recipient = parseObjectId(address);
+    const { suiMist = 0n, walFrost = 0n } = amounts;
+    for (const amount of [suiMist, walFrost]) {
+      if (amount < 0n || amount > MAX_COIN) {
+        throw new SuiStandInError("INVALID_AMOUNT", `${amount} does not fit a coin`, { details: { amount } });
+      }
+    }
+    return this.#system(`faucet ${recipient} ${suiMist} ${walFrost}`, (session) => {
+      const mint = (token: string, balance: bigint): void => {
+        if (balance === 0n) return;
+        const coin = { id: session.newId(), balance };
+        session.place(coinType(token), coin, { kind: "address", address: recipient });
+      };
+      mint(SUI_TYPE, suiMist);
+      mint(this.#types.walToken, walFrost);
+    });
+  }
+
+  setFault(fault: SuiFault): void {
+    this.#faults.set(fault);
+    this.#ledger.setLag(this.#faults.lag);
+  }
+
+  /**
+   * Ends the Walrus epoch: the same committee goes on in the next one.
+   *
+   * @param options `sync: true` stops between start and end of the change, in `EpochChangeSync`
+   * @returns the new epoch
+   */
+  advanceEpoch(options: { readonly sync?: boolean } = {}): number {
+    let epoch = 0;
+    this.#system("start epoch change", (session) => {
+      epoch = startEpochChange(session, this.networkIds);
+    });
+    if (options.sync !== true) this.finishEpochChange();
+    return epoch;
+  }
+
+  /** Ends an epoch change that was left in `EpochChangeSync`. */
+  finishEpochChange(): void {
+    this.#system("finish epoch change", (session) =>
+      finishEpochChange(session, this.networkIds, this.#clock.nowMs()),
+    );
+  }
+
+  /** Ends the epoch of Sui itself, by which transactions expire. */
+  advanceSuiEpoch(): bigint {
+    const epoch = this.#ledger.epoch + 1n;
+    this.#ledger.append(null, epoch);
+    return epoch;
+  }
+
+  setPrices(prices: { readonly storagePricePerUnit: bigint; readonly writePricePerUnit: bigint }): void {
+    this.#system("set prices", (session) => setPrices(session, this.networkIds, prices));
+  }
+
+  /** Publishes the contracts anew and moves System and Staking to them; calls to the old package now abort. */
+  upgradePackage(): ObjectId {
+    const { version } = currentPackage(this.#session("upgrade"), this.networkIds);
+    const next = this.#publish(version + 1n);
+    this.#system("upgrade", (session) =>
+      upgradePackage(session, this.networkIds, { packageId: next, version: version + 1n }),
+    );
+    return next;
+  }
+
+  /** An empty checkpoint: followers see that time passes. */
+  tick(): void {
+    this.#ledger.append(null);
+  }
+
+  /** Ends streams and closes the ledger's file. Callable more than once. */
+  close(): void {
+    this.#closing.abort();
+    this.#ledger.close();
+  }
+
+  #service(onError: SuiStandInOptions["onError"]): (request: Request) => Promise<Response> {
+    const rpc: RpcContext = {
+      ledger: this.#ledger,
+      types: this.#types,
+      packages: this.#packages,
+      ids: this.networkIds,
+      epochDurationMs: SUI_EPOCH_MS,
+      nowMs: () => this.#clock.nowMs(),
+      nonce: () => this.#nonce(),
+      closing: this.#closing.signal,
+      execute: (bytes, signatures) => this.#execute(bytes, signatures),
+    };
+    const methods = {
+      ...ledgerMethods(rpc),
+      ...listMethods(rpc),
+      ...stateMethods(rpc),
+      ...packageMethods(rpc),
+      ...executionMethods(rpc),
+      ...subscriptionMethods(rpc),
+    };
+    return grpcWebHandler(methods, {
+      before: (method) => {
+        if (this.#closing.signal.aborted) throw new GrpcError("UNAVAILABLE", "the network is closed");
+        const code = this.#faults.takeError(method);
+        if (code !== undefined) throw new GrpcError(code, `injected fault in ${method}`);
+      },
+      losesReply: (method) => this.#faults.takeLostReply(method),
+      ...(onError === undefined ? {} : { onError }),
+    });
+  }
+
+  async #execute(bytes: Uint8Array, signatures: readonly Uint8Array[]): Promise<ExecutedTransaction> {
+    const digest = transactionDigest(bytes);
+    const data = parseTransaction(bytes);
+    await verifySignatures(bytes, signatures, [data.sender, data.gas.owner]);
+    if (this.#closing.signal.aborted) throw new GrpcError("UNAVAILABLE", "the network is closed");
+    // Nothing gives way from here to the end: two executions never see the same versions.
+    const known = this.#ledger.tip.transactions.get(digest);
+    if (known !== undefined) return known;
+    const time = { epoch: this.#ledger.epoch, nowMs: this.#clock.nowMs(), chainId: this.networkIds.chainId };
+    const checked = checkTransaction(this.#ledger.tip, this.#packages, time, data);
+    const contested = checked.inputs.flatMap((input) =>
+      input.kind === "object" && input.access === "shared-mutable" ? input.object.id : [],
+    );
+    const isCongested = contested.length > 0 && this.#faults.takeCongestion();
+    const execution = executeTransaction(
+      this.#context(),
+      checked,
+      digest,
+      isCongested ? { cancel: { kind: "Congestion", objects: contested } } : {},
+    );
+    const { transaction } = this.#ledger.append({ execution, bytes, signatures });
+    assert(transaction !== null, "the checkpoint holds the transaction");
+    this.#catchUpLater();
+    return transaction;
+  }
+
+  #context(): ExecutionContext {
+    const { epoch, tip: state } = this.#ledger;
+    return { state, types: this.#types, packages: this.#packages, epoch };
+  }
+
+  #session(purpose: string): Session {
+    const digest = transactionDigest(new TextEncoder().encode(purpose));
+    return new Session(this.#ledger.tip, this.#types, digest, parseObjectId("0x0"));
+  }
+
+  #system(purpose: string, change: (session: Session) => void): { readonly digest: string } {
+    if (this.#closing.signal.aborted) throw new SuiStandInError("CLOSED", "the network is closed");
+    const { transaction } = this.#ledger.append(systemTransaction(this.#context(), purpose, change));
+    assert(transaction !== null, "the checkpoint holds the transaction");
+    this.#catchUpLater();
+    return { digest: transaction.digest };
+  }
+
+  /** After a restart: publishes what had been upgraded, and moves nodes to where they now listen. */
+  #resume(): void {
+    const { version } = currentPackage(this.#session("resume"), this.networkIds);
+    const newest = this.#packages.walrus.at(-1)?.version ?? version;
+    for (let next = newest + 1n; next <= version; next++) this.#publish(next);
+    for (const node of this.#genesis.nodes) {
+      if (this.#networkAddress(node.nodeId) === node.networkAddress) continue;
+      this.#system(`address of ${node.nodeId}`, (session) =>
+        setNetworkAddress(session, node.nodeId, node.networkAddress),
+      );
+    }
+  }
+
+  #networkAddress(nodeId: ObjectId): string | undefined {
+    const pool = this.#session("address").ownedObject(nodeId, this.#types.walrus("StakingPool"));
+    // Asked for by its type, whose layout this is.
+    return (pool as ReturnType<typeof StakingPoolLayout.parse> | undefined)?.node_info.network_address;
+  }
+
+  #publish(version: bigint): ObjectId {
+    const packageId = seededId(this.#genesis.seed, `walrus package ${version}`);
+    this.#packages.publishWalrus(packageId, version);
+    return packageId;
+  }
+
+  /** 32 bits that differ from call to call and repeat from run to run. */
+  #nonce(): number {
+    const seed = new TextEncoder().encode(`nonce ${this.#genesis.seed} ${this.#nonces++}`);
+    return new DataView(blake2b256(seed).buffer).getUint32(0);
+  }
+
+  /** Without further transactions, reads that lag would never see the last ones. */
+  #catchUpLater(): void {
+    if (this.#isCatchingUp || !this.#ledger.isHoldingBack) return;
+    this.#isCatchingUp = true;
+    const run = async (): Promise<void> => {
+      // As many empty checkpoints as reads lag behind are enough for them to see everything there is now.
+      for (let left = this.#faults.lag; left > 0 && this.#ledger.isHoldingBack; left--) {
+        await this.#clock.sleep(LAG_CHECKPOINT_MS, this.#closing.signal);
+        this.tick();
+      }
+    };
+    void run()
+      // Only closing interrupts the sleep, and then nobody reads any more.
+      .catch(() => {})
+      .finally(() => {
+        this.#isCatchingUp = false;
+      });
+  }
+}
+
+/** Every one of `signers` must have signed, and nobody else. @throws GrpcError `INVALID_ARGUMENT` */
+async function verifySignatures(
+  bytes: Uint8Array,
+  signatures: readonly Uint8Array[],
+  signers: readonly string[],
+): Promise<void> {
+  const missing = new Set(signers);
+  if (signatures.length !== missing.size) {
+    throw invalidArgument(`${signatures.length} signatures; ${missing.size} are needed`);
+  }
+  for (const signature of signatures) {
+    const signer = await signerOf(bytes, signature);
+    if (signer === undefined || !missing.delete(signer)) {
+      throw invalidArgument("a signature is not valid for the transaction and its signers");
+    }
+  }
+}
+
+async function signerOf(bytes: Uint8Array, signature: Uint8Array): Promise<string | undefined> {
+  try {
+    return (await verifyTransactionSignature(bytes, toBase64(signature))).toSuiAddress();
+  } catch {
+    // The SDK throws for malformed as for false signatures; neither names a signer.
+    return undefined;
+  }
+}
