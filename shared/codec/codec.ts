@@ -73,7 +73,11 @@ export interface BlobDecoder {
    * through `verifyBlob`. @throws CodecError `TOO_FEW_SLIVERS` with have/need
    */
   blob(): Uint8Array;
-  /** Source rows (systematic primary slivers) `from <= r < to` of the blob, decoded; zero-padded at the blob's end. */
+  /**
+   * Source rows (systematic primary slivers) `from <= r < to` of the blob, decoded; zero-padded at the blob's end.
+   * Decoding is done once for all rows, so asking row by row costs no more than asking for all of them.
+   * @throws CodecError `TOO_FEW_SLIVERS` unless these rows are held as systematic primary slivers already
+   */
   rows(from: number, to: number): Uint8Array;
   release(): void;
 }

@@ -45,6 +45,26 @@ export function reedSolomonCode(originals: number, recoveries: number): ReedSolo
     : { originals, recoveries, rate: "low", blockSize: originalsPower };
 }
 
+/**
+ * Work space is kept between calls, at most 768 KiB in all: coding a blob would otherwise leave hundreds of dead
+ * buffers behind, and an isolate's memory limit counts those too. A buffer belongs to one running call; none calls
+ * another that uses the same.
+ */
+const workSpaces: Record<"sum" | "scratch" | "erasures", Uint16Array> = {
+  sum: new Uint16Array(0),
+  scratch: new Uint16Array(0),
+  erasures: new Uint16Array(0),
+};
+
+/** At least `elements` elements, holding anything. */
+function workSpace(name: keyof typeof workSpaces, elements: number): Uint16Array {
+  const kept = workSpaces[name];
+  if (kept.length >= elements) return kept;
+  const grown = new Uint16Array(elements);
+  workSpaces[name] = grown;
+  return grown;
+}
+
 /** Lanes that one pass over `positions` work rows takes. */
 const tileLanes = (positions: number, lanes: number): number =>
   Math.min(lanes, MAX_TILE_LANES, Math.max(1, Math.floor(WORK_ELEMENTS / positions)));
@@ -58,8 +78,8 @@ const tileLanes = (positions: number, lanes: number): number =>
 export function encodeRecoveries(code: ReedSolomonCode, codeword: Uint16Array, lanes: number): void {
   const { originals, recoveries, rate, blockSize } = code;
   const tile = tileLanes(blockSize, lanes);
-  const transformed = new Uint16Array(blockSize * tile);
-  const scratch = new Uint16Array(blockSize * tile);
+  const transformed = workSpace("sum", blockSize * tile);
+  const scratch = workSpace("scratch", blockSize * tile);
   for (let from = 0; from < lanes; from += tile) {
     const width = Math.min(tile, lanes - from);
     const used = blockSize * width;
@@ -80,7 +100,7 @@ export function encodeRecoveries(code: ReedSolomonCode, codeword: Uint16Array, l
       inverseTransform(transformed, blockSize, originals, 0, width);
       for (let first = 0; first < recoveries; first += blockSize) {
         const count = Math.min(blockSize, recoveries - first);
-        scratch.set(used === transformed.length ? transformed : transformed.subarray(0, used));
+        scratch.set(transformed.subarray(0, used));
         transform(scratch, blockSize, count, blockSize + first, width);
         storeRows(codeword, originals + first, count, lanes, from, scratch, width);
       }
@@ -105,7 +125,8 @@ export interface ErasureDecoder {
    * Decodes lanes `from <= lane < to` of all missing originals.
    *
    * @param rows one array per index in `present`, in that order, each holding all lanes
-   * @param emit gets a view valid during the call only: `values[i]` is lane `lane + i` of this original
+   * @param emit gets a view valid during the call only: `values[i]` is lane `lane + i` of this original. It may
+   *   overwrite those lanes of `rows`, which are not read again; it must not decode.
    */
   decode(
     rows: readonly Uint16Array[],
@@ -153,10 +174,10 @@ export function erasureDecoder(code: ReedSolomonCode, present: readonly number[]
     if (missing.length === 0 || to <= from) return;
     assert(rows.length === present.length, `${rows.length} rows for ${present.length} symbols`);
     const tile = tileLanes(size, to - from);
-    const work = new Uint16Array(size * tile);
+    const work = workSpace("erasures", size * tile);
     for (let lane = from; lane < to; lane += tile) {
       const width = Math.min(tile, to - lane);
-      work.fill(0);
+      work.fill(0, 0, size * width);
       rows.forEach((row, i) => {
         scaleByLog(work, (points[i] ?? 0) * width, row, lane, width, logAt(present[i] ?? 0));
       });

@@ -3,7 +3,7 @@
  *
  * Primary slivers are rows: the column code restores missing source rows from any p of them, all columns side by side
  * in the lanes. Secondary slivers are columns: the row code restores missing source columns from any s, all rows side
- * by side. The erasure pattern is the same for every lane, so its locator is evaluated once.
+ * by side. Decoding happens once, at the first call that needs a missing source row or column; later calls only copy.
  *
  * Peak memory: the slivers kept (as long as the padded blob), the bytes handed out (`blob`: once more), and work space
  * of about 2 MiB.
@@ -15,7 +15,7 @@ import { type BlobLayout, sliverBytes, sliverSymbols, sliversToDecode } from "..
 import type { VerifiedSliver } from "../protocol/sliver.ts";
 import { type BlobDecoder, CodecError } from "./codec.ts";
 import { elementsToBytesInPlace, paddedBytes } from "./matrix.ts";
-import { type ErasureDecoder, erasureDecoder } from "./reed-solomon.ts";
+import { erasureDecoder } from "./reed-solomon.ts";
 import { codeOfSliver, symbolsFromBytes, symbolsToBytes } from "./symbols.ts";
 
 const WORK_BYTES = 2 * 1024 * 1024;
@@ -30,10 +30,8 @@ export class ReferenceDecoder implements BlobDecoder {
   readonly #axis: Axis;
   readonly #need: number;
   readonly #giveBack: () => void;
-  /** Elements of the slivers kept, by sliver index; undefined once released. */
+  /** Elements of the slivers kept, by sliver index, after decoding all systematic ones; undefined once released. */
   #slivers: Map<number, Uint16Array> | undefined = new Map();
-  /** Made at the first decoding; the slivers kept do not change any more then. */
-  #erasures: ErasureDecoder | undefined;
 
   /** @param giveBack called once, on release */
   constructor(layout: BlobLayout, axis: Axis, giveBack: () => void) {
@@ -97,7 +95,6 @@ export class ReferenceDecoder implements BlobDecoder {
 
   release(): void {
     this.#slivers = undefined;
-    this.#erasures = undefined;
     this.#giveBack();
   }
 
@@ -116,66 +113,57 @@ export class ReferenceDecoder implements BlobDecoder {
   /** The first `byteLength` bytes of source rows `from <= r < to`. */
   #sourceBytes(from: number, to: number, byteLength: number): Uint8Array {
     const slivers = this.#open();
-    const width = this.#layout.symbolBytes / 2;
-    const rows = new Uint16Array((to - from) * this.#layout.secondarySourceSymbols * width);
-    if (this.#axis === "primary") this.#restoreRows(slivers, from, to, rows);
-    else this.#restoreColumns(slivers, from, to, rows);
-    elementsToBytesInPlace(rows, this.#layout.symbolBytes);
+    const { secondarySourceSymbols: columns, symbolBytes } = this.#layout;
+    const width = symbolBytes / 2;
+    const rows = new Uint16Array((to - from) * columns * width);
+    if (this.#axis === "primary") {
+      this.#requireSources(slivers, from, to);
+      for (let row = from; row < to; row++) {
+        const held = slivers.get(row);
+        if (held !== undefined) rows.set(held, (row - from) * columns * width);
+      }
+    } else {
+      this.#requireSources(slivers, 0, columns);
+      for (let column = 0; column < columns; column++) {
+        const held = slivers.get(column);
+        if (held === undefined) continue;
+        for (let row = from; row < to; row++) {
+          const at = ((row - from) * columns + column) * width;
+          for (let i = 0; i < width; i++) rows[at + i] = held[row * width + i] ?? 0;
+        }
+      }
+    }
+    elementsToBytesInPlace(rows, symbolBytes);
     // Gives the padding back and leaves an array that owns exactly its bytes.
     return new Uint8Array(rows.buffer.transfer(byteLength));
   }
 
-  #restoreRows(slivers: Map<number, Uint16Array>, from: number, to: number, rows: Uint16Array): void {
-    const rowElements = sliverBytes(this.#layout, "primary") / 2;
-    let missing = 0;
-    for (let row = from; row < to; row++) {
-      const held = slivers.get(row);
-      if (held === undefined) missing++;
-      else rows.set(held, (row - from) * rowElements);
-    }
-    if (missing === 0) return;
-    this.#decode(slivers, 0, rowElements, (row, values, lane) => {
-      if (row >= from && row < to) rows.set(values, (row - from) * rowElements + lane);
-    });
-  }
-
-  #restoreColumns(slivers: Map<number, Uint16Array>, from: number, to: number, rows: Uint16Array): void {
-    const width = this.#layout.symbolBytes / 2;
-    const columns = this.#layout.secondarySourceSymbols;
-    /** Element `lane` of a column is element `lane % width` of its symbol in row `floor(lane / width)`. */
-    const place = (column: number, values: Uint16Array, lane: number): void => {
-      let row = Math.floor(lane / width);
-      let offset = lane % width;
-      for (let i = 0; i < values.length; i++) {
-        rows[((row - from) * columns + column) * width + offset] = values[i] ?? 0;
-        offset++;
-        if (offset === width) {
-          offset = 0;
-          row++;
-        }
-      }
-    };
-    let missing = 0;
-    for (let column = 0; column < columns; column++) {
-      const held = slivers.get(column);
-      if (held === undefined) missing++;
-      else place(column, held.subarray(from * width, to * width), from * width);
-    }
-    if (missing > 0) this.#decode(slivers, from * width, to * width, place);
-  }
-
-  #decode(
-    slivers: Map<number, Uint16Array>,
-    from: number,
-    to: number,
-    emit: (original: number, values: Uint16Array, lane: number) => void,
-  ): void {
+  /**
+   * Sees to it that systematic slivers `from <= i < to` are held. When one is not, all missing ones are decoded at once,
+   * each in place of a recovery sliver: there are as many of those as of the missing ones, and they are used up.
+   */
+  #requireSources(slivers: Map<number, Uint16Array>, from: number, to: number): void {
+    let index = from;
+    while (index < to && slivers.has(index)) index++;
+    if (index === to) return;
     if (slivers.size < this.#need) {
       throw new CodecError("TOO_FEW_SLIVERS", `have ${slivers.size} of ${this.#need} ${this.#axis} slivers`, {
         details: { have: slivers.size, need: this.#need, axis: this.#axis },
       });
     }
-    this.#erasures ??= erasureDecoder(codeOfSliver(this.#layout, otherAxis(this.#axis)), [...slivers.keys()]);
-    this.#erasures.decode([...slivers.values()], from, to, emit);
+    const decoder = erasureDecoder(codeOfSliver(this.#layout, otherAxis(this.#axis)), [...slivers.keys()]);
+    const usedUp = decoder.present.filter((sliver) => sliver >= this.#need);
+    const targets = new Map<number, Uint16Array>();
+    decoder.missing.forEach((missing, i) => {
+      const target = slivers.get(usedUp[i] ?? -1);
+      assert(target !== undefined, `no recovery sliver to put sliver ${missing} in place of`);
+      targets.set(missing, target);
+    });
+    const lanes = sliverBytes(this.#layout, this.#axis) / 2;
+    decoder.decode([...slivers.values()], 0, lanes, (sliver, values, lane) => {
+      targets.get(sliver)?.set(values, lane);
+    });
+    for (const sliver of usedUp) slivers.delete(sliver);
+    for (const [sliver, elements] of targets) slivers.set(sliver, elements);
   }
 }
