@@ -7,6 +7,7 @@
  */
 import { metadataRootHash } from "../../shared/codec/blob-id.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
+import type { Clock } from "../../shared/protocol/clock.ts";
 import { ProtocolError } from "../../shared/protocol/errors.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
@@ -48,12 +49,15 @@ export async function publish(services: Services, request: PublishRequest): Prom
   const snapshot = await services.chain.snapshot();
   const { query } = request;
   checkEpochs(query.epochs, snapshot);
+  const steps = new StepTimes(services.transport.clock);
   const encoder = await encodeBody(services, request, snapshot);
+  steps.done("readMs");
   // Released here unless the distribution, which needs it beyond the reply, has taken it over.
   let release = (): void => encoder.release();
   try {
     const metadata = encoder.metadata();
     const { blobId } = metadata;
+    steps.done("encodeMs");
     const tracker = services.tracker(blobId);
     const endEpoch = snapshot.epoch + query.epochs;
     const begun = await tracker.begin({
@@ -73,6 +77,7 @@ export async function publish(services: Services, request: PublishRequest): Prom
 
     const registered =
       begun.registered ?? (await register(services, request, begun, tracker, snapshot, metadata));
+    steps.done("registerMs");
     const persistence: Persistence = registered.deletable
       ? { kind: "deletable", objectId: registered.objectId }
       : { kind: "permanent" };
@@ -88,6 +93,7 @@ export async function publish(services: Services, request: PublishRequest): Prom
       metadata: serializeBlobMetadata(metadata),
       onFinished: finished,
     });
+    steps.done("collectMs");
     await services.failPoint("publish.after-certificate");
     const certified = await onWallet("certify", () =>
       services.wallet.certify({
@@ -98,9 +104,15 @@ export async function publish(services: Services, request: PublishRequest): Prom
         ...(query.share ? { share: true } : {}),
       }),
     );
+    steps.done("certifyMs");
     await services.failPoint("publish.after-certify");
     await tracker.certified(begun.intentId, certified);
-    services.log("published", { blobId, intentId: begun.intentId, epoch: certified.certifiedEpoch });
+    services.log("published", {
+      blobId,
+      intentId: begun.intentId,
+      epoch: certified.certifiedEpoch,
+      ...steps.times,
+    });
     return {
       kind: "newly-created",
       registered,
@@ -110,6 +122,24 @@ export async function publish(services: Services, request: PublishRequest): Prom
     };
   } finally {
     release();
+  }
+}
+
+/** How long each step of an upload took, for its log line. Production's clock stands still during CPU work. */
+class StepTimes {
+  readonly times: Record<string, number> = {};
+  readonly #clock: Clock;
+  #sinceMs: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#sinceMs = clock.nowMs();
+  }
+
+  done(step: "readMs" | "encodeMs" | "registerMs" | "collectMs" | "certifyMs"): void {
+    const nowMs = this.#clock.nowMs();
+    this.times[step] = nowMs - this.#sinceMs;
+    this.#sinceMs = nowMs;
   }
 }
 
