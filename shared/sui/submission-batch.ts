@@ -29,7 +29,7 @@ import { registrationCost } from "./price.ts";
 import { SubmissionError } from "./submissions.ts";
 import type { OperationOf, StoredOperation, SubmitterStore } from "./submitter-store.ts";
 import { SUI_COIN_TYPE } from "./type-names.ts";
-import type { SuiEpoch, WalletChain, WalletFunds } from "./wallet-chain.ts";
+import type { CoinRef, SuiEpoch, WalletChain, WalletFunds } from "./wallet-chain.ts";
 
 /** FROST; undefined = no cap. A day is a UTC day. */
 export interface SpendingCaps {
@@ -51,6 +51,8 @@ export interface PlannedBatch {
   readonly transaction: Transaction;
   readonly itemOfCommand: BlobTransaction["itemOfCommand"];
   readonly inputs: readonly ObjectRef[];
+  /** What the gas payment holds. */
+  readonly gasMist: bigint;
   readonly usesAddressBalance: boolean;
   readonly successorSharesInput: boolean;
   readonly epoch: bigint;
@@ -287,7 +289,7 @@ async function finish(
   transaction.setSender(context.owner);
   transaction.setGasPrice(gasPrice);
   let lastEpoch = epoch;
-  let gas: readonly ObjectRef[] = [];
+  let gas: readonly CoinRef[] = [];
   if (paysGasFromAddressBalance(context, sui)) {
     // Without a versioned input only digest and epochs keep it from running twice: hence the nonce and the window.
     lastEpoch = epoch + 1n;
@@ -313,6 +315,7 @@ async function finish(
     transaction,
     itemOfCommand,
     inputs: [...ownedInputs, ...gas],
+    gasMist: gas.length === 0 ? sui.addressBalance : gas.reduce((sum, coin) => sum + coin.balance, 0n),
     usesAddressBalance: gas.length === 0 || fromAddressBalance,
     successorSharesInput: gas.length > 0 || operations[0]?.kind !== "register",
     epoch,

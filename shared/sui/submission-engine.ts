@@ -200,6 +200,11 @@ export class SubmissionEngine {
       this.#afterFailure(operations, itemOfCommand, failure);
       return;
     }
+    if (built.gasBudgetMist > batch.gasMist) {
+      // Simulation does not look at it, but validators would refuse the signed transaction until its epoch ends.
+      this.#narrowOrFail(operations, gasShortage(built.gasBudgetMist, batch.gasMist));
+      return;
+    }
     await failPoint("wallet.before-sign");
     const signature = await signer.sign(built.bytes);
     const nowMs = clock.nowMs();
@@ -308,13 +313,18 @@ export class SubmissionEngine {
     }
     const command = failure.kind === "congestion" ? undefined : failure.command;
     const item = command === undefined ? undefined : itemOfCommand[command];
-    const [only] = operations;
-    const culprit = operations.length === 1 ? only : item === undefined ? undefined : operations[item];
-    if (culprit !== undefined) {
-      this.fail(culprit, failureError(failure));
+    const culprit = item === undefined ? undefined : operations[item];
+    if (culprit !== undefined) this.fail(culprit, failureError(failure));
+    else this.#narrowOrFail(operations, failureError(failure));
+  }
+
+  /** Nobody is named for a failure: halves find out who it is. */
+  #narrowOrFail(operations: readonly StoredOperation[], error: FloeError): void {
+    const [first] = operations;
+    if (operations.length === 1 && first !== undefined) {
+      this.fail(first, error);
       return;
     }
-    // Nobody is named: halves find out who it is.
     const half = Math.ceil(operations.length / 2);
     for (const { intentId } of operations) this.#batchLimits.set(intentId, half);
   }
@@ -371,6 +381,15 @@ export class SubmissionEngine {
     if (operation !== undefined) this.#listener.settled(operation);
   }
 }
+
+const gasShortage = (need: bigint, suiMist: bigint): SubmissionError =>
+  new SubmissionError(
+    "INSUFFICIENT_SUI",
+    `not enough SUI: gas may take ${need} MIST, ${suiMist} can pay for it`,
+    {
+      details: { need, free: suiMist, suiMist },
+    },
+  );
 
 const failureError = (failure: ExecutionFailure): FloeError =>
   failure.kind === "move-abort"

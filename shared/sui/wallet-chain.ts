@@ -70,7 +70,11 @@ export interface BuiltTransaction {
   /** BCS of TransactionData: what is signed and sent. */
   readonly bytes: Uint8Array;
   readonly digest: string;
+  /** The most gas it may cost, in MIST; validators want the payment to hold that much. */
+  readonly gasBudgetMist: bigint;
 }
+/** What is needed to send one. */
+export type SendableTransaction = Pick<BuiltTransaction, "bytes" | "digest">;
 
 /** A transaction that simulation says would fail; nothing was sent. */
 export class SimulatedFailure extends Error {
@@ -109,7 +113,7 @@ export interface WalletChain {
    * @throws SuiError `SUI_OUTCOME_UNKNOWN` whenever no effects came back, whatever the reason: also a refusal does
    *   not prove that an earlier sending of the same bytes has not been accepted
    */
-  execute(transaction: BuiltTransaction, signature: string): Promise<ExecutedTransaction>;
+  execute(transaction: SendableTransaction, signature: string): Promise<ExecutedTransaction>;
   /** undefined = this endpoint does not know it (yet): proves nothing. */
   lookUp(digest: string): Promise<ExecutedTransaction | undefined>;
   fateOf(object: ObjectRef): Promise<VersionFate>;
@@ -243,7 +247,8 @@ async function readWalletObjects(
 async function buildTransaction(client: SuiGrpcClient, transaction: Transaction): Promise<BuiltTransaction> {
   try {
     const bytes = await transaction.build({ client });
-    return { bytes, digest: TransactionDataBuilder.getDigestFromBytes(bytes) };
+    const gasBudgetMist = BigInt(transaction.getData().gasData.budget ?? 0);
+    return { bytes, digest: TransactionDataBuilder.getDigestFromBytes(bytes), gasBudgetMist };
   } catch (error) {
     const failure = executionErrorIn(error);
     if (failure !== undefined) throw new SimulatedFailure(toFailure(failure));

@@ -15,6 +15,7 @@ import { SUI_COIN_TYPE } from "../../../shared/sui/type-names.ts";
 import {
   type BuiltTransaction,
   type ExecutedTransaction,
+  type SendableTransaction,
   SimulatedFailure,
   type VersionFate,
   type WalletChain,
@@ -71,7 +72,7 @@ export class ScriptedChain implements WalletChain {
   deletions: ObjectId[] = [];
   readonly #objects = new Map<ObjectId, StoredObject>();
   readonly #executed = new Map<string, ExecutedTransaction>();
-  readonly #delayed: BuiltTransaction[] = [];
+  readonly #delayed: SendableTransaction[] = [];
   #lastId = 0x1000;
 
   constructor() {
@@ -127,9 +128,9 @@ export class ScriptedChain implements WalletChain {
     const digest = TransactionDataBuilder.getDigestFromBytes(bytes);
     const failure = this.simulationFailures.shift() ?? this.#refusal(TransactionDataBuilder.fromBytes(bytes));
     if (failure !== undefined) throw new SimulatedFailure(failure);
-    return { bytes, digest };
+    return { bytes, digest, gasBudgetMist: 10_000_000n };
   }
-  async execute(transaction: BuiltTransaction): Promise<ExecutedTransaction> {
+  async execute(transaction: SendableTransaction): Promise<ExecutedTransaction> {
     const { digest } = transaction;
     this.sent.set(digest, (this.sent.get(digest) ?? 0) + 1);
     const { gasData, expiration } = TransactionDataBuilder.fromBytes(transaction.bytes).snapshot();
@@ -172,7 +173,7 @@ export class ScriptedChain implements WalletChain {
   }
 
   /** Executes once; undefined when the chain refuses the bytes for good (inputs used up, expired). */
-  #run({ bytes, digest }: BuiltTransaction): ExecutedTransaction | undefined {
+  #run({ bytes, digest }: SendableTransaction): ExecutedTransaction | undefined {
     const before = this.#executed.get(digest);
     if (before !== undefined) return before;
     const data = TransactionDataBuilder.fromBytes(bytes).snapshot();
