@@ -40,6 +40,24 @@ export type BlsPublicKey = InstanceType<typeof PublicKeyPoint>;
 /** A signature checked to be a point of the subgroup, not infinity; says nothing about what it signs. */
 export type BlsSignature = InstanceType<typeof SignaturePoint>;
 
+/** Messages are few and signed by many: hashing one to the curve costs as much as signing it, so a few are kept. */
+const HASHES_KEPT = 16;
+const hashes = new Map<string, BlsSignature>();
+
+/** The point of G2 that stands for a message; depends on nothing but its bytes. */
+function hashToCurve(message: Uint8Array): BlsSignature {
+  const key = toHex(message);
+  const known = hashes.get(key);
+  if (known !== undefined) return known;
+  const point = bls.hash(message);
+  for (const oldest of hashes.keys()) {
+    if (hashes.size < HASHES_KEPT) break;
+    hashes.delete(oldest);
+  }
+  hashes.set(key, point);
+  return point;
+}
+
 /** The 48-byte compressed public key of a 32-byte big-endian secret key. */
 export function blsPublicKey(secretKey: Uint8Array): Uint8Array {
   checkSecretKey(secretKey);
@@ -49,7 +67,7 @@ export function blsPublicKey(secretKey: Uint8Array): Uint8Array {
 /** Signs exactly these bytes; 96 bytes, compressed. */
 export function blsSign(message: Uint8Array, secretKey: Uint8Array): Uint8Array {
   checkSecretKey(secretKey);
-  return serializeSignature(bls.sign(bls.hash(message), secretKey));
+  return serializeSignature(bls.sign(hashToCurve(message), secretKey));
 }
 
 /** @throws CryptoError `INVALID_SIGNATURE` unless the 96 bytes are the one encoding of a finite subgroup point */
@@ -81,7 +99,7 @@ export function blsPublicKeyToUncompressed(bytes: Uint8Array): Uint8Array {
 
 /** True when `signature` is this key's signature over exactly these bytes. Cost: two pairings and a hash to G2. */
 export function verifyBls(message: Uint8Array, signature: BlsSignature, publicKey: BlsPublicKey): boolean {
-  return bls.verify(signature, bls.hash(message), publicKey);
+  return bls.verify(signature, hashToCurve(message), publicKey);
 }
 
 /** @throws CryptoError `NOTHING_TO_AGGREGATE` for an empty list */
@@ -105,7 +123,7 @@ export function verifyAggregate(
   publicKeys: readonly BlsPublicKey[],
 ): boolean {
   const sum = sumOfKeys(publicKeys);
-  return !sum.is0() && !signature.is0() && bls.verify(signature, bls.hash(message), sum);
+  return !sum.is0() && !signature.is0() && bls.verify(signature, hashToCurve(message), sum);
 }
 
 /** Sum of keys, 48 bytes compressed. @throws CryptoError `NOTHING_TO_AGGREGATE` for an empty list */
@@ -126,7 +144,7 @@ export interface KeyedSignature {
  * cancel in a sum; then their aggregate is valid, and nothing is reported, which is all a certificate needs.
  */
 export function findInvalidSignatures(message: Uint8Array, signed: readonly KeyedSignature[]): number[] {
-  const hashed = bls.hash(message);
+  const hashed = hashToCurve(message);
   const invalid: number[] = [];
   if (signed.length > 0 && !holds(0, signed.length)) search(0, signed.length);
   return invalid;
