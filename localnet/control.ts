@@ -10,14 +10,10 @@ import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
 import type { NetworkFile } from "../shared/protocol/network-file.ts";
 import { FaultError, type NodeFault, parseNodeFault } from "./faults.ts";
 import { type FetchServer, serveFetch } from "./http-server.ts";
+import { type SuiFault, SuiFaultError } from "./sui/faults.ts";
 
 const MAX_BODY_BYTES = 16 * 1024;
 const LOOPBACK = "127.0.0.1";
-
-export type SuiFaultRequest =
-  | { readonly kind: "none" }
-  | { readonly kind: "error" | "lose-reply"; readonly method?: string; readonly count?: number }
-  | { readonly kind: "lag"; readonly checkpoints: number };
 
 /** What the control API drives. */
 export interface Controlled {
@@ -25,7 +21,7 @@ export interface Controlled {
   hasNode(name: string): boolean;
   setNodeFault(name: string, fault: NodeFault): void;
   restartNode(name: string): Promise<void>;
-  setSuiFault(fault: SuiFaultRequest): void;
+  setSuiFault(fault: SuiFault): void;
   advanceEpoch(): Promise<number>;
   faucet(
     address: ObjectId,
@@ -72,8 +68,9 @@ function checkCaller(request: Request, authority: string): void {
 
 function refusal(error: unknown, onError: (error: unknown) => void): Response {
   if (error instanceof ControlError) return json(error.status, { error: error.message });
-  if (error instanceof FaultError || error instanceof ProtocolError)
+  if (error instanceof FaultError || error instanceof SuiFaultError || error instanceof ProtocolError) {
     return json(400, { error: error.message });
+  }
   onError(error);
   return json(500, { error: error instanceof FloeError ? error.message : "internal error" });
 }
@@ -167,29 +164,32 @@ function onlyFields(body: JsonObject, allowed: readonly string[]): void {
   if (unknown !== undefined) throw new ControlError(400, `there is no field ${unknown.slice(0, 40)}`);
 }
 
-function parseSuiFault(body: JsonObject): SuiFaultRequest {
-  const { kind } = body;
-  if (kind === "none") {
-    onlyFields(body, ["kind"]);
-    return { kind };
-  }
-  if (kind === "lag") {
-    onlyFields(body, ["kind", "checkpoints"]);
-    return { kind, checkpoints: wholeNumber(body, "checkpoints", 1_000_000) };
-  }
-  if (kind === "error" || kind === "lose-reply") {
-    onlyFields(body, ["kind", "method", "count"]);
-    const { method } = body;
-    if (method !== undefined && typeof method !== "string") {
-      throw new ControlError(400, "method is the name of an RPC");
+/** The API has fewer fields than the stand-in's own faults; what it has is passed on. */
+function parseSuiFault(body: JsonObject): SuiFault {
+  const count = (field: string) =>
+    body[field] === undefined ? {} : { [field]: wholeNumber(body, field, 1_000_000) };
+  switch (body["kind"]) {
+    case "none":
+      onlyFields(body, ["kind"]);
+      return { kind: "none" };
+    case "lag":
+      onlyFields(body, ["kind", "checkpoints"]);
+      return { kind: "lag", ...count("checkpoints") };
+    case "congestion":
+      onlyFields(body, ["kind", "count"]);
+      return { kind: "congestion", ...count("count") };
+    case "error":
+    case "lose-reply": {
+      onlyFields(body, ["kind", "method", "count"]);
+      const { kind, method } = body;
+      if (method !== undefined && typeof method !== "string") {
+        throw new ControlError(400, "method is the name of an RPC");
+      }
+      return { kind, ...(method === undefined ? {} : { method }), ...count("count") };
     }
-    return {
-      kind,
-      ...(method === undefined ? {} : { method }),
-      ...(body["count"] === undefined ? {} : { count: wholeNumber(body, "count", 1_000_000) }),
-    };
+    default:
+      throw new ControlError(400, "kind is one of none, error, lose-reply, lag, congestion");
   }
-  throw new ControlError(400, "kind is one of none, error, lose-reply, lag");
 }
 
 function wholeNumber(body: JsonObject, field: string, most: number): number {

@@ -19,11 +19,20 @@ export interface ServeOptions {
   readonly onError?: (error: unknown) => void;
 }
 
+/** Counted since the server started. */
+export interface Traffic {
+  /** Body bytes, heads not counted. */
+  bytesIn: number;
+  bytesOut: number;
+  /** Requests whose head arrived and whose answer has not left completely. */
+  inFlight: number;
+  peakInFlight: number;
+}
+
 export interface FetchServer {
   readonly url: string;
   readonly port: number;
-  /** Body bytes since the start, heads not counted. */
-  readonly traffic: { readonly bytesIn: number; readonly bytesOut: number };
+  readonly traffic: Readonly<Traffic>;
   /**
    * False makes the server look dead: open connections are reset, and so is every new one as soon as it is
    * accepted. The port stays bound, so that nobody else takes it meanwhile.
@@ -51,7 +60,7 @@ const READ_AHEAD_BYTES = 256 * 1024;
  */
 export async function serveFetch(handler: FetchHandler, options: ServeOptions): Promise<FetchServer> {
   const sockets = new Set<Socket>();
-  const traffic = { bytesIn: 0, bytesOut: 0 };
+  const traffic: Traffic = { bytesIn: 0, bytesOut: 0, inFlight: 0, peakInFlight: 0 };
   let accepting = true;
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: KEEP_ALIVE_MS });
   server.maxHeadersCount = MAX_HEADER_COUNT;
@@ -69,6 +78,9 @@ export async function serveFetch(handler: FetchHandler, options: ServeOptions): 
     socket.once("close", () => sockets.delete(socket));
   });
   server.on("request", (incoming, outgoing) => {
+    traffic.inFlight++;
+    traffic.peakInFlight = Math.max(traffic.peakInFlight, traffic.inFlight);
+    outgoing.once("close", () => traffic.inFlight--);
     answer(handler, incoming, outgoing, server.address() as AddressInfo).catch((error: unknown) => {
       options.onError?.(error);
       incoming.socket.destroy();
@@ -139,7 +151,7 @@ function toRequest(
   incoming: IncomingMessage,
   address: AddressInfo,
   signal: AbortSignal,
-  traffic: { bytesIn: number },
+  traffic: Traffic,
 ): Request {
   const headers = new Headers();
   for (let i = 0; i + 1 < incoming.rawHeaders.length; i += 2) {
@@ -155,7 +167,7 @@ function toRequest(
   return new Request(url, init as RequestInit);
 }
 
-function bodyOf(incoming: IncomingMessage, traffic: { bytesIn: number }): ReadableStream<Uint8Array> {
+function bodyOf(incoming: IncomingMessage, traffic: Traffic): ReadableStream<Uint8Array> {
   let open = true;
   return new ReadableStream<Uint8Array>(
     {
@@ -196,7 +208,7 @@ async function send(
   response: Response,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  traffic: { bytesOut: number },
+  traffic: Traffic,
 ): Promise<void> {
   outgoing.statusCode = response.status;
   if (response.statusText !== "") outgoing.statusMessage = response.statusText;

@@ -42,7 +42,7 @@ export interface NodeHostOptions {
 /** Counted since the host started; restarts of the node do not reset it. */
 export interface NodeStats {
   readonly requests: number;
-  /** Requests whose answer was not yet made, at the busiest moment. */
+  /** Requests that had arrived and were not yet answered completely, at the busiest moment. */
   readonly peakInFlight: number;
   /** By method and route, e.g. "PUT sliver". */
   readonly byRoute: Readonly<Record<string, number>>;
@@ -66,8 +66,6 @@ export class NodeHost {
   #healer: Healer | undefined;
   #fault: NodeFault = { kind: "none" };
   #requests = 0;
-  #inFlight = 0;
-  #peakInFlight = 0;
 
   private constructor(options: NodeHostOptions, server: FetchServer, store: NodeStore) {
     this.name = options.name;
@@ -164,12 +162,9 @@ export class NodeHost {
   }
 
   stats(): NodeStats {
-    return {
-      requests: this.#requests,
-      peakInFlight: this.#peakInFlight,
-      byRoute: Object.fromEntries(this.#byRoute),
-      ...this.server.traffic,
-    };
+    const { bytesIn, bytesOut, peakInFlight } = this.server.traffic;
+    const byRoute = Object.fromEntries(this.#byRoute);
+    return { requests: this.#requests, peakInFlight, byRoute, bytesIn, bytesOut };
   }
 
   /** `shard/axis` to the hex BLAKE2b-256 of the serialised sliver, for every sliver whose bytes are here. */
@@ -193,18 +188,12 @@ export class NodeHost {
 
   async #answer(request: Request): Promise<Response> {
     this.#requests++;
-    this.#inFlight++;
-    this.#peakInFlight = Math.max(this.#peakInFlight, this.#inFlight);
     const route = `${request.method} ${routeName(request)}`;
     this.#byRoute.set(route, (this.#byRoute.get(route) ?? 0) + 1);
-    try {
-      return await answerWithFault(this.#fault, request, (each) => this.#handle(each), {
-        clock: this.#options.clock,
-        rogueKey: this.#options.rogueKey,
-      });
-    } finally {
-      this.#inFlight--;
-    }
+    return answerWithFault(this.#fault, request, (each) => this.#handle(each), {
+      clock: this.#options.clock,
+      rogueKey: this.#options.rogueKey,
+    });
   }
 
   async #handle(request: Request): Promise<Response> {

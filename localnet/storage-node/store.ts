@@ -11,7 +11,7 @@
  *
  * Contract: every method is synchronous and durable when it returns (WAL journal, fsync at each commit), except
  * inside `transaction`, which is durable as a whole when it returns, or rolled back when its body throws. All
- * writes may be repeated. One process opens a database at a time.
+ * writes may be repeated. The database is locked from opening to closing.
  */
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { assert, FloeError } from "../../shared/protocol/errors.ts";
@@ -37,7 +37,9 @@ const SCHEMA = `
   ) STRICT;
 `;
 
-export class StoreError extends FloeError<"UNSUPPORTED_SCHEMA"> {}
+const SQLITE_BUSY = 5;
+
+export class StoreError extends FloeError<"UNSUPPORTED_SCHEMA" | "STORE_IN_USE"> {}
 
 export interface SliverKey {
   readonly blobId: BlobId;
@@ -57,7 +59,14 @@ export class NodeStore {
   /** @param path a file, created when missing, or `:memory:` */
   constructor(path: string) {
     this.#database = new DatabaseSync(path);
-    this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+    try {
+      this.#database.exec(`PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+        BEGIN IMMEDIATE; COMMIT;`);
+    } catch (cause) {
+      this.#database.close();
+      if (!(cause instanceof Error && "errcode" in cause && cause.errcode === SQLITE_BUSY)) throw cause;
+      throw new StoreError("STORE_IN_USE", `${path}: another process has it open`, { cause });
+    }
     const version = this.#database.prepare("PRAGMA user_version").get()?.["user_version"];
     if (version === SCHEMA_VERSION) return;
     if (version !== 0) {

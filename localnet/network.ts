@@ -1,0 +1,246 @@
+/**
+ * The embedded network: N storage nodes and the Sui stand-in in one process, and a control API.
+ *
+ * Everything is derived from a seed: BLS keys, node IDs, wallet. Node IDs ascend with the node number, so that the
+ * committee's order is node-0, node-1, ..., and shard s sits on node s mod N (node-0 holds 0, 13, 26, 39 of 13/40).
+ * Nodes, chain and clients exchange nothing but HTTP.
+ *
+ * With a data directory the network survives: `network.json` there remembers seed, shape and ports, `node-*.sqlite`
+ * are the nodes' disks, `sui` is the chain's. Without one, all of it is in memory.
+ */
+import { join } from "node:path";
+import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
+import { type BlobId, type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
+import type { NetworkFile } from "../shared/protocol/network-file.ts";
+import { serveControl } from "./control.ts";
+import type { NodeFault } from "./faults.ts";
+import {
+  derive,
+  NetworkError,
+  type NetworkOptions,
+  type NetworkPlan,
+  nodeKeys,
+  planNetwork,
+  scalar,
+  shardsOfNode,
+  writeRecord,
+} from "./network-plan.ts";
+import { NodeHost, type NodeStats } from "./node-host.ts";
+import { createSuiChainSource } from "./storage-node/sui-chain-source.ts";
+import type { SuiFault } from "./sui/faults.ts";
+import { serveSui } from "./sui/server.ts";
+import { createSuiStandIn, type GenesisNode, type SuiStandIn } from "./sui/stand-in.ts";
+
+export { NETWORK_DEFAULTS, NetworkError, type NetworkOptions } from "./network-plan.ts";
+
+const HOST = "127.0.0.1";
+/** What the wallet starts with: a million SUI and a million WAL (9 decimals each). */
+const WALLET_FUNDS = { suiMist: 10n ** 15n, walFrost: 10n ** 15n } as const;
+
+export interface Network {
+  readonly file: NetworkFile;
+  setNodeFault(name: string, fault: NodeFault): void;
+  /** The node's process dies and comes back on the same disk and port. */
+  restartNode(name: string): Promise<void>;
+  /** The operator's deny list of one node, replaced as a whole. */
+  setBlocked(name: string, blobIds: Iterable<BlobId>): void;
+  setSuiFault(fault: SuiFault): void;
+  advanceEpoch(): Promise<number>;
+  /** @returns the transaction's digest */
+  faucet(
+    address: ObjectId,
+    amounts: { readonly suiMist?: bigint; readonly walFrost?: bigint },
+  ): Promise<string>;
+  nodeStats(name: string): NodeStats;
+  /** `shard/axis` to the hex BLAKE2b-256 of the serialised sliver, for every sliver whose bytes the node has. */
+  storedSlivers(name: string, blobId: BlobId): Map<string, string>;
+  /** Closes every socket and database. Callable more than once. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the network and returns once every node follows the chain and the wallet is funded.
+ *
+ * @throws NetworkError; whatever was already open is closed again
+ */
+export async function startNetwork(options: NetworkOptions = {}): Promise<Network> {
+  const plan = planNetwork(options);
+  const closers: Closers = [];
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      for (const closer of closers.reverse()) await closer();
+    })();
+    return closing;
+  };
+  try {
+    return await openNetwork(plan, closers, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+type Closers = (() => Promise<void>)[];
+
+/** What runs; the control API and the `Network` handle are two faces of it. */
+interface Parts {
+  readonly plan: NetworkPlan;
+  readonly hosts: readonly NodeHost[];
+  readonly standIn: SuiStandIn;
+  readonly suiUrl: string;
+  readonly wallet: Ed25519Keypair;
+}
+
+async function openNetwork(
+  plan: NetworkPlan,
+  closers: Closers,
+  close: () => Promise<void>,
+): Promise<Network> {
+  const hosts = await bindNodes(plan, closers);
+  const nodePorts = hosts.map((host) => host.server.port);
+  // Remembered before genesis, so that a start that dies half way comes back to the same chain.
+  const funded = writeRecord(plan, [plan.ports[0] ?? 0, plan.ports[1] ?? 0, ...nodePorts], false);
+  const { standIn, suiUrl } = await openChain(plan, hosts, closers);
+  const ids = standIn.networkIds;
+  await Promise.all(
+    hosts.map((host) =>
+      host.start(createSuiChainSource({ ...ids, url: suiUrl, fetch, nowMs: () => plan.clock.nowMs() })),
+    ),
+  );
+  const wallet = Ed25519Keypair.fromSecretKey(derive(plan.seed, "wallet"));
+  const network = networkOf({ plan, hosts, standIn, suiUrl, wallet }, () => control.url, close);
+  const control = await withPort(plan, plan.ports[0] ?? 0, "the control API", (port) =>
+    serveControl(network, { port, onError: reporter(plan, "control") }),
+  );
+  closers.push(() => control.close());
+  if (!funded) standIn.faucet(wallet.toSuiAddress(), WALLET_FUNDS);
+  writeRecord(plan, [control.port, Number(new URL(suiUrl).port), ...nodePorts], true);
+  return network;
+}
+
+async function bindNodes(plan: NetworkPlan, closers: Closers): Promise<NodeHost[]> {
+  const hosts: NodeHost[] = [];
+  for (const [i, keys] of nodeKeys(plan).entries()) {
+    const name = `node-${i}`;
+    const host = await withPort(plan, plan.ports[i + 2] ?? 0, name, (port) =>
+      NodeHost.bind({
+        name,
+        keys,
+        rogueKey: scalar(plan.seed, `rogue-${i}`),
+        storePath: plan.dataDir === undefined ? ":memory:" : join(plan.dataDir, `${name}.sqlite`),
+        host: HOST,
+        port,
+        clock: plan.clock,
+        codec: plan.codec,
+        heal: plan.heal,
+        healGraceMs: plan.healGraceMs,
+        onError: reporter(plan, name),
+      }),
+    );
+    closers.push(() => host.close());
+    hosts.push(host);
+  }
+  return hosts;
+}
+
+async function openChain(
+  plan: NetworkPlan,
+  hosts: readonly NodeHost[],
+  closers: Closers,
+): Promise<{ standIn: SuiStandIn; suiUrl: string }> {
+  const nodes = hosts.map(
+    (host, i): GenesisNode => ({
+      name: host.name,
+      nodeId: host.keys.nodeId,
+      networkAddress: `${HOST}:${host.server.port}`,
+      publicKey: host.keys.publicKey,
+      secretKey: host.keys.secretKey,
+      shards: shardsOfNode(i, plan),
+    }),
+  );
+  const standIn = await createSuiStandIn({
+    seed: plan.seed,
+    clock: plan.clock,
+    nShards: plan.shards,
+    nodes,
+    onError: (method, error) => reporter(plan, `sui ${method}`)(error),
+    ...(plan.dataDir === undefined ? {} : { dataDir: join(plan.dataDir, "sui") }),
+  });
+  closers.push(async () => standIn.close());
+  const server = await withPort(plan, plan.ports[1] ?? 0, "the Sui stand-in", (port) =>
+    serveSui(standIn, { port, host: HOST }),
+  );
+  closers.push(() => server.close());
+  return { standIn, suiUrl: server.url };
+}
+
+function networkOf(
+  { plan, hosts, standIn, suiUrl, wallet }: Parts,
+  controlUrl: () => string,
+  close: () => Promise<void>,
+): Network & { hasNode(name: string): boolean } {
+  const hostOf = (name: string): NodeHost => {
+    const host = hosts.find((each) => each.name === name);
+    if (host === undefined) throw new NetworkError("UNKNOWN_NODE", `there is no node ${name}`);
+    return host;
+  };
+  const { chainId, systemObjectId, stakingObjectId } = standIn.networkIds;
+  return {
+    get file(): NetworkFile {
+      return {
+        nShards: plan.shards,
+        epoch: standIn.epoch,
+        epochDurationMs: 0,
+        sui: { url: suiUrl, chainId },
+        walrus: { systemObjectId, stakingObjectId },
+        wallet: { address: parseObjectId(wallet.toSuiAddress()), secretKey: wallet.getSecretKey() },
+        nodes: hosts.map((host, i) => ({
+          name: host.name,
+          nodeId: host.keys.nodeId,
+          url: host.server.url,
+          shards: shardsOfNode(i, plan),
+        })),
+        control: { url: controlUrl() },
+      };
+    },
+    hasNode: (name) => hosts.some((host) => host.name === name),
+    setNodeFault: (name, fault) => hostOf(name).setFault(fault),
+    restartNode: (name) => hostOf(name).restart(),
+    setBlocked: (name, blobIds) => hostOf(name).setBlocked(blobIds),
+    setSuiFault: (fault) => standIn.setFault(fault),
+    advanceEpoch: async () => standIn.advanceEpoch(),
+    faucet: async (address, amounts) => standIn.faucet(address, amounts).digest,
+    nodeStats: (name) => hostOf(name).stats(),
+    storedSlivers: (name, blobId) => hostOf(name).storedSlivers(blobId),
+    close,
+  };
+}
+
+const reporter =
+  (plan: NetworkPlan, source: string) =>
+  (error: unknown): void => {
+    plan.log(`${source}: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`);
+  };
+
+async function withPort<T>(
+  plan: NetworkPlan,
+  port: number,
+  what: string,
+  listen: (port: number) => Promise<T>,
+): Promise<T> {
+  try {
+    return await listen(port);
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    if (code !== "EADDRINUSE" && code !== "EACCES") throw cause;
+    if (!plan.insistsOnPorts) {
+      plan.log(`${what}: port ${port} of the last run is taken, using another`);
+      return listen(0);
+    }
+    throw new NetworkError("PORT_TAKEN", `port ${port} for ${what} cannot be used (${code})`, {
+      cause,
+      details: { port },
+    });
+  }
+}
