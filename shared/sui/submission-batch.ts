@@ -26,17 +26,11 @@ import {
 } from "./blob-transactions.ts";
 import type { ChainSnapshot } from "./chain-snapshot.ts";
 import { registrationCost } from "./price.ts";
+import { Spending, type SpendingCaps } from "./spending.ts";
 import { SubmissionError } from "./submissions.ts";
 import type { OperationOf, StoredOperation, SubmitterStore } from "./submitter-store.ts";
 import { SUI_COIN_TYPE } from "./type-names.ts";
 import type { CoinRef, SuiEpoch, WalletChain, WalletFunds } from "./wallet-chain.ts";
-
-/** FROST; undefined = no cap. A day is a UTC day. */
-export interface SpendingCaps {
-  readonly perRequestFrost?: bigint | undefined;
-  readonly perPrincipalPerDayFrost?: bigint | undefined;
-  readonly perDayFrost?: bigint | undefined;
-}
 
 export interface Refusal {
   readonly operation: StoredOperation;
@@ -53,6 +47,8 @@ export interface PlannedBatch {
   readonly inputs: readonly ObjectRef[];
   /** What the gas payment holds. */
   readonly gasMist: bigint;
+  /** The error to report when simulation wants more gas than that. */
+  readonly gasShortage: (needMist: bigint) => SubmissionError;
   readonly usesAddressBalance: boolean;
   readonly successorSharesInput: boolean;
   readonly epoch: bigint;
@@ -75,8 +71,6 @@ export interface PlanContext {
   readonly nowMs: number;
   readonly useAddressBalance: boolean;
 }
-
-const DAY_MS = 86_400_000;
 
 /** The oldest operations of one kind that fit into one transaction; `limitOf` narrows it while bisecting. */
 export function chooseBatch(
@@ -171,7 +165,7 @@ async function planRegister(
   const refused: Refusal[] = [];
   const accepted: OperationOf<"register">[] = [];
   const blobs: BlobToRegister[] = [];
-  const spending = new Spending(context);
+  const spending = new Spending(context.caps, context.store, context.nowMs);
   let walLeft = spendable(wal, context.useAddressBalance);
   for (const operation of operations) {
     const { request } = operation;
@@ -203,7 +197,16 @@ async function planRegister(
   const source = walSource(wal, total, context.useAddressBalance);
   const built = registerTransaction(snapshot, context.owner, source, blobs);
   const inputs = source.kind === "coins" ? source.coins : [];
-  const batch = await finish(context, built, accepted, costs, inputs, epoch, sui, source.kind !== "coins");
+  const batch = await finish(
+    context,
+    built,
+    accepted,
+    costs,
+    inputs,
+    epoch,
+    { sui, wal },
+    source.kind !== "coins",
+  );
   return { refused, postponed: [], batch };
 }
 
@@ -249,7 +252,7 @@ async function planOwned(
   return {
     refused,
     postponed,
-    batch: await finish(context, built, accepted, costs, refs, epoch, sui, false),
+    batch: await finish(context, built, accepted, costs, refs, epoch, { sui }, false),
   };
 }
 
@@ -282,10 +285,11 @@ async function finish(
   costs: readonly bigint[],
   ownedInputs: readonly ObjectRef[],
   { epoch, gasPrice }: SuiEpoch,
-  sui: WalletFunds,
+  funds: { readonly sui: WalletFunds; readonly wal?: WalletFunds },
   fromAddressBalance: boolean,
 ): Promise<PlannedBatch> {
   const { transaction, itemOfCommand } = built;
+  const { sui, wal } = funds;
   transaction.setSender(context.owner);
   transaction.setGasPrice(gasPrice);
   let lastEpoch = epoch;
@@ -309,13 +313,15 @@ async function finish(
     transaction.setGasPayment(gas.map(toSdkRef));
     transaction.setExpiration({ Epoch: epoch.toString() });
   }
+  const gasMist = gas.length === 0 ? sui.addressBalance : gas.reduce((sum, coin) => sum + coin.balance, 0n);
   return {
     operations,
     costs,
     transaction,
     itemOfCommand,
     inputs: [...ownedInputs, ...gas],
-    gasMist: gas.length === 0 ? sui.addressBalance : gas.reduce((sum, coin) => sum + coin.balance, 0n),
+    gasMist,
+    gasShortage: (needMist) => insufficient("INSUFFICIENT_SUI", needMist, gasMist, wal, sui),
     usesAddressBalance: gas.length === 0 || fromAddressBalance,
     successorSharesInput: gas.length > 0 || operations[0]?.kind !== "register",
     epoch,
@@ -357,43 +363,4 @@ function insufficient(
   return new SubmissionError(code, `not enough ${coin}: needs ${need} ${unit}, ${have} free${walText}`, {
     details: { need, free: have, walFrost, suiMist },
   });
-}
-
-/** Spending against the caps, this batch's included. */
-class Spending {
-  readonly #context: PlanContext;
-  readonly #dayStartMs: number;
-  readonly #added = new Map<string, bigint>();
-  #addedTotal = 0n;
-
-  constructor(context: PlanContext) {
-    this.#context = context;
-    this.#dayStartMs = context.nowMs - (context.nowMs % DAY_MS);
-  }
-
-  /** @throws SubmissionError `SPENDING_CAP_EXCEEDED` naming the cap */
-  check(principal: string, frost: bigint): void {
-    const { caps, store } = this.#context;
-    const over = (cap: string, limit: bigint | undefined, spent: bigint) => {
-      if (limit === undefined || spent + frost <= limit) return;
-      throw new SubmissionError(
-        "SPENDING_CAP_EXCEEDED",
-        `${frost} FROST on top of ${spent} pass the cap ${cap} of ${limit}`,
-        { details: { cap, limit, spent, need: frost } },
-      );
-    };
-    over("per request", caps.perRequestFrost, 0n);
-    if (caps.perPrincipalPerDayFrost !== undefined) {
-      const spent = store.chargedFrost(this.#dayStartMs, principal) + (this.#added.get(principal) ?? 0n);
-      over("per principal and day", caps.perPrincipalPerDayFrost, spent);
-    }
-    if (caps.perDayFrost !== undefined) {
-      over("per day", caps.perDayFrost, store.chargedFrost(this.#dayStartMs) + this.#addedTotal);
-    }
-  }
-
-  add(principal: string, frost: bigint): void {
-    this.#added.set(principal, (this.#added.get(principal) ?? 0n) + frost);
-    this.#addedTotal += frost;
-  }
 }

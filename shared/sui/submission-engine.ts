@@ -28,11 +28,12 @@ import { LIMITS } from "../protocol/limits.ts";
 import type { ChainSnapshot } from "./chain-snapshot.ts";
 import { type ExecutionFailure, failureVerdict, MoveAbortError } from "./move-abort.ts";
 import { toPortableError } from "./portable-error.ts";
-import { chooseBatch, type PlannedBatch, planBatch, type SpendingCaps } from "./submission-batch.ts";
+import type { SpendingCaps } from "./spending.ts";
+import { chooseBatch, type PlannedBatch, planBatch } from "./submission-batch.ts";
 import { sameRequest } from "./submission-requests.ts";
-import { settleSuccess } from "./submission-results.ts";
+import { registrationGone, settleSuccess } from "./submission-results.ts";
 import { SubmissionError } from "./submissions.ts";
-import type { OpenTransaction, StoredOperation, SubmitterStore } from "./submitter-store.ts";
+import type { OpenTransaction, OperationOf, StoredOperation, SubmitterStore } from "./submitter-store.ts";
 import { SuiError } from "./sui-error.ts";
 import { type ExecutedTransaction, SimulatedFailure, type WalletChain } from "./wallet-chain.ts";
 
@@ -85,8 +86,8 @@ export class SubmissionEngine {
   /** Sendings of the open transaction by this instance. */
   #sendings = 0;
   #lastError: FloeError | undefined;
-  /** Set when operations wait for something that passes. */
-  #shouldPause = false;
+  /** How often operations of this round have waited for something that passes: the longer, the longer the pause. */
+  #waits = 0;
 
   constructor(options: SubmitterOptions, listener: EngineListener) {
     this.#options = options;
@@ -123,14 +124,15 @@ export class SubmissionEngine {
     let failedRounds = 0;
     try {
       while (this.hasWork) {
-        this.#shouldPause = false;
+        this.#waits = 0;
         const didMove = await this.#round();
         failedRounds = didMove ? 0 : failedRounds + 1;
         if (failedRounds >= LIMITS.walletFailedRounds) {
           const cause = new SuiError("SUI_UNREACHABLE", "the chain does not answer", { retryable: true });
           return this.#listener.stuck(this.#lastError ?? cause);
         }
-        if (!didMove || this.#shouldPause) await this.#pause(Math.max(1, failedRounds));
+        const pauses = Math.max(failedRounds, this.#waits);
+        if (pauses > 0) await this.#pause(pauses);
       }
     } catch (error) {
       this.#listener.died(error);
@@ -151,9 +153,9 @@ export class SubmissionEngine {
     }
   }
 
-  async #pause(failedRounds: number): Promise<void> {
+  async #pause(pauses: number): Promise<void> {
     const { clock, randomBytes } = this.#options;
-    const full = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** (failedRounds - 1));
+    const full = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** (pauses - 1));
     const [byte = 0] = randomBytes(1);
     await clock.sleep(full / 2 + (full / 2) * (byte / 255));
   }
@@ -165,7 +167,7 @@ export class SubmissionEngine {
       (operation) => this.#batchLimits.get(operation.intentId) ?? LIMITS.batchOperations,
     );
     const current = await snapshot(this.#minSnapshotMs);
-    const operations = this.#reuse(candidates, current);
+    const operations = this.#answerFromLedger(candidates, current);
     if (operations.length === 0) return true;
     const context = { owner: signer.address, chain, store, caps: caps ?? {}, randomBytes };
     const plan = await planBatch(
@@ -202,7 +204,7 @@ export class SubmissionEngine {
     }
     if (built.gasBudgetMist > batch.gasMist) {
       // Simulation does not look at it, but validators would refuse the signed transaction until its epoch ends.
-      this.#narrowOrFail(operations, gasShortage(built.gasBudgetMist, batch.gasMist));
+      this.#narrowOrFail(operations, batch.gasShortage(built.gasBudgetMist));
       return;
     }
     await failPoint("wallet.before-sign");
@@ -331,9 +333,9 @@ export class SubmissionEngine {
 
   /** Counts another attempt; gives up on operations that had too many. */
   #retry(operations: readonly StoredOperation[]): void {
-    if (operations.length > 0) this.#shouldPause = true;
     for (const operation of operations) {
       const attempts = operation.attempts + 1;
+      this.#waits = Math.max(this.#waits, attempts);
       if (attempts < LIMITS.submitAttempts) {
         const again = { ...operation, state: { name: "waiting" as const }, attempts };
         this.#options.store.apply({ operations: [again] });
@@ -348,31 +350,55 @@ export class SubmissionEngine {
     }
   }
 
-  /** Answers registrations that a swept one fits, without buying anything; returns the others. */
-  #reuse(operations: readonly StoredOperation[], snapshot: ChainSnapshot): readonly StoredOperation[] {
-    const { store } = this.#options;
+  /** Answers what the ledger answers, without a transaction; returns the other operations. */
+  #answerFromLedger(
+    operations: readonly StoredOperation[],
+    snapshot: ChainSnapshot,
+  ): readonly StoredOperation[] {
     return operations.filter((operation) => {
-      if (operation.kind !== "register") return true;
-      const { request } = operation;
-      const row = store
-        .reusable(request.principal, request.blobId)
-        .find(({ registered, endEpoch, intentId }) => {
-          const before = store.operation(intentId);
-          return (
-            registered.deletable === request.deletable &&
-            endEpoch === snapshot.epoch + request.epochs &&
-            before?.kind === "register" &&
-            sameRequest(before.request, { ...request, intentId, epochs: before.request.epochs })
-          );
-        });
-      if (row === undefined) return true;
-      store.apply({
-        operations: [{ ...operation, state: { name: "done", result: row.registered } }],
-        ledger: [{ ...row, state: "registered", intentId: operation.intentId }],
-      });
-      this.#settled(operation.intentId);
-      return false;
+      switch (operation.kind) {
+        case "register":
+          return !this.#reuse(operation, snapshot);
+        case "certify":
+          return !this.#isCertified(operation);
+        case "delete":
+          return true;
+        default:
+          return operation satisfies never;
+      }
     });
+  }
+
+  /** Another intent has certified this very object; a change of owner it cannot stand for. */
+  #isCertified(operation: OperationOf<"certify">): boolean {
+    const { store } = this.#options;
+    const { objectId, share, sendObjectTo } = operation.request;
+    const result = store.ledgerRow(objectId)?.certified ?? null;
+    if (result === null || share === true || sendObjectTo !== undefined) return false;
+    store.apply({ operations: [{ ...operation, state: { name: "done", result } }] });
+    this.#settled(operation.intentId);
+    return true;
+  }
+
+  /** A swept registration fits: it passes to this intent, and the one it was bought for would have to buy anew. */
+  #reuse(operation: OperationOf<"register">, snapshot: ChainSnapshot): boolean {
+    const { store } = this.#options;
+    const { request, intentId } = operation;
+    for (const row of store.reusable(request.principal, request.blobId)) {
+      const before = store.operation(row.intentId);
+      if (before?.kind !== "register" || row.endEpoch !== snapshot.epoch + request.epochs) continue;
+      if (!sameRequest({ ...before.request, intentId, epochs: request.epochs }, request)) continue;
+      store.apply({
+        operations: [
+          ...(before.intentId === intentId ? [] : [registrationGone(before)]),
+          { ...operation, state: { name: "done", result: row.registered } },
+        ],
+        ledger: [{ ...row, state: "registered", intentId }],
+      });
+      this.#settled(intentId);
+      return true;
+    }
+    return false;
   }
 
   #settled(intentId: string): void {
@@ -381,15 +407,6 @@ export class SubmissionEngine {
     if (operation !== undefined) this.#listener.settled(operation);
   }
 }
-
-const gasShortage = (need: bigint, suiMist: bigint): SubmissionError =>
-  new SubmissionError(
-    "INSUFFICIENT_SUI",
-    `not enough SUI: gas may take ${need} MIST, ${suiMist} can pay for it`,
-    {
-      details: { need, free: suiMist, suiMist },
-    },
-  );
 
 const failureError = (failure: ExecutionFailure): FloeError =>
   failure.kind === "move-abort"

@@ -9,7 +9,8 @@ import { assert } from "../protocol/errors.ts";
 import type { ObjectId } from "../protocol/ids.ts";
 import { parseWalrusEvent, type WalrusEventOf } from "./events.ts";
 import { BlobLayout, parseLayout, SharedBlobLayout } from "./layouts.ts";
-import type { CertifiedBlob, RegisteredBlob } from "./submissions.ts";
+import { toPortableError } from "./portable-error.ts";
+import { type CertifiedBlob, type RegisteredBlob, SubmissionError } from "./submissions.ts";
 import type {
   LedgerRow,
   OperationOf,
@@ -64,14 +65,19 @@ export async function settleSuccess(
   for (const operation of operations) {
     if (operation.kind !== "delete") continue;
     const row = store.ledgerRow(operation.request.objectId);
-    if (row !== undefined) change.ledger.push({ ...row, state: "deleted" });
+    if (row !== undefined) {
+      change.ledger.push({ ...row, state: "deleted" });
+      const before = store.operation(row.intentId);
+      if (before?.kind === "register") change.operations.push(registrationGone(before));
+    }
     change.operations.push({
       ...operation,
       state: { name: "done", result: { txDigest: executed.digest } },
     });
   }
+  const settled = new Set(change.operations.map(({ intentId }) => intentId));
   assert(
-    change.operations.length === operations.length,
+    operations.every(({ intentId }) => settled.has(intentId)),
     "every operation of a settled transaction is settled",
   );
   return change;
@@ -190,6 +196,14 @@ async function sharedWrappers(
     wrappers.set(parseLayout(SharedBlobLayout, object.content).blob.id, object.ref.objectId);
   }
   return wrappers;
+}
+
+/** The registration an operation had bought is no longer its own: asked again, it buys anew. */
+export function registrationGone(operation: OperationOf<"register">): StoredOperation {
+  const error = new SubmissionError("BLOB_NOT_OWNED", "this registration was swept and is gone", {
+    retryable: true,
+  });
+  return { ...operation, state: { name: "failed", error: toPortableError(error) } };
 }
 
 const notShownYet = (objectId: ObjectId): SuiError =>

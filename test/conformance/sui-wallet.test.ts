@@ -20,7 +20,7 @@ import { ChainCache } from "../../shared/sui/chain-cache.ts";
 import { readChainSnapshot } from "../../shared/sui/chain-snapshot.ts";
 import { parseWalrusEvent } from "../../shared/sui/events.ts";
 import { registrationCost } from "../../shared/sui/price.ts";
-import type { SpendingCaps } from "../../shared/sui/submission-batch.ts";
+import type { SpendingCaps } from "../../shared/sui/spending.ts";
 import type { RegisteredBlob, RegisterRequest } from "../../shared/sui/submissions.ts";
 import { Submitter } from "../../shared/sui/submitter.ts";
 import { createSuiClient } from "../../shared/sui/sui-client.ts";

@@ -4,7 +4,7 @@ import type { Clock } from "../../../shared/protocol/clock.ts";
 import type { FailPoint } from "../../../shared/protocol/fail-point.ts";
 import { blobIdToU256 } from "../../../shared/protocol/ids.ts";
 import { registrationCost } from "../../../shared/sui/price.ts";
-import type { SpendingCaps } from "../../../shared/sui/submission-batch.ts";
+import type { SpendingCaps } from "../../../shared/sui/spending.ts";
 import type { RegisterRequest } from "../../../shared/sui/submissions.ts";
 import { Submitter } from "../../../shared/sui/submitter.ts";
 import type { SubmitterStore } from "../../../shared/sui/submitter-store.ts";
@@ -384,8 +384,19 @@ describe("certifying and sweeping", () => {
     expect(world.chain.deletions).toEqual([deletable.objectId]);
     const again = await world.submitter.register(registerRequest(2, { intentId: "another" }));
     expect(again).toEqual(permanent);
+    // Whoever had bought them may come back, and buys anew.
+    await world.submitter.register(registerRequest(1, { deletable: true }));
+    expect((await world.submitter.register(registerRequest(2))).objectId).not.toBe(permanent.objectId);
+    expect(world.chain.registrations).toHaveLength(5);
     const stranger = registerRequest(2, { intentId: "stranger", principal: "bob" });
     expect((await world.submitter.register(stranger)).objectId).not.toBe(permanent.objectId);
-    expect(world.chain.registrations).toHaveLength(4);
+    expect(world.chain.registrations).toHaveLength(6);
+  });
+
+  it("answers a second intent over one object with the certification there is", async () => {
+    const { objectId } = await world.submitter.register(registerRequest(1));
+    const first = await world.submitter.certify(certifyRequest("first", objectId));
+    expect(await world.submitter.certify(certifyRequest("second", objectId))).toEqual(first);
+    expect(world.chain.certifications).toHaveLength(1);
   });
 });
