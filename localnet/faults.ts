@@ -113,8 +113,7 @@ export async function answerWithFault(
     case "hang":
       return untilGone(request.signal);
     case "slow":
-      await tools.clock.sleep(fault.ms, request.signal);
-      return node(request);
+      return (await isPatient(request, tools.clock, fault.ms)) ? node(request) : gone();
     case "error":
       return toResponse(errorReply("INTERNAL_ERROR", "internal error", "0".repeat(32)));
     case "corrupt-slivers":
@@ -134,10 +133,24 @@ export async function answerWithFault(
   }
 }
 
+/** Nobody reads it: the client went away. */
+const gone = (): Response => new Response(null, { status: 499 });
+
 function untilGone(signal: AbortSignal): Promise<Response> {
   return new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve(new Response(null, { status: 499 })), { once: true });
+    signal.addEventListener("abort", () => resolve(gone()), { once: true });
   });
+}
+
+/** @returns false when the client left before `ms` were over */
+async function isPatient(request: Request, clock: Clock, ms: number): Promise<boolean> {
+  try {
+    await clock.sleep(ms, request.signal);
+    return true;
+  } catch (error) {
+    if (request.signal.aborted) return false;
+    throw error;
+  }
 }
 
 /** Lets `change` alter a successful answer to a GET; it may work in place. */

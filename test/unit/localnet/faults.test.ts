@@ -19,6 +19,7 @@ const pair = pairOfShard(0 as ShardIndex, blob.blobId, N_SHARDS);
 const publicKey = blsPublicKey(SECRET_KEY);
 let host: NodeHost;
 let metadata: VerifiedMetadata;
+const errors: unknown[] = [];
 
 const url = (rest: string): string => `${host.server.url}/v1/blobs/${blob.blobId}/${rest}`;
 const bytesOf = async (rest: string): Promise<Uint8Array> =>
@@ -38,9 +39,7 @@ beforeAll(async () => {
     codec,
     heal: false,
     healGraceMs: 0,
-    onError: (error) => {
-      throw error;
-    },
+    onError: (error) => errors.push(error),
   });
   const chain = new ScriptedChain({ epoch: 5, committee: committee(5), previousCommittee: null });
   chain.register(blob.blobId, parseObjectId("0xa1"), 10);
@@ -57,7 +56,10 @@ beforeAll(async () => {
   const answer = parseBlobMetadataWithId(await bytesOf("metadata"));
   metadata = codec.verifyMetadata(answer.metadata, blob.blobId, N_SHARDS);
 });
-afterAll(() => host.close());
+afterAll(async () => {
+  await host.close();
+  expect(errors).toEqual([]);
+});
 beforeEach(() => host.setFault({ kind: "none" }));
 
 async function sliverIsGood(): Promise<boolean> {
@@ -106,11 +108,13 @@ test("hang accepts and never answers", async () => {
   await expect(outcome).rejects.toThrow(/timeout/);
 });
 
-test("slow answers correctly, that much later", async () => {
+test("slow answers correctly, that much later, and forgets clients that left", async () => {
   host.setFault({ kind: "slow", ms: 120 });
   const started = performance.now();
   expect((await fetch(url("status"))).status).toBe(200);
   expect(performance.now() - started).toBeGreaterThanOrEqual(115);
+  await expect(fetch(url("status"), { signal: AbortSignal.timeout(30) })).rejects.toThrow(/timeout/);
+  await expect.poll(() => host.server.traffic.inFlight).toBe(0);
 });
 
 test("error answers 500 in the official envelope", async () => {

@@ -1,13 +1,13 @@
 // If this fails, official clients misread our nodes: another code, reason, text or byte than a real node would send.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { toHex } from "../../../shared/protocol/bytes.ts";
-import { blobIdFromBytes, type SliverPairIndex } from "../../../shared/protocol/ids.ts";
+import { blobIdFromBytes, parseObjectId, type SliverPairIndex } from "../../../shared/protocol/ids.ts";
 import { shardOfPair } from "../../../shared/protocol/mapping.ts";
 import { committee, encodeBlob, type LoneNode, N_SHARDS, startLoneNode } from "../../support/lone-node.ts";
 import { ScriptedChain } from "../../support/scripted-chain.ts";
 
-const OBJECT = `0x${"2a".repeat(32)}`;
-const OTHER_OBJECT = `0x${"2b".repeat(32)}`;
+const OBJECT = parseObjectId(`0x${"2a".repeat(32)}`);
+const OTHER_OBJECT = parseObjectId(`0x${"2b".repeat(32)}`);
 /** 100 bytes whose encoding at n = 10 is known from the official SDK. */
 const blob = encodeBlob(Uint8Array.from({ length: 100 }, (_, i) => (31 * i + 7) % 256));
 const unknown = encodeBlob(Uint8Array.of(1, 2, 3));
@@ -28,11 +28,11 @@ let node: LoneNode;
 beforeAll(async () => {
   node = await startLoneNode();
   const { chain } = node;
-  chain.register(B, OBJECT as never, 10);
-  chain.register(bare.blobId, OTHER_OBJECT as never, 10, true);
-  chain.register(invalid.blobId, `0x${"2c".repeat(32)}` as never, 10);
+  chain.register(B, OBJECT, 10);
+  chain.register(bare.blobId, OTHER_OBJECT, 10, true);
+  chain.register(invalid.blobId, parseObjectId("0x2c"), 10);
   chain.emit({ kind: "InvalidBlobID", epoch: 5, blob_id: invalid.blobId });
-  chain.register(blocked.blobId, `0x${"2d".repeat(32)}` as never, 10);
+  chain.register(blocked.blobId, parseObjectId("0x2d"), 10);
   await node.caughtUp(5);
   node.blocked.add(blocked.blobId);
   await node.upload(blob);
@@ -403,7 +403,7 @@ test("serves the known symbol 3-0 with a proof, and one symbol per own shard for
   const owner = shardOfPair(3 as SliverPairIndex, B, N_SHARDS);
   const chain = new ScriptedChain({ epoch: 5, committee: committee(5, [owner]), previousCommittee: null });
   const holder = await startLoneNode({ chain });
-  chain.register(B, OBJECT as never, 10);
+  chain.register(B, OBJECT, 10);
   await holder.caughtUp(1);
   await holder.upload(blob);
   const one = await holder.ask("GET", at(B, "recoverySymbols?id=3-0&proofAxis=primary"));
