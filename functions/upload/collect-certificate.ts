@@ -2,8 +2,9 @@
  * Runs the distribution of a blob until the tracker has a certificate, and lets the rest finish in the background.
  *
  * What nodes answer goes to the tracker in batches: whatever arrives while one report is under way makes the next one.
- * The wait ends at the certificate, when the nodes that can still confirm no longer weigh a quorum, or at the stage's
- * deadline. After the certificate the remaining slivers are sent within the platform's 30 s for work after the reply.
+ * The wait ends at the certificate, shortly after the nodes that can still confirm no longer weigh a quorum, or at the
+ * stage's deadline. After the certificate the remaining slivers are sent within the 30 s that the platform grants for
+ * work after the reply.
  */
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import type { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
@@ -76,6 +77,9 @@ class Collection {
   #reporting: Promise<void> | undefined;
   #weight = 0;
   #isDecided = false;
+  #isDoomed = false;
+  /** Aborted when the result is decided: ends timers. */
+  readonly #settled = new AbortController();
 
   constructor(services: Services, options: CollectOptions) {
     this.#services = services;
@@ -121,7 +125,7 @@ class Collection {
         this.#kick();
         await this.#reporting;
       }
-      this.fail("every node has answered");
+      this.fail(this.#isDoomed ? "too many nodes failed" : "every node has answered");
     } catch (error) {
       // Not a node's failure: a codec error, a bug, or a tracker that cannot be reached.
       this.#decide(() => this.#result.reject(error));
@@ -159,13 +163,21 @@ class Collection {
     this.#checkReachable();
   }
 
-  /** Gives up as soon as no quorum can come together any more. */
+  /**
+   * When no quorum can come together any more, the nodes still at work get a moment to finish: what they store and
+   * confirm now is there for the next attempt, and the numbers in the error are what the network really has.
+   */
   #checkReachable(): void {
     const { committee } = this.#options;
     let possible = 0;
     for (const { nodeId, shards } of committee.members)
       if (!this.#failed.has(nodeId)) possible += shards.length;
-    if (!isQuorum(possible, committee.nShards)) this.fail("too many nodes failed");
+    if (this.#isDecided || this.#isDoomed || isQuorum(possible, committee.nShards)) return;
+    this.#isDoomed = true;
+    this.#services.transport.clock.sleep(LIMITS.doomedUploadGraceMs, this.#settled.signal).then(
+      () => this.fail("too many nodes failed"),
+      () => {}, // Decided before.
+    );
   }
 
   #recordFault(nodeId: ObjectId, error: StorageNodeError): void {
@@ -207,6 +219,7 @@ class Collection {
   #decide(settle: () => void): void {
     if (this.#isDecided) return;
     this.#isDecided = true;
+    this.#settled.abort(new Error("decided"));
     settle();
   }
 

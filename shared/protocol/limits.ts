@@ -39,6 +39,8 @@ export const LIMITS = {
   suspectMs: 10_000,
   /** From the first sliver sent until a quorum has confirmed. */
   distributeTimeoutMs: 60_000,
+  /** How long nodes still at work may finish once no quorum can come together any more. */
+  doomedUploadGraceMs: 5_000,
   /** Slivers still to be sent after the reply; `waitUntil` ends after 30 s. */
   tailTimeoutMs: 28_000,
   /** How long a node may be behind the chain before its NOT_REGISTERED counts as a failure. */
@@ -68,7 +70,7 @@ export const LIMITS = {
   /** Failed rounds in a row after which the wallet stops until it is woken. */
   walletFailedRounds: 12,
   /** Pause of the wallet's alarm while something is unfinished. */
-  walletAlarmMs: 20_000,
+  walletAlarmMs: 10_000,
   /** How often the wallet looks for registrations nobody certified, and how old those must be. */
   walletSweepEveryMs: 3_600_000,
   walletSweepAfterMs: 86_400_000,
