@@ -35,6 +35,8 @@ export const LIMITS = {
   readHeadersTimeoutMs: 2_000,
   /** When a second node is asked for metadata although the first has not failed. */
   metadataHedgeMs: 300,
+  /** One node's blob status; a wrong guess here pays for a blob twice, so it waits longer than a read. */
+  statusTimeoutMs: 5_000,
   /** How long a node that did not answer is asked last. */
   suspectMs: 10_000,
   /** From the first sliver sent until a quorum has confirmed. */
@@ -70,7 +72,7 @@ export const LIMITS = {
   /** Failed rounds in a row after which the wallet stops until it is woken. */
   walletFailedRounds: 12,
   /** Pause of the wallet's alarm while something is unfinished. */
-  walletAlarmMs: 10_000,
+  walletAlarmMs: 5_000,
   /** How often the wallet looks for registrations nobody certified, and how old those must be. */
   walletSweepEveryMs: 3_600_000,
   walletSweepAfterMs: 86_400_000,
