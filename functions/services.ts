@@ -70,3 +70,16 @@ export function reachableNodes(services: Services, committee: Committee): Reacha
     }
   });
 }
+
+/** Errors by which a node says that our committee, or its own, is not the newest. */
+const STALE_COMMITTEE: ReadonlySet<string> = new Set(["SHARD_NOT_ASSIGNED", "WRONG_EPOCH"]);
+
+/**
+ * Has the chain read again when a node's error says that the committee may have changed: what runs goes on with the
+ * committee it has, the next request works with the new one.
+ */
+export function refreshIfStale(services: Services, code: string): void {
+  if (!STALE_COMMITTEE.has(code)) return;
+  const refreshed = services.chain.snapshot({ minReadAtMs: services.transport.clock.nowMs() });
+  services.waitUntil(refreshed.catch(() => services.log("chain-refresh-failed", { code })));
+}

@@ -28,7 +28,7 @@ export async function verifiedBlobStatus(
   const asked = reachableNodes(services, committee).map(async ({ member, client }) => {
     if (done.signal.aborted) return;
     try {
-      const call = { signal: done.signal, attempts: 1, timeoutMs: LIMITS.readHeadersTimeoutMs };
+      const call = { signal: done.signal, attempts: 1, timeoutMs: LIMITS.statusTimeoutMs };
       answers.push({ status: await client.getBlobStatus(blobId, call), weight: member.shards.length });
     } catch (error) {
       if (done.signal.aborted) return;

@@ -22,43 +22,74 @@ export async function fetchMetadata(
   committee: Committee,
   blobId: BlobId,
 ): Promise<VerifiedMetadata> {
-  const { nShards } = committee;
-  const absence = new Absence(nShards);
-  let failures = 0;
-  const metadata = await firstAnswer<ReachableNode, VerifiedMetadata>({
-    clock: services.transport.clock,
-    candidates: nodesByPreference(services, committee),
-    hedgeMs: LIMITS.metadataHedgeMs,
-    width: LIMITS.requestsInFlight,
-    async ask({ client, member }, signal) {
-      const call = { signal, attempts: 1, headersTimeoutMs: LIMITS.readHeadersTimeoutMs };
-      const claimed = await client.getMetadata(blobId, nShards, call);
-      const verified = services.codec.verifyMetadata(claimed, blobId, nShards);
-      services.faults.answered(member.nodeId);
-      return verified;
-    },
-    failed({ member }, error) {
-      if (!(error instanceof FloeError)) return error instanceof Error ? error : new Error(String(error));
-      if (error instanceof StorageNodeError && error.code === "NOT_FOUND")
-        absence.notFound(member.shards.length);
-      else if (error instanceof StorageNodeError && error.code === "FORBIDDEN")
-        absence.forbidden(member.shards.length);
-      else {
-        failures++;
-        services.faults.record(member.nodeId, error.code);
-      }
-      return absentError(absence, blobId);
-    },
-  });
-  if (metadata !== undefined) return metadata;
-  const reason = `no node served valid metadata: ${absence.describe()}, ${failures} of ${committee.members.length} nodes failed`;
-  if (absence.any) {
+  const search = new MetadataSearch(services, committee, blobId);
+  const nodes = nodesByPreference(services, committee);
+  const found =
+    (await search.ask(nodes, LIMITS.readHeadersTimeoutMs)) ??
+    // Rather late than never: those that were silent get the whole deadline now.
+    (await search.ask([...search.silent], LIMITS.nodeRequestTimeoutMs));
+  if (found !== undefined) return found;
+  if (search.absence.any) {
     const status = await verifiedBlobStatus(services, committee, blobId);
     if (status?.kind === "nonexistent" || status?.kind === "invalid") {
       throw new EdgeError("BLOB_NOT_FOUND", `the nodes' status is ${status.kind}`, { details: { blobId } });
     }
   }
-  throw new EdgeError("BLOB_UNAVAILABLE", reason, { retryable: true, details: { blobId, failures } });
+  const { failures } = search;
+  throw new EdgeError(
+    "BLOB_UNAVAILABLE",
+    `no valid metadata from ${committee.members.length} nodes: ${search.absence.describe()}, ${failures} requests failed`,
+    { retryable: true, details: { blobId, failures } },
+  );
+}
+
+class MetadataSearch {
+  readonly absence: Absence;
+  /** Nodes that gave no answer at all. */
+  readonly silent = new Set<ReachableNode>();
+  failures = 0;
+  readonly #services: Services;
+  readonly #nShards: number;
+  readonly #blobId: BlobId;
+
+  constructor(services: Services, committee: Committee, blobId: BlobId) {
+    this.#services = services;
+    this.#nShards = committee.nShards;
+    this.#blobId = blobId;
+    this.absence = new Absence(committee.nShards);
+  }
+
+  ask(nodes: readonly ReachableNode[], headersTimeoutMs: number): Promise<VerifiedMetadata | undefined> {
+    const { transport, codec, faults } = this.#services;
+    return firstAnswer<ReachableNode, VerifiedMetadata>({
+      clock: transport.clock,
+      candidates: nodes,
+      hedgeMs: LIMITS.metadataHedgeMs,
+      width: LIMITS.requestsInFlight,
+      ask: async ({ client, member }, signal) => {
+        const call = { signal, attempts: 1, headersTimeoutMs };
+        const claimed = await client.getMetadata(this.#blobId, this.#nShards, call);
+        const verified = codec.verifyMetadata(claimed, this.#blobId, this.#nShards);
+        faults.answered(member.nodeId);
+        return verified;
+      },
+      failed: (node, error) => this.#failed(node, error),
+    });
+  }
+
+  #failed(node: ReachableNode, error: unknown): Error | undefined {
+    if (!(error instanceof FloeError)) return error instanceof Error ? error : new Error(String(error));
+    const { nodeId, shards } = node.member;
+    const code = error instanceof StorageNodeError ? error.code : undefined;
+    if (code === "NOT_FOUND") this.absence.notFound(shards.length);
+    else if (code === "FORBIDDEN") this.absence.forbidden(shards.length);
+    else {
+      this.failures++;
+      if (error.retryable) this.silent.add(node);
+      this.#services.faults.record(nodeId, error.code);
+    }
+    return absentError(this.absence, this.#blobId);
+  }
 }
 
 /** The answer for a blob that a quorum does not serve. */

@@ -19,7 +19,7 @@ import { sliverHash, type VerifiedMetadata } from "../../shared/protocol/metadat
 import { type BlobLayout, blobLayout, sliverBytes } from "../../shared/protocol/sizes.ts";
 import type { Sliver, VerifiedSliver } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../edge-error.ts";
-import { type ReachableNode, reachableNodes, type Services } from "../services.ts";
+import { type ReachableNode, reachableNodes, refreshIfStale, type Services } from "../services.ts";
 import { absentError } from "./fetch-metadata.ts";
 import { Absence, rowsAhead } from "./locate.ts";
 import type { ByteRange } from "./range.ts";
@@ -108,6 +108,7 @@ class RowReader {
   /** Rows whose node failed in this read: not asked again before everybody else. */
   readonly #failed = new Map<number, string>();
   #decoder: BlobDecoder | undefined;
+  #wasStale = false;
   /** Rows the decoder got as verified slivers; the others it rebuilds. */
   readonly #given = new Set<number>();
 
@@ -175,6 +176,8 @@ class RowReader {
       if (error instanceof StorageNodeError && error.code === "NOT_FOUND") this.#absence.notFound(1);
       if (error instanceof StorageNodeError && error.code === "FORBIDDEN") this.#absence.forbidden(1);
       faults.record(nodeId, error.code);
+      if (!this.#wasStale) refreshIfStale(this.#services, error.code);
+      this.#wasStale ||= error.code === "SHARD_NOT_ASSIGNED";
       return this.#fail(index, error.code, error.message);
     }
   }

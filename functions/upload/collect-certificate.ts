@@ -15,7 +15,7 @@ import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import { LIMITS } from "../../shared/protocol/limits.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
 import { EdgeError } from "../edge-error.ts";
-import { reachableNodes, type Services } from "../services.ts";
+import { reachableNodes, refreshIfStale, type Services } from "../services.ts";
 import type { ReceivedConfirmation } from "./confirmations.ts";
 import { distribute, type NodeOutcome } from "./distribute.ts";
 import type { NodeFault, ReportAnswer, StoredSliver, Tracker } from "./tracker-port.ts";
@@ -78,6 +78,8 @@ class Collection {
   #weight = 0;
   #isDecided = false;
   #isDoomed = false;
+  /** Errors after which the chain was asked again already. */
+  readonly #refreshedFor = new Set<string>();
   /** Aborted when the result is decided: ends timers. */
   readonly #settled = new AbortController();
 
@@ -182,7 +184,14 @@ class Collection {
 
   #recordFault(nodeId: ObjectId, error: StorageNodeError): void {
     this.#services.faults.record(nodeId, error.code);
+    this.#refreshOnce(error.code);
     this.#batch.faults.push({ nodeId, code: error.code, route: String(error.details["route"] ?? "") });
+  }
+
+  #refreshOnce(code: string): void {
+    if (this.#refreshedFor.has(code)) return;
+    this.#refreshedFor.add(code);
+    refreshIfStale(this.#services, code);
   }
 
   #kick(): void {
@@ -209,6 +218,7 @@ class Collection {
     this.#weight = Math.max(this.#weight, answer.weight);
     for (const { nodeId, fault } of answer.rejected) {
       this.#services.faults.record(nodeId, fault);
+      this.#refreshOnce(fault);
       this.#failed.set(nodeId, fault);
     }
     const { certificate } = answer;
