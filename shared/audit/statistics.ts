@@ -195,11 +195,11 @@ export function incompleteBeta(x: number, a: number, b: number): number {
   }
 }
 
-/** ln Gamma(x) for x > 0: Stirling's series at x + 8, brought back by the recurrence; error below 1e-13. */
+/** ln Gamma(x) for x > 0: Stirling's series at 15 or above, brought back by the recurrence; error below 1e-13. */
 function logGamma(x: number): number {
   let shift = 0;
   let z = x;
-  while (z < 8) {
+  while (z < 15) {
     shift += Math.log(z);
     z++;
   }
