@@ -14,11 +14,9 @@ import { type InconsistencyProof, type RecoverySymbol, symbolIdOf } from "../pro
 import { blobLayout, sliverBytes, sliverSymbols } from "../protocol/sizes.ts";
 import type { Sliver, VerifiedSliver } from "../protocol/sliver.ts";
 import { CodecError } from "./codec.ts";
-import { proofFor, verifyMerkleProof } from "./merkle.ts";
-import { erasureDecoder } from "./reed-solomon.ts";
 import { checkSliver } from "./sliver-check.ts";
-import { hashExpandedSliver } from "./sliver-root.ts";
-import { codeOfSliver, symbolsFromBytes, symbolsToBytes } from "./symbols.ts";
+import { type SliverMath, TYPESCRIPT_MATH } from "./sliver-math.ts";
+import { codeOfSliver } from "./symbols.ts";
 
 export interface Target {
   readonly axis: Axis;
@@ -30,22 +28,22 @@ export function makeSymbol(
   metadata: VerifiedMetadata,
   sliver: VerifiedSliver,
   targetIndex: SliverIndex,
+  math: SliverMath = TYPESCRIPT_MATH,
 ): RecoverySymbol {
   const { nShards } = metadata;
   if (targetIndex >= nShards) throw mismatch("target index", { targetIndex, nShards });
   const layout = blobLayout(nShards, metadata.unencodedLength);
-  const expanded = hashExpandedSliver(layout, sliver.axis, sliver.data, layout.symbolBytes);
-  return {
-    proofAxis: sliver.axis,
-    sourceIndex: sliver.index,
-    symbol: expanded.symbol(targetIndex),
-    targetIndex,
-    proof: proofFor(expanded.leafHashes, nShards, targetIndex),
-  };
+  const made = math.symbolWithProof(layout, sliver.axis, sliver.data, layout.symbolBytes, targetIndex);
+  return { proofAxis: sliver.axis, sourceIndex: sliver.index, targetIndex, ...made };
 }
 
 /** @throws CodecError `SYMBOL_MISMATCH` unless the symbol lies on `target` and its proof holds */
-export function checkSymbol(metadata: VerifiedMetadata, symbol: RecoverySymbol, target: Target): void {
+export function checkSymbol(
+  metadata: VerifiedMetadata,
+  symbol: RecoverySymbol,
+  target: Target,
+  math: SliverMath = TYPESCRIPT_MATH,
+): void {
   const { nShards } = metadata;
   const { sourceIndex, targetIndex, proofAxis } = symbol;
   if (sourceIndex >= nShards || targetIndex >= nShards || target.index >= nShards) {
@@ -64,7 +62,7 @@ export function checkSymbol(metadata: VerifiedMetadata, symbol: RecoverySymbol, 
     });
   }
   const root = sliverHash(metadata, pairOfSliver(sourceIndex, proofAxis, nShards), proofAxis);
-  if (!verifyMerkleProof(root, symbol.symbol, targetIndex, nShards, symbol.proof)) {
+  if (!math.proofHolds(root, symbol.symbol, targetIndex, nShards, symbol.proof)) {
     throw mismatch("Merkle proof", { proofAxis, sourceIndex, targetIndex, pathLength: symbol.proof.length });
   }
 }
@@ -74,10 +72,11 @@ export function recoverFromSymbols(
   metadata: VerifiedMetadata,
   target: Target,
   symbols: readonly RecoverySymbol[],
+  math: SliverMath = TYPESCRIPT_MATH,
 ): VerifiedSliver {
-  const sliver = decodeSliver(metadata, target, symbols);
+  const sliver = decodeSliver(metadata, target, symbols, math);
   const pair = pairOfSliver(target.index, target.axis, metadata.nShards);
-  const checked = checkSliver(metadata, { axis: target.axis, pair, sliver });
+  const checked = checkSliver(metadata, { axis: target.axis, pair, sliver }, math);
   if (!(checked instanceof CodecError)) return checked;
   throw new CodecError(
     "INCONSISTENT_ENCODING",
@@ -87,7 +86,11 @@ export function recoverFromSymbols(
 }
 
 /** @see Codec.verifyInconsistencyProof */
-export function checkInconsistencyProof(metadata: VerifiedMetadata, proof: InconsistencyProof): void {
+export function checkInconsistencyProof(
+  metadata: VerifiedMetadata,
+  proof: InconsistencyProof,
+  math: SliverMath = TYPESCRIPT_MATH,
+): void {
   const { targetAxis, targetIndex, symbols } = proof;
   const { nShards } = metadata;
   const target: Target = { axis: targetAxis, index: targetIndex };
@@ -101,15 +104,15 @@ export function checkInconsistencyProof(metadata: VerifiedMetadata, proof: Incon
     if (symbol.proofAxis !== otherAxis(targetAxis))
       throw invalidProof("proof over the target's axis", { position });
     try {
-      checkSymbol(metadata, symbol, target);
+      checkSymbol(metadata, symbol, target, math);
     } catch (cause) {
       if (!(cause instanceof CodecError)) throw cause;
       throw invalidProof(`symbol ${position}: ${cause.message}`, { position }, cause);
     }
   });
-  const sliver = decodeSliver(metadata, target, symbols);
+  const sliver = decodeSliver(metadata, target, symbols, math);
   const pair = pairOfSliver(targetIndex, targetAxis, nShards);
-  if (!(checkSliver(metadata, { axis: targetAxis, pair, sliver }) instanceof CodecError)) {
+  if (!(checkSliver(metadata, { axis: targetAxis, pair, sliver }, math) instanceof CodecError)) {
     throw invalidProof("the sliver is consistent", { targetAxis, targetIndex });
   }
 }
@@ -119,11 +122,12 @@ function decodeSliver(
   metadata: VerifiedMetadata,
   target: Target,
   symbols: readonly RecoverySymbol[],
+  math: SliverMath,
 ): Sliver {
   const layout = blobLayout(metadata.nShards, metadata.unencodedLength);
   const { symbolBytes } = layout;
   const code = codeOfSliver(layout, target.axis);
-  const rows = new Map<number, Uint16Array>();
+  const rows = new Map<number, Uint8Array>();
   for (const symbol of symbols) {
     const id = symbolIdOf(symbol);
     const position = id[otherAxis(target.axis)];
@@ -133,9 +137,7 @@ function decodeSliver(
       throw mismatch("target", { position, wantedAxis: target.axis, wantedIndex: target.index, symbolBytes });
     }
     if (rows.has(position) || rows.size === code.originals) continue;
-    const elements = new Uint16Array(symbolBytes / 2);
-    symbolsFromBytes(symbol.symbol, 0, elements, 0, symbolBytes, 1);
-    rows.set(position, elements);
+    rows.set(position, symbol.symbol);
   }
   if (rows.size < code.originals) {
     throw new CodecError(
@@ -144,19 +146,8 @@ function decodeSliver(
       { details: { have: rows.size, need: code.originals, axis: target.axis, sliverIndex: target.index } },
     );
   }
-  const data = new Uint8Array(sliverBytes(layout, target.axis));
-  for (const [position, elements] of rows) {
-    if (position < code.originals) symbolsToBytes(elements, 0, data, position * symbolBytes, symbolBytes, 1);
-  }
-  const decoder = erasureDecoder(code, [...rows.keys()]);
-  const restored = new Map(decoder.missing.map((original) => [original, new Uint16Array(symbolBytes / 2)]));
-  decoder.decode([...rows.values()], 0, symbolBytes / 2, (original, values, lane) => {
-    restored.get(original)?.set(values, lane);
-  });
-  for (const [original, elements] of restored) {
-    symbolsToBytes(elements, 0, data, original * symbolBytes, symbolBytes, 1);
-  }
-  assert(data.length === code.originals * symbolBytes, `a sliver of ${data.length} bytes`);
+  const data = math.decode(code, symbolBytes, rows);
+  assert(data.length === sliverBytes(layout, target.axis), `a sliver of ${data.length} bytes`);
   return { data, symbolBytes, index: target.index };
 }
 

@@ -1,0 +1,22 @@
+/** What the kernels offer; see shared/codec/kernel-exports.ts for the caller's view. */
+export { initField, locator } from "./field";
+export {
+  copyNodes,
+  fillNodes,
+  foldRows,
+  innerRows,
+  leafRows,
+  leafRowsFromTable,
+  padRows,
+  setLeaf,
+} from "./merkle";
+export {
+  columnGroup,
+  decodeSlots,
+  encodePlanes,
+  encodeRows,
+  gatherColumn,
+  joinRows,
+  rowGroup,
+  splitRows,
+} from "./reed-solomon";
