@@ -19,6 +19,7 @@
  */
 import { verifyMerkleProof } from "../codec/merkle.ts";
 import { FloeError } from "../protocol/errors.ts";
+import type { SliverIndex } from "../protocol/ids.ts";
 import { sliverHash, type VerifiedMetadata } from "../protocol/metadata.ts";
 import { parseRecoverySymbols, type RecoverySymbol, symbolIdOf } from "../protocol/recovery-symbol.ts";
 import { blobLayout } from "../protocol/sizes.ts";
@@ -87,37 +88,42 @@ function classifyError(httpStatus: number, hasEnvelope: boolean, reason: string)
 }
 
 /**
- * The challenged symbol in the body of a `recoverySymbols` answer, when it is there and its proof holds.
+ * The challenged symbols in the body of a `recoverySymbols` answer, when all are there and every proof holds.
  *
- * @param maxSymbols how many were asked for; more are refused unread
- * @returns undefined for malformed bytes, another symbol, a wrong length or a proof of something else
- * Cost: parsing and ceil(log2 n) + 1 hashes.
+ * @param asked symbols of the challenged sliver that the request named
+ * @returns in the order of `asked`; undefined for malformed bytes, more or fewer symbols, another symbol, a wrong length
+ *   or a proof of something else
+ * Cost: parsing, and ceil(log2 n) + 1 hashes per symbol.
  */
 export function verifySymbolAnswer(
   body: Uint8Array,
   challenge: Challenge,
   metadata: VerifiedMetadata,
-  maxSymbols = 1,
-): RecoverySymbol | undefined {
+  asked: readonly SliverIndex[] = [challenge.symbol],
+): RecoverySymbol[] | undefined {
   const { nShards } = metadata;
   let symbols: RecoverySymbol[];
   try {
-    symbols = parseRecoverySymbols(body, maxSymbols);
+    symbols = parseRecoverySymbols(body, asked.length);
   } catch (error) {
     // Bytes that are not the protocol's are the node's fault and are what this answers; all else is ours.
     if (error instanceof FloeError) return undefined;
     throw error;
   }
-  const wanted = symbolIdOfChallenge(challenge, nShards);
-  const symbol = symbols.find((each) => {
-    const id = symbolIdOf(each);
-    return (
-      each.proofAxis === challenge.axis && id.primary === wanted.primary && id.secondary === wanted.secondary
-    );
-  });
-  if (symbol === undefined) return undefined;
-  if (symbol.symbol.length !== blobLayout(nShards, metadata.unencodedLength).symbolBytes) return undefined;
+  if (symbols.length !== asked.length) return undefined;
+  const { symbolBytes } = blobLayout(nShards, metadata.unencodedLength);
   const root = sliverHash(metadata, challenge.pair, challenge.axis);
-  const holds = verifyMerkleProof(root, symbol.symbol, challenge.symbol, nShards, symbol.proof);
-  return holds ? symbol : undefined;
+  const found: RecoverySymbol[] = [];
+  for (const index of asked) {
+    const wanted = symbolIdOfChallenge({ ...challenge, symbol: index }, nShards);
+    const symbol = symbols.find((each) => {
+      const id = symbolIdOf(each);
+      const isWanted = id.primary === wanted.primary && id.secondary === wanted.secondary;
+      return each.proofAxis === challenge.axis && isWanted;
+    });
+    if (symbol === undefined || symbol.symbol.length !== symbolBytes) return undefined;
+    if (!verifyMerkleProof(root, symbol.symbol, index, nShards, symbol.proof)) return undefined;
+    found.push(symbol);
+  }
+  return found;
 }

@@ -116,7 +116,7 @@ describe("a symbol answer", () => {
         const target = (pair * 3 + 1) % N;
         const symbol = answerOf(axis, pair, target);
         const challenge = challengeFor(axis, pair, target);
-        expect(verifySymbolAnswer(serializeRecoverySymbols([symbol]), challenge, metadata)).toEqual(symbol);
+        expect(verifySymbolAnswer(serializeRecoverySymbols([symbol]), challenge, metadata)).toEqual([symbol]);
       }
     }
   });
@@ -150,8 +150,13 @@ describe("a symbol answer", () => {
     expect(verifySymbolAnswer(new Uint8Array(0), challenge, metadata)).toBeUndefined();
     expect(verifySymbolAnswer(bytes.subarray(0, -1), challenge, metadata)).toBeUndefined();
     expect(verifySymbolAnswer(concatBytes(bytes, new Uint8Array(1)), challenge, metadata)).toBeUndefined();
-    const two = serializeRecoverySymbols([symbol, answerOf("primary", 2, 8)]);
+    const other = answerOf("primary", 2, 8);
+    const two = serializeRecoverySymbols([other, symbol]);
+    const asked = [7 as SliverIndex, 8 as SliverIndex];
     expect(verifySymbolAnswer(two, challenge, metadata)).toBeUndefined();
-    expect(verifySymbolAnswer(two, challenge, metadata, 2)).toEqual(symbol);
+    expect(verifySymbolAnswer(two, challenge, metadata, asked)).toEqual([symbol, other]);
+    expect(verifySymbolAnswer(bytes, challenge, metadata, asked)).toBeUndefined();
+    const twice = serializeRecoverySymbols([symbol, symbol]);
+    expect(verifySymbolAnswer(twice, challenge, metadata, asked)).toBeUndefined();
   });
 });
