@@ -65,28 +65,50 @@ export function simulateUnresolved(
   };
   if (!options.checks) return simulate(context, time, draft, { mockGas: true, anyOwner: true });
   if (!options.selectGas || draft.gas.payment.length > 0) {
-    const simulation = simulate(context, time, draft, { mockGas: unresolved.budget === undefined });
+    const mockGas = unresolved.budget === undefined || draft.gas.payment.length === 0;
+    const simulation = simulate(context, time, draft, { mockGas });
     if (unresolved.budget !== undefined) return simulation;
     return withBudget(simulation, suggestedBudget(simulation.execution.effects.gasUsed));
   }
   const estimate = simulate(context, time, draft, { mockGas: true });
+  // What fails without gas fails with it; the client wants to know why, not to hear about coins.
+  if (!estimate.execution.effects.status.success) return estimate;
   const budget = unresolved.budget ?? suggestedBudget(estimate.execution.effects.gasUsed);
   const data = selectGas(context.state, time, { ...draft, gas: { ...draft.gas, budget } }, options.nonce);
   return simulate(context, time, data, {});
 }
 
-/** Runs a complete transaction without keeping it; gas is mocked also when it names neither coins nor an expiration. */
-export function simulate(
+/**
+ * Runs a complete transaction without keeping it.
+ *
+ * A transaction that names no gas coin is run with mocked gas, unless gas is to be selected: then an address balance
+ * that suffices pays, else coins do.
+ */
+export function simulateResolved(
+  context: ExecutionContext,
+  time: LedgerTime,
+  data: TransactionData,
+  { selectGas: isSelecting, checks, nonce }: SimulationOptions,
+): Simulation {
+  if (!checks) return simulate(context, time, data, { mockGas: true, anyOwner: true });
+  if (data.gas.payment.length > 0) return simulate(context, time, data, {});
+  if (!isSelecting) return simulate(context, time, data, { mockGas: true });
+  const funds = context.state.addressBalance(parseObjectId(data.gas.owner), SUI_TYPE);
+  const paying = funds >= data.gas.budget ? data : selectGas(context.state, time, data, nonce);
+  return simulate(context, time, paying, {});
+}
+
+function simulate(
   context: ExecutionContext,
   time: LedgerTime,
   data: TransactionData,
   options: CheckOptions,
 ): Simulation {
-  const namesNoGas = data.gas.payment.length === 0 && data.expiration.$kind === "None";
-  const mockGas = options.mockGas === true || namesNoGas;
-  const checked = checkTransaction(context.state, context.packages, time, data, { ...options, mockGas });
+  const checked = checkTransaction(context.state, context.packages, time, data, options);
   const bytes = transactionBytes(data);
-  const execution = executeTransaction(context, checked, transactionDigest(bytes), { mockGas });
+  const execution = executeTransaction(context, checked, transactionDigest(bytes), {
+    mockGas: options.mockGas === true,
+  });
   return { data, bytes, execution };
 }
 

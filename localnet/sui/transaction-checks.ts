@@ -72,7 +72,7 @@ export function checkTransaction(
   );
   checkDuplicates(data);
   const gasCoins = mockGas ? [] : checkGasCoins(state, data, gasOwner);
-  if (!mockGas) checkGas(data, gasCoins, time);
+  if (!mockGas) checkGas(data, inputs, gasCoins, time);
   checkFunds(state, data, inputs, gasOwner, mockGas);
   return { data, sender, gasOwner, inputs, gasCoins };
 }
@@ -210,6 +210,7 @@ function checkGasCoins(state: LedgerState, data: TransactionData, gasOwner: Obje
 
 function checkGas(
   { gas, expiration, commands }: TransactionData,
+  inputs: readonly CheckedInput[],
   coins: readonly StoredObject[],
   time: LedgerTime,
 ) {
@@ -231,7 +232,8 @@ function checkGas(
     return;
   }
   if (usesGasCoin(commands)) throw invalidArgument("the gas coin is used but no gas coin pays");
-  // Nothing versioned makes this transaction unique, so it must expire soon and name its chain.
+  // An input of one version runs once. Without any, the transaction must expire soon and name its chain.
+  if (inputs.some((input) => input.kind === "object" && input.access === "owned")) return;
   const { minEpoch, maxEpoch } =
     expiration.$kind === "ValidDuring"
       ? expiration.ValidDuring

@@ -6,7 +6,7 @@ import { invalidArgument } from "../grpc-error.ts";
 import { type Methods, unary } from "../grpc-web.ts";
 import { executedMessage, ledgerTransactionMessage } from "../proto-effects.ts";
 import { parseUnresolved } from "../proto-transaction.ts";
-import { type Simulation, simulate, simulateUnresolved } from "../resolve.ts";
+import { type Simulation, simulateResolved, simulateUnresolved } from "../resolve.ts";
 import { parseTransaction } from "../transaction-data.ts";
 import { ledgerTime, type RpcContext, readContext, required } from "./context.ts";
 
@@ -21,15 +21,10 @@ function runSimulation(rpc: RpcContext, request: GrpcTypes.SimulateTransactionRe
   const time = ledgerTime(rpc);
   const checks = request.checks !== GrpcTypes.SimulateTransactionRequest_TransactionChecks.DISABLED;
   const bytes = transaction.bcs?.value;
-  if (bytes !== undefined) {
-    return simulate(context, time, parseTransaction(bytes), checks ? {} : { mockGas: true, anyOwner: true });
-  }
-  const selectGas = checks && request.doGasSelection === true;
-  return simulateUnresolved(context, time, parseUnresolved(transaction), {
-    selectGas,
-    checks,
-    nonce: rpc.nonce,
-  });
+  const options = { selectGas: checks && request.doGasSelection === true, checks, nonce: rpc.nonce };
+  return bytes === undefined
+    ? simulateUnresolved(context, time, parseUnresolved(transaction), options)
+    : simulateResolved(context, time, parseTransaction(bytes), options);
 }
 
 export const executionMethods = (rpc: RpcContext): Methods => ({
