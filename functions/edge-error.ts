@@ -28,6 +28,8 @@ export type EdgeErrorCode =
   | "BLOB_TOO_LARGE"
   /** The blob was encoded inconsistently: no reader gets bytes. */
   | "INCONSISTENT_BLOB"
+  /** Somebody proved this blob ID inconsistent: it cannot be stored. */
+  | "BLOB_MARKED_INVALID"
   | "INSUFFICIENT_CONFIRMATIONS"
   | "INSUFFICIENT_FUNDS"
   /** Not enough memory to admit this request now; nothing was paid. */

@@ -121,6 +121,11 @@ export function publicError(error: unknown, requestId: string): PublicError {
       return internal(`the Sui transaction failed; ${numbers}`, requestId);
     case "INCONSISTENT_BLOB":
       return internal("the blob ID corresponds to an invalid blob", requestId);
+    case "BLOB_MARKED_INVALID":
+      return internal(
+        "the blob was marked invalid, which is likely a system error, please report it",
+        requestId,
+      );
     case "CONFIGURATION":
       return internal("the service is not configured", requestId);
     case "INTERNAL":

@@ -7,6 +7,7 @@
  */
 import { metadataRootHash } from "../../shared/codec/blob-id.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
+import type { Certificate } from "../../shared/protocol/certificate.ts";
 import type { Clock } from "../../shared/protocol/clock.ts";
 import { ProtocolError } from "../../shared/protocol/errors.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
@@ -44,15 +45,31 @@ export type PublishResult =
     }
   | ({ readonly kind: "already-certified"; readonly blobId: BlobId } & Omit<AlreadyCertified, "kind">);
 
-/** @throws EdgeError as `http-errors.ts` lists them; before `INSUFFICIENT_CONFIRMATIONS` nothing is lost by a retry */
+/** One upload under way, as its steps share it. */
+interface Upload {
+  readonly query: PublishQuery;
+  readonly principal: string;
+  readonly snapshot: ChainSnapshot;
+  readonly endEpoch: number;
+  readonly metadata: VerifiedMetadata;
+  readonly tracker: Tracker;
+  readonly begun: IntentView;
+  readonly steps: StepTimes;
+}
+
+/**
+ * Stores one blob.
+ *
+ * @throws EdgeError as `http-errors.ts` lists them. Whatever was paid by then is used by the next request for the same.
+ */
 export async function publish(services: Services, request: PublishRequest): Promise<PublishResult> {
   const snapshot = await services.chain.snapshot();
-  const { query } = request;
+  const { query, principal } = request;
   checkEpochs(query.epochs, snapshot);
   const steps = new StepTimes(services.transport.clock);
   const encoder = await encodeBody(services, request, snapshot);
   steps.done("readMs");
-  // Released here unless the distribution, which needs it beyond the reply, has taken it over.
+  // Released here unless the distribution, which needs it beyond the reply, takes it over.
   let release = (): void => encoder.release();
   try {
     const metadata = encoder.metadata();
@@ -63,7 +80,7 @@ export async function publish(services: Services, request: PublishRequest): Prom
     const begun = await tracker.begin({
       blobId,
       unencodedLength: metadata.unencodedLength,
-      principal: request.principal,
+      principal,
       deletable: query.deletable,
       endEpoch,
       sendObjectTo: query.sendObjectTo ?? null,
@@ -72,58 +89,32 @@ export async function publish(services: Services, request: PublishRequest): Prom
       force: query.force,
     });
     if (begun.kind === "already-certified") return { ...begun, blobId };
-    const existing = await findPermanent(services, query, begun, tracker, snapshot, blobId, endEpoch);
+    const upload: Upload = { query, principal, snapshot, endEpoch, metadata, tracker, begun, steps };
+    const existing = await findPermanent(services, upload);
     if (existing !== undefined) return { ...existing, kind: "already-certified", blobId };
-
-    const registered =
-      begun.registered ?? (await register(services, request, begun, tracker, snapshot, metadata));
+    const registered = begun.registered ?? (await register(services, upload));
     steps.done("registerMs");
-    const persistence: Persistence = registered.deletable
-      ? { kind: "deletable", objectId: registered.objectId }
-      : { kind: "permanent" };
-    const finished = release;
+    const onFinished = release;
     release = () => {};
     const certificate = await collectCertificate(services, {
       intentId: begun.intentId,
       tracker,
       committee: snapshot.committee,
       blobId,
-      persistence,
+      persistence: persistenceOf(registered),
       encoder,
       metadata: serializeBlobMetadata(metadata),
-      onFinished: finished,
+      onFinished,
     });
     steps.done("collectMs");
-    await services.failPoint("publish.after-certificate");
-    const certified = await onWallet("certify", () =>
-      services.wallet.certify({
-        intentId: `${begun.intentId}:certify`,
-        objectId: registered.objectId,
-        certificate,
-        ...(query.sendObjectTo === undefined ? {} : { sendObjectTo: query.sendObjectTo }),
-        ...(query.share ? { share: true } : {}),
-      }),
-    );
-    steps.done("certifyMs");
-    await services.failPoint("publish.after-certify");
-    await tracker.certified(begun.intentId, certified);
-    services.log("published", {
-      blobId,
-      intentId: begun.intentId,
-      epoch: certified.certifiedEpoch,
-      ...steps.times,
-    });
-    return {
-      kind: "newly-created",
-      registered,
-      certified,
-      encodedBytes: registered.storage.storageBytes,
-      epochsAhead: registered.storage.endEpoch - registered.storage.startEpoch,
-    };
+    return await certify(services, upload, registered, certificate);
   } finally {
     release();
   }
 }
+
+const persistenceOf = ({ deletable, objectId }: RegisteredBlob): Persistence =>
+  deletable ? { kind: "deletable", objectId } : { kind: "permanent" };
 
 /** How long each step of an upload took, for its log line. Production's clock stands still during CPU work. */
 class StepTimes {
@@ -187,19 +178,13 @@ async function fill(encoder: BlobEncoder, write: (encoder: BlobEncoder) => unkno
 }
 
 /** The official rule: only `permanent=true` without `force` looks for a permanent blob that lives long enough. */
-async function findPermanent(
-  services: Services,
-  query: PublishQuery,
-  begun: IntentView,
-  tracker: Tracker,
-  snapshot: ChainSnapshot,
-  blobId: BlobId,
-  endEpoch: number,
-): Promise<AlreadyCertified | undefined> {
+async function findPermanent(services: Services, upload: Upload): Promise<AlreadyCertified | undefined> {
+  const { query, begun, snapshot, endEpoch, tracker } = upload;
+  const { blobId } = upload.metadata;
   if (query.deletable || query.force || begun.state !== "begun") return undefined;
   const status = await verifiedBlobStatus(services, snapshot.committee, blobId);
   if (status?.kind === "invalid") {
-    throw new EdgeError("INCONSISTENT_BLOB", "the network has marked this blob invalid", {
+    throw new EdgeError("BLOB_MARKED_INVALID", "the network has marked this blob invalid", {
       details: { blobId },
     });
   }
@@ -209,14 +194,8 @@ async function findPermanent(
   return { kind: "already-certified", txDigest, eventSeq, endEpoch: status.endEpoch };
 }
 
-async function register(
-  services: Services,
-  { query, principal }: PublishRequest,
-  begun: IntentView,
-  tracker: Tracker,
-  snapshot: ChainSnapshot,
-  metadata: VerifiedMetadata,
-): Promise<RegisteredBlob> {
+async function register(services: Services, upload: Upload): Promise<RegisteredBlob> {
+  const { query, principal, begun, tracker, snapshot, metadata } = upload;
   await services.failPoint("publish.before-register");
   const registered = await onWallet("register", () =>
     services.wallet.register({
@@ -239,4 +218,39 @@ async function register(
   }
   await tracker.registered(begun.intentId, registered);
   return registered;
+}
+
+async function certify(
+  services: Services,
+  { query, begun, tracker, metadata, steps }: Upload,
+  registered: RegisteredBlob,
+  certificate: Certificate,
+): Promise<PublishResult> {
+  await services.failPoint("publish.after-certificate");
+  const certified = await onWallet("certify", () =>
+    services.wallet.certify({
+      intentId: `${begun.intentId}:certify`,
+      objectId: registered.objectId,
+      certificate,
+      ...(query.sendObjectTo === undefined ? {} : { sendObjectTo: query.sendObjectTo }),
+      ...(query.share ? { share: true } : {}),
+    }),
+  );
+  steps.done("certifyMs");
+  await services.failPoint("publish.after-certify");
+  await tracker.certified(begun.intentId, certified);
+  services.log("published", {
+    blobId: metadata.blobId,
+    intentId: begun.intentId,
+    epoch: certified.certifiedEpoch,
+    ...steps.times,
+  });
+  const { storage } = registered;
+  return {
+    kind: "newly-created",
+    registered,
+    certified,
+    encodedBytes: storage.storageBytes,
+    epochsAhead: storage.endEpoch - storage.startEpoch,
+  };
 }

@@ -105,10 +105,12 @@ describe("errors", () => {
     ["INCONSISTENT_BLOB", "aggregator-blob-internal"],
     ["INSUFFICIENT_CONFIRMATIONS", "publisher-blob-not-enough-confirmations"],
     ["INSUFFICIENT_FUNDS", "publisher-blob-internal"],
+    ["BLOB_MARKED_INVALID", "publisher-blob-marked-invalid"],
+    ["BLOB_TOO_LARGE", "aggregator-blob-too-large"],
   ];
   it.each(fixed)("%s has the official body, its message extended by the numbers", (code, name) => {
     const { status, bodyJson } = golden(name).response;
-    const answer = publicError(new EdgeError(code, "have 1 of 2"), "0".repeat(32));
+    const answer = publicError(new EdgeError(code, "1048576; the blob has 2"), "0".repeat(32));
     expect(answer.status).toBe(status);
     const theirs = bodyJson as { error: { message: string } };
     const ours = JSON.parse(answer.body) as { error: { message: string } };
