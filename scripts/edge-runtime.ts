@@ -43,6 +43,7 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeRuntime> {
   const flags = (worker["compatibilityFlags"] as string[] | undefined) ?? [];
   worker["compatibilityFlags"] = flags.filter((flag) => flag !== "global_fetch_strictly_public");
 
+  const restoreSignals = keepSignalListeners();
   const miniflare = new Miniflare({
     ...convertV4MiniflareOptions({ workers: [worker] } as Parameters<typeof convertV4MiniflareOptions>[0]),
     log: new Log(LogLevel.ERROR),
@@ -53,6 +54,7 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeRuntime> {
     ...(options.inspectorPort === undefined ? {} : { inspectorPort: options.inspectorPort }),
     handleStructuredLogs: ({ message }: { message: string }) => options.onLog?.(message),
   } as ConstructorParameters<typeof Miniflare>[0]);
+  restoreSignals();
   const url = (await miniflare.ready).origin;
   return {
     url,
@@ -61,5 +63,23 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeRuntime> {
       ? {}
       : { inspectorUrl: `ws://127.0.0.1:${options.inspectorPort}/core:user:${options.bundle.name}` }),
     close: () => miniflare.dispose(),
+  };
+}
+
+/**
+ * Miniflare ends the whole process on Ctrl-C, before anything else is closed. Whoever starts an edge closes it, so the
+ * listeners it adds are taken off again.
+ *
+ * @returns removes what was added since
+ */
+function keepSignalListeners(): () => void {
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  const before = new Map(signals.map((signal) => [signal, new Set(process.listeners(signal))]));
+  return () => {
+    for (const signal of signals) {
+      for (const listener of process.listeners(signal)) {
+        if (before.get(signal)?.has(listener) === false) process.removeListener(signal, listener);
+      }
+    }
   };
 }

@@ -1,35 +1,18 @@
 // If this fails, a newcomer's first command does not work.
-import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { ROOT } from "../../scripts/worker-bundle.ts";
 import { parseNetworkFile } from "../../shared/protocol/network-file.ts";
+import { type Finished, runScript } from "../support/run-script.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "floe-start-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-interface Finished {
-  readonly code: number | null;
-  readonly output: string;
-}
-
-function start(args: string[], onLine?: (line: string, stop: () => void) => void): Promise<Finished> {
-  const child = spawn(process.execPath, [join(ROOT, "scripts", "start.ts"), ...args], { cwd: ROOT });
-  let output = "";
-  let seen = 0;
-  const collect = (chunk: Buffer): void => {
-    output += chunk.toString();
-    for (let end = output.indexOf("\n", seen); end >= 0; end = output.indexOf("\n", seen)) {
-      onLine?.(output.slice(seen, end), () => child.kill("SIGINT"));
-      seen = end + 1;
-    }
-  };
-  child.stdout.on("data", collect);
-  child.stderr.on("data", collect);
-  return new Promise((resolve) => child.on("exit", (code) => resolve({ code, output })));
-}
+const start = (
+  args: readonly string[],
+  onLine?: (line: string, stop: () => void) => void,
+): Promise<Finished> => runScript("scripts/start.ts", args, onLine);
 
 describe("npm start", () => {
   it("--once publishes a file, reads it back, says what happened and exits 0", async () => {
