@@ -133,12 +133,58 @@ fun i3_a_population_of_another_epoch_does_not_serve() {
     w.end()
 }
 
+#[test, expected_failure(abort_code = audit::EPopulation)]
+fun i3_another_auditors_population_does_not_serve() {
+    let mut w = world::begin();
+    w.declare(world::b());
+    w.at(world::opened_ms());
+    w.open(world::no());
+    w.report(world::a(), world::no());
+    w.file(world::a(), 0);
+    w.end()
+}
+
 #[test, expected_failure(abort_code = audit::ENoReport)]
 fun a_claim_needs_a_report_of_the_round() {
     let mut w = world::begin();
     w.declare(world::a());
     w.at(world::opened_ms());
     w.open(world::no());
+    w.file(world::a(), 0);
+    w.end()
+}
+
+/// Files the only entry of a population of one blob: any draw of mode 0 selects it.
+fun file_single(entry: vector<u8>) {
+    let mut w = world::begin();
+    let root = floe_audit::proof::leaf_hash(&entry);
+    w.declare_with(world::a(), world::epoch(), 1, 1_000_000, root);
+    w.at(world::opened_ms());
+    w.open(world::no());
+    w.report(world::a(), world::no());
+    w.file_with(world::a(), 0, 0, 0, 0, entry, vector[], world::bond());
+    w.end()
+}
+
+fun single_entry(encoding: u8): vector<u8> {
+    let mut entry = vectors::round_seed();
+    entry.push_back(encoding);
+    entry.append(std::bcs::to_bytes(&1_000_000u64));
+    entry.append(std::bcs::to_bytes(&99u32));
+    entry.append(std::bcs::to_bytes(&0u128));
+    entry
+}
+
+#[test]
+fun a_population_of_one_blob_is_claimable() { file_single(single_entry(1)) }
+
+#[test, expected_failure(abort_code = audit::ESelection)]
+fun a_retired_encoding_is_not_claimable() { file_single(single_entry(0)) }
+
+#[test, expected_failure(abort_code = audit::ENoRound)]
+fun a_round_that_never_opened_is_not_claimable() {
+    let mut w = world::begin();
+    w.declare(world::a());
     w.file(world::a(), 0);
     w.end()
 }
@@ -358,6 +404,20 @@ fun i5_another_population_does_not_attest() {
     attest_from(world::epoch(), vectors::round_seed(), true)
 }
 
+#[test, expected_failure(abort_code = audit::EPopulation)]
+fun i5_another_size_under_the_same_root_does_not_attest() {
+    let mut w = world::begin();
+    w.declare(world::a());
+    w.declare_with(world::b(), world::epoch(), vectors::pop_size() + 1, vectors::pop_total(), vectors::pop_root());
+    w.at(world::opened_ms());
+    w.open(world::no());
+    w.report(world::a(), world::no());
+    w.report(world::b(), world::no());
+    w.file(world::a(), 0);
+    w.attest(world::b());
+    w.end()
+}
+
 #[test, expected_failure(abort_code = audit::ENoReport)]
 fun i5_no_report_no_attestation() {
     attest_from(world::epoch(), vectors::pop_root(), false)
@@ -453,6 +513,16 @@ fun i10_pausing_stops_no_finalization() {
 }
 
 #[test, expected_failure(abort_code = audit::EState)]
+fun nobody_attests_an_ended_claim() {
+    let mut w = world::begin_reported();
+    w.file(world::a(), 0);
+    w.after(world::window() + 1);
+    w.finalize(world::stranger());
+    w.attest(world::b());
+    w.end()
+}
+
+#[test, expected_failure(abort_code = audit::EState)]
 fun a_claim_is_finalized_once() {
     let mut w = world::begin_reported();
     w.file(world::a(), 0);
@@ -478,6 +548,16 @@ fun a_claim_others_stand_behind_is_not_withdrawn() {
     let mut w = world::begin_reported();
     w.file(world::a(), 0);
     w.attest(world::b());
+    w.withdraw(world::a());
+    w.end()
+}
+
+#[test, expected_failure(abort_code = audit::EState)]
+fun i6_a_lapsed_claim_is_not_withdrawn() {
+    let mut w = world::begin_reported();
+    w.file(world::a(), 0);
+    w.after(world::window() + 1);
+    w.finalize(world::stranger());
     w.withdraw(world::a());
     w.end()
 }

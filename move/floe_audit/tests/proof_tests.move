@@ -145,6 +145,30 @@ fun rejects_an_other_root_of_33_bytes() {
         &p.symbol(), &p.sliver_path(), &root, &p.pair_path());
 }
 
+#[test, expected_failure(abort_code = proof::EDigestLength)]
+fun rejects_a_blob_id_of_31_bytes() {
+    let p = vectors::small_proof(0);
+    let mut id = p.blob_id();
+    id.pop_back();
+    proof::verify_symbol(&id, 10, 1, p.unencoded_length(), p.pair(), p.axis(), p.symbol_index(),
+        &p.symbol(), &p.sliver_path(), &p.other_root(), &p.pair_path());
+}
+
+#[test, expected_failure(abort_code = proof::EIndex)]
+fun no_pair_belongs_to_a_shard_of_n() {
+    proof::pair_of_shard(10, &vectors::small_proof(0).blob_id(), 10);
+}
+
+#[test, expected_failure(abort_code = proof::EIndex)]
+fun a_pair_of_n_is_not_vacuous() {
+    proof::is_vacuous(10, 10, 0, 5);
+}
+
+#[test, expected_failure(abort_code = proof::EAxis)]
+fun a_third_axis_is_not_vacuous() {
+    proof::is_vacuous(10, 0, 2, 5);
+}
+
 #[test, expected_failure(abort_code = proof::EIndex)]
 fun rejects_a_symbol_index_of_n() {
     let p = vectors::small_proof(0);

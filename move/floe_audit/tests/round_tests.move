@@ -139,6 +139,22 @@ fun a_quorum_is_not_zero() {
     world::other_params(0, world::period(), 20);
 }
 
+fun params_of(n_shards: u16, period_ms: u64, window_ms: u64) {
+    audit::new_params(2, n_shards, period_ms, window_ms, 1, 1, 1, 1, 1_000_000);
+}
+
+#[test]
+fun the_smallest_parameters_are_valid() { params_of(4, 1, 1) }
+
+#[test, expected_failure(abort_code = audit::EArgument)]
+fun a_network_has_four_shards_at_least() { params_of(3, 1, 1) }
+
+#[test, expected_failure(abort_code = audit::EArgument)]
+fun a_period_is_not_zero() { params_of(4, 0, 1) }
+
+#[test, expected_failure(abort_code = audit::EArgument)]
+fun a_window_is_not_zero() { params_of(4, 1, 0) }
+
 #[test]
 fun reports_are_emitted_with_their_rows() {
     let mut w = world::begin();
@@ -185,33 +201,43 @@ fun deactivated_auditors_do_not_report() {
     w.end()
 }
 
-fun report_badly(totals: vector<u32>, root: vector<u8>, rows: vector<u8>) {
+fun report_badly(totals: vector<u32>, evidence_root: vector<u8>, nodes_root: vector<u8>, row_bytes: u64) {
     let mut w = world::begin();
     w.open(world::no());
-    w.report_with(world::a(), world::no(), 7, totals, root, rows);
+    let mut rows = vector[];
+    while (rows.length() < row_bytes) rows.push_back(0);
+    w.report_with(world::a(), world::no(), 7, totals, evidence_root, nodes_root, rows);
     w.end()
 }
 
 #[test, expected_failure(abort_code = audit::EArgument)]
 fun totals_add_up() {
-    report_badly(vector[10, 3, 1, 1, 1, 2, 1, 5], vectors::pop_root(), vector[])
+    report_badly(vector[10, 3, 1, 1, 1, 2, 1, 5], vectors::pop_root(), vectors::pop_root(), 0)
 }
 
 #[test, expected_failure(abort_code = audit::EArgument)]
 fun totals_are_eight() {
-    report_badly(vector[9, 3, 1, 1, 1, 2, 1], vectors::pop_root(), vector[])
+    report_badly(vector[9, 3, 1, 1, 1, 2, 1], vectors::pop_root(), vectors::pop_root(), 0)
 }
 
 #[test, expected_failure(abort_code = audit::EArgument)]
 fun rows_are_whole() {
-    let mut rows = vector[];
-    while (rows.length() < 51) rows.push_back(0);
-    report_badly(vector[9, 3, 1, 1, 1, 2, 1, 5], vectors::pop_root(), rows)
+    report_badly(vector[9, 3, 1, 1, 1, 2, 1, 5], vectors::pop_root(), vectors::pop_root(), 51)
 }
 
 #[test, expected_failure(abort_code = audit::EArgument)]
-fun roots_have_32_bytes() {
-    report_badly(vector[9, 3, 1, 1, 1, 2, 1, 5], x"00", vector[])
+fun rows_are_128_at_most() {
+    report_badly(vector[9, 3, 1, 1, 1, 2, 1, 5], vectors::pop_root(), vectors::pop_root(), 129 * 52)
+}
+
+#[test, expected_failure(abort_code = audit::EArgument)]
+fun an_evidence_root_has_32_bytes() {
+    report_badly(vector[9, 3, 1, 1, 1, 2, 1, 5], x"00", vectors::pop_root(), 0)
+}
+
+#[test, expected_failure(abort_code = audit::EArgument)]
+fun a_nodes_root_has_32_bytes() {
+    report_badly(vector[9, 3, 1, 1, 1, 2, 1, 5], vectors::pop_root(), x"00", 0)
 }
 
 #[test, expected_failure(abort_code = audit::EDuplicate)]
@@ -229,23 +255,92 @@ fun strangers_declare_no_population() {
     w.end()
 }
 
-#[test, expected_failure(abort_code = audit::EPopulation)]
-fun an_empty_population_is_not_declared() {
+fun declare(size: u64, total: u128, root: vector<u8>) {
     let mut w = world::begin();
-    let mut registry = w.take(world::a());
-    let clock = sui::clock::create_for_testing(w.scenario().ctx());
-    registry.declare_population(7, 0, 1, vectors::pop_root(), &clock, w.scenario().ctx());
-    abort 0
+    w.declare_with(world::a(), world::epoch(), size, total, root);
+    w.end()
+}
+
+#[test]
+fun a_population_holds_up_to_all_bytes_of_a_u64() {
+    declare(1, 0xFFFF_FFFF_FFFF_FFFF, vectors::pop_root())
+}
+
+#[test, expected_failure(abort_code = audit::EPopulation)]
+fun a_population_above_a_u64_is_not_declared() {
+    declare(1, 0x1_0000_0000_0000_0000, vectors::pop_root())
+}
+
+#[test, expected_failure(abort_code = audit::EPopulation)]
+fun a_population_without_entries_is_not_declared() {
+    declare(0, 1, vectors::pop_root())
+}
+
+#[test, expected_failure(abort_code = audit::EPopulation)]
+fun a_population_without_bytes_is_not_declared() {
+    declare(1, 0, vectors::pop_root())
+}
+
+#[test, expected_failure(abort_code = audit::EPopulation)]
+fun a_population_root_has_32_bytes() {
+    declare(1, 1, x"0011")
 }
 
 #[test, expected_failure(abort_code = audit::EDuplicate)]
 fun an_active_auditor_is_not_added_again() {
     let mut w = world::begin();
+    w.add_auditor(world::a(), b"again", b"");
+    w.end()
+}
+
+fun letters(count: u64): vector<u8> {
+    let mut text = vector[];
+    while (text.length() < count) text.push_back(97);
+    text
+}
+
+#[test]
+fun names_and_urls_may_be_as_long_as_their_bounds() {
+    let mut w = world::begin();
+    w.add_auditor(@0xD1, letters(64), letters(256));
+    w.end()
+}
+
+#[test, expected_failure(abort_code = audit::EArgument)]
+fun a_name_is_bounded() {
+    let mut w = world::begin();
+    w.add_auditor(@0xD1, letters(65), b"");
+    w.end()
+}
+
+#[test, expected_failure(abort_code = audit::EArgument)]
+fun a_url_is_bounded() {
+    let mut w = world::begin();
+    w.add_auditor(@0xD1, b"", letters(257));
+    w.end()
+}
+
+#[test, expected_failure(abort_code = audit::ETooMany)]
+fun a_panel_has_64_auditors_at_most() {
+    let mut w = world::begin();
     let mut registry = w.take(world::admin());
     let cap = w.scenario().take_from_sender<AdminCap>();
-    let text = std::string::utf8(b"again");
-    registry.add_auditor(&cap, world::a(), text, text, 1);
+    let text = std::string::utf8(b"");
+    let mut i = 3u256;
+    while (i < 65) {
+        let address = sui::address::from_bytes(std::bcs::to_bytes(&(i << 8)));
+        registry.add_auditor(&cap, address, text, text, 1);
+        i = i + 1;
+    };
     abort 0
+}
+
+#[test, expected_failure(abort_code = audit::ENotAuditor)]
+fun an_inactive_auditor_is_not_deactivated_again() {
+    let mut w = world::begin();
+    w.deactivate(world::a());
+    w.deactivate(world::a());
+    w.end()
 }
 
 #[test]
@@ -272,6 +367,39 @@ fun a_round_is_kept_through_its_retention() {
     let mut w = world::begin_reported();
     w.at((world::no() + world::retention() + 1) * world::period() - 1);
     w.prune_round(world::no());
+    w.end()
+}
+
+#[test, expected_failure(abort_code = audit::ENoRound)]
+fun a_round_that_never_opened_is_not_pruned() {
+    let mut w = world::begin();
+    w.prune_round(world::no());
+    w.end()
+}
+
+#[test, expected_failure(abort_code = audit::EPopulation)]
+fun a_population_nobody_declared_is_not_pruned() {
+    let mut w = world::begin();
+    w.prune_population(world::epoch());
+    w.end()
+}
+
+#[test, expected_failure(abort_code = audit::ENoRound)]
+fun a_round_that_never_opened_has_no_seed() {
+    let mut w = world::begin();
+    let registry = w.take(world::stranger());
+    registry.seed(world::no());
+    abort 0
+}
+
+#[test, expected_failure(abort_code = audit::EVersion)]
+fun another_version_takes_no_report() {
+    let mut w = world::begin();
+    w.open(world::no());
+    let mut registry = w.take(world::admin());
+    registry.set_version_for_testing(2);
+    w.put(registry);
+    w.report(world::a(), world::no());
     w.end()
 }
 

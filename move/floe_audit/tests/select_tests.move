@@ -43,3 +43,51 @@ fun rejects_a_seed_of_31_bytes() {
     seed.pop_back();
     select::draw(&seed, 0, 0, 0, 1, 10);
 }
+
+fun assert_selected(mode: u8, entries: u64, total: u128) {
+    let mut bytes = vector[];
+    while (bytes.length() < 61) bytes.push_back(0);
+    let entry = select::parse_entry(&bytes);
+    let draw = select::draw(&vectors::round_seed(), mode, 0, 0, 1, 10);
+    draw.assert_selected(mode, 0, &entry, entries, total, 10)
+}
+
+#[test]
+fun the_only_entry_is_selected_in_both_modes() {
+    assert_selected(0, 1, 1);
+    assert_selected(1, 1, 1)
+}
+
+#[test, expected_failure(abort_code = select::ESelection)]
+fun nothing_is_selected_of_no_entries() { assert_selected(0, 0, 1) }
+
+#[test, expected_failure(abort_code = select::ESelection)]
+fun nothing_is_selected_of_no_bytes() { assert_selected(1, 1, 0) }
+
+#[test, expected_failure(abort_code = select::ESelection)]
+fun nothing_is_selected_in_a_third_mode() { assert_selected(2, 1, 1) }
+
+/// Offers the entry that begins `ahead` bytes before the drawn byte, or `behind` bytes after it.
+fun select_by_bytes(ahead: u128, behind: u128) {
+    let total = 0xFFFF_FFFF_FFFF_FFFFu128;
+    let draw = select::draw(&vectors::round_seed(), 1, 0, 0, total as u64, 10);
+    let offset = draw.x() % total;
+    let mut bytes = vector[];
+    while (bytes.length() < 45) bytes.push_back(0);
+    bytes.append(std::bcs::to_bytes(&(offset + behind - ahead)));
+    let entry = select::parse_entry(&bytes);
+    draw.assert_selected(1, 0, &entry, 1, total, 10)
+}
+
+#[test]
+fun a_drawn_byte_selects_the_entry_it_lies_in() {
+    // An entry of no bytes takes 10 * (672 + 11 * 2) encoded ones.
+    select_by_bytes(0, 0);
+    select_by_bytes(6_939, 0)
+}
+
+#[test, expected_failure(abort_code = select::ESelection)]
+fun a_drawn_byte_does_not_select_the_entry_before() { select_by_bytes(6_940, 0) }
+
+#[test, expected_failure(abort_code = select::ESelection)]
+fun a_drawn_byte_does_not_select_the_entry_after() { select_by_bytes(0, 1) }

@@ -114,9 +114,20 @@ public fun put(_: &World, registry: Registry) { scenario::return_shared(registry
 public fun declare(self: &mut World, who: address) { self.declare_root(who, epoch(), vectors::pop_root()) }
 
 public fun declare_root(self: &mut World, who: address, epoch: u32, root: vector<u8>) {
+    self.declare_with(who, epoch, vectors::pop_size(), vectors::pop_total(), root)
+}
+
+public fun declare_with(self: &mut World, who: address, epoch: u32, size: u64, total: u128, root: vector<u8>) {
     let mut registry = self.take(who);
-    let (size, total) = (vectors::pop_size(), vectors::pop_total());
     registry.declare_population(epoch, size, total, root, &self.clock, self.scenario.ctx());
+    scenario::return_shared(registry)
+}
+
+public fun add_auditor(self: &mut World, who: address, name: vector<u8>, url: vector<u8>) {
+    let mut registry = self.take(admin());
+    let cap = self.scenario.take_from_sender<AdminCap>();
+    registry.add_auditor(&cap, who, utf8(name), utf8(url), 1);
+    self.scenario.return_to_sender(cap);
     scenario::return_shared(registry)
 }
 
@@ -131,7 +142,8 @@ public fun open_with(self: &mut World, no: u64, seed: vector<u8>) {
 public fun report(self: &mut World, who: address, no: u64) { self.report_epoch(who, no, epoch()) }
 
 public fun report_epoch(self: &mut World, who: address, no: u64, epoch: u32) {
-    self.report_with(who, no, epoch, vector[9, 3, 1, 1, 1, 2, 1, 5], vectors::round_seed(), vector[])
+    let root = vectors::round_seed();
+    self.report_with(who, no, epoch, vector[9, 3, 1, 1, 1, 2, 1, 5], root, root, vector[])
 }
 
 public fun report_with(
@@ -140,11 +152,12 @@ public fun report_with(
     no: u64,
     epoch: u32,
     totals: vector<u32>,
-    root: vector<u8>,
+    evidence_root: vector<u8>,
+    nodes_root: vector<u8>,
     rows: vector<u8>,
 ) {
     let mut registry = self.take(who);
-    registry.report(no, epoch, totals, root, root, rows, self.scenario.ctx());
+    registry.report(no, epoch, totals, evidence_root, nodes_root, rows, self.scenario.ctx());
     scenario::return_shared(registry)
 }
 
