@@ -16,6 +16,7 @@ export {
   encodePlanes,
   encodeRows,
   gatherColumn,
+  gatherRows,
   joinRows,
   rowGroup,
   splitRows,

@@ -205,6 +205,30 @@ export function gatherColumn(
 }
 
 /**
+ * Rows of a matrix whose columns lie in slots: symbols `first <= r < first + rows` of every slot, row by row.
+ *
+ * @param order slot of each column, u16
+ */
+export function gatherRows(
+  target: usize,
+  slots: usize,
+  slotBytes: usize,
+  order: usize,
+  columns: i32,
+  first: i32,
+  rows: i32,
+  symbolBytes: i32,
+): void {
+  for (let r = first; r < first + rows; r++) {
+    for (let c = 0; c < columns; c++) {
+      const slot = <usize>load<u16>(order + ((<usize>c) << 1));
+      memory.copy(target, slots + slot * slotBytes + <usize>r * <usize>symbolBytes, <usize>symbolBytes);
+      target += <usize>symbolBytes;
+    }
+  }
+}
+
+/**
  * Erasure decoding in place. Slot i holds `columns` contiguous symbols that stand at point points[i] of as many
  * codewords. For each of `missing` originals a slot that held a recovery is overwritten with the original.
  *

@@ -66,6 +66,13 @@ const expansionPlanes = (nShards: number, rows: number, symbolBytes: number): nu
 export const filledRows = (layout: BlobLayout): number =>
   Math.ceil(layout.unencodedLength / (layout.secondarySourceSymbols * layout.symbolBytes));
 
+/** Bytes that putting `nodes` nodes a row together takes, and hashing the pairs of roots to the root hash. */
+export function metadataScratchBytes(nShards: number, nodes: number): number {
+  const rows = nShards * (nodes + 2) * DIGEST;
+  const pairs = nShards * 2 * DIGEST + (nShards + 2) * DIGEST;
+  return Math.max(rows, pairs + 2 * LEAF_SLACK);
+}
+
 export interface EncoderPlan {
   readonly bytes: number;
   /** Columns encoded at a time; divides TILE_COLUMNS. */
@@ -117,7 +124,8 @@ export function planEncoder(layout: BlobLayout): EncoderPlan {
   const byRowStride = DIGEST * (tile + (tile % 2));
   const byRow = arena.take(nShards * byRowStride);
   const byColumnStride = DIGEST * (nShards + 2);
-  const byColumn = arena.take(tile * byColumnStride);
+  // The column roots are put together with the row nodes in the same place (kernel-metadata.ts).
+  const byColumn = arena.take(Math.max(tile * byColumnStride, metadataScratchBytes(nShards, 1)));
   const rowNodesStride = DIGEST * (Math.ceil(nShards / 2 ** TILE_LEVELS) + 2);
   const rowNodes = arena.take(nShards * rowNodesStride);
   const zeroNodes = arena.take(ZERO_NODES * DIGEST + 2 * DIGEST);
@@ -145,16 +153,24 @@ export function planEncoder(layout: BlobLayout): EncoderPlan {
 
 export interface DecoderPlan {
   readonly bytes: number;
+  /** Symbols that decode: slots. */
+  readonly slotCount: number;
+  readonly slotBytes: number;
+  /** Symbols in a slot. */
+  readonly columns: number;
+  readonly symbolBytes: number;
   readonly work: number;
   readonly planes: number;
+  readonly planesBytes: number;
+  /** Arrays of u16: by slot, by missing original, by original. */
   readonly points: number;
   readonly factors: number;
   readonly missingSlots: number;
   readonly missingPoints: number;
   readonly missingFactors: number;
-  /** Points whose locator terms are summed. */
+  readonly order: number;
+  /** u16: the points whose differences the locator multiplies. */
   readonly set: number;
-  /** One slot of a whole sliver for every sliver needed. */
   readonly slots: number;
 }
 
@@ -178,31 +194,38 @@ export function erasureGeometry(code: ReedSolomonCode): ErasureGeometry {
   return { end, size: nextPowerOfTwo(end), pointOf };
 }
 
-/** @param columns symbols in a slot */
+/**
+ * Decoding codewords of `code`, `columns` of them side by side.
+ *
+ * Memory: k slots of columns * symbolBytes, at 1000 shards and for a blob's slivers as much as the padded blob.
+ */
 export function planDecoder(code: ReedSolomonCode, columns: number, symbolBytes: number): DecoderPlan {
   const { originals: k, blockSize: m } = code;
-  const { size } = erasureGeometry(code);
   const arena = new Arena();
-  const work = arena.take(size * WORK_ROW);
-  const planes = arena.take(k * 2 * planeBytes(columnGroup(columns, symbolBytes), symbolBytes));
+  const slotBytes = columns * symbolBytes;
+  // One row of the matrix must fit as well: `gatherRows` puts rows together there.
+  const planesBytes = k * 2 * planeBytes(columnGroup(columns, symbolBytes), symbolBytes);
+  const work = arena.take(erasureGeometry(code).size * WORK_ROW);
+  const planes = arena.take(planesBytes);
   const points = arena.take(2 * k);
   const factors = arena.take(2 * k);
   const missingSlots = arena.take(2 * k);
   const missingPoints = arena.take(2 * k);
   const missingFactors = arena.take(2 * k);
+  const order = arena.take(2 * k);
   const set = arena.take(2 * Math.max(m, k));
-  const slots = arena.take(k * columns * symbolBytes);
+  const slots = arena.take(k * slotBytes);
+  const addresses = { work, planes, points, factors, missingSlots, missingPoints, missingFactors, order };
   return {
     bytes: arena.end,
-    work,
-    planes,
-    points,
-    factors,
-    missingSlots,
-    missingPoints,
-    missingFactors,
+    slotCount: k,
+    slotBytes,
+    columns,
+    symbolBytes,
+    planesBytes,
     set,
     slots,
+    ...addresses,
   };
 }
 

@@ -91,7 +91,9 @@ export function hashColumns(
     if (isZero && observe !== undefined) observeZeros(matrix, first, columns, observe);
     nodes += Math.ceil(columns / 2 ** levels);
   }
-  const rowNodes = foldRowNodes(matrix, nodes, levels, proofLength(nodeColumns));
+  // A single block as wide as the tree or wider ends at the root.
+  const height = Math.min(proofLength(nodeColumns), proofLength(nShards));
+  const rowNodes = foldRowNodes(matrix, nodes, levels, height);
   return { from, to, columnRoots, nodeColumns, rowNodes };
 }
 

@@ -54,6 +54,16 @@ export interface KernelExports {
     work: I,
   ): void;
   gatherColumn(target: I, source: I, sourceRow: I, rows: I, symbolBytes: I): void;
+  gatherRows(
+    target: I,
+    slots: I,
+    slotBytes: I,
+    order: I,
+    columns: I,
+    first: I,
+    rows: I,
+    symbolBytes: I,
+  ): void;
   /** Codewords that `encodeRows` takes side by side. */
   rowGroup(rows: I, symbolBytes: I): I;
   /** Columns that `decodeSlots` takes side by side. */

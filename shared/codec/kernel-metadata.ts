@@ -2,27 +2,16 @@
 import { assert } from "../protocol/errors.ts";
 import { HASH_BYTES, type VerifiedMetadata } from "../protocol/metadata.ts";
 import { computeBlobId } from "./blob-id.ts";
-import { Arena } from "./kernel-arena.ts";
 import type { ColumnBlock } from "./kernel-columns.ts";
 import { type Kernel, LEAF_SLACK } from "./kernel-exports.ts";
 import { proofLength } from "./merkle.ts";
 
 const PAIR_BYTES = 2 * HASH_BYTES;
 
-/** Bytes of kernel memory that `metadataFromBlocks` and `rootOfPairs` take for `blocks` blocks. */
-export function metadataScratchBytes(nShards: number, blocks: number): number {
-  const arena = new Arena();
-  arena.take(scratchBytes(nShards, blocks), LEAF_SLACK);
-  return arena.end;
-}
-
-const scratchBytes = (nShards: number, nodes: number): number =>
-  Math.max(nShards * (nodes + 2) * HASH_BYTES, (nShards + 2) * (PAIR_BYTES + HASH_BYTES) + 2 * LEAF_SLACK);
-
 /**
  * Puts column blocks together: every row's nodes fold to its root, and all roots hash to the blob ID.
  *
- * @param scratch address of free kernel memory, `metadataScratchBytes` or the leaves of a tile
+ * @param scratch address of `metadataScratchBytes` bytes of kernel memory
  * @param blocks in any order; together every column exactly once, all of the same `nodeColumns`
  * Cost: n hashes per block and 2n for the root hash, about 0.4 ms at 1000 shards.
  */
