@@ -289,12 +289,16 @@ describe("many submissions", () => {
 
   it("keeps two registrations of one blob apart by the order of their events", async () => {
     const twin = (name: string): RegisterRequest => registerRequest(1, { intentId: name, deletable: true });
-    const [first, second] = await Promise.all([
+    // The first one goes alone, the twins share the next transaction.
+    const [, first, second] = await Promise.all([
+      world.submitter.register(registerRequest(9)),
       world.submitter.register(twin("a")),
       world.submitter.register(twin("b")),
     ]);
+    expect(first.txDigest).toBe(second.txDigest);
+    expect([first.eventSeq, second.eventSeq]).toEqual(["0", "1"]);
     expect(first.objectId).not.toBe(second.objectId);
-    expect(world.chain.registrations).toHaveLength(2);
+    expect(world.chain.registrations).toHaveLength(3);
   });
 });
 
@@ -335,6 +339,12 @@ describe("money", () => {
     world.chain.executionFailures = [{ kind: "other", message: "no", command: undefined }];
     expect(await codeOf(world.submitter.register(registerRequest(1)))).toBe("EXECUTION_FAILED");
     expect(await codeOf(world.submitter.register(registerRequest(2)))).toBe("success");
+  });
+
+  it("does not count a cancelled transaction against the cap of its own retry", async () => {
+    world.start(undefined, { perDayFrost: COST });
+    world.chain.executionFailures = [{ kind: "congestion" }];
+    expect(await codeOf(world.submitter.register(registerRequest(1)))).toBe("success");
   });
 });
 
