@@ -105,6 +105,7 @@ export function applyPopulationEvent(store: PopulationStore, event: PopulationEv
       return;
     case "BlobDeleted":
     case "PooledBlobDeleted":
+      // An object that ended may be deleted after it was dropped here.
       store.deleteObject(event.object_id);
       return;
     case "StoragePoolCreated":

@@ -101,7 +101,7 @@ describe("a node that lost slivers", () => {
 });
 
 describe("honest nodes with 0.5 % noise", () => {
-  const rounds = IS_LONG ? 10_000 : 1_000;
+  const rounds = 10_000;
   const roundsPerEpoch = 336;
 
   it(`are never suspected: 105 nodes, 1000 shards, ${rounds} rounds`, () => {
