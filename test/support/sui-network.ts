@@ -13,12 +13,14 @@ import { createSuiStandIn, type SuiStandIn, type SuiStandInOptions } from "../..
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
 import {
   aggregateSignatures,
+  type BlsSignature,
   blsPublicKey,
   blsSign,
   parseBlsSignature,
   serializeSignature,
 } from "../../shared/crypto/bls.ts";
 import { BcsWriter } from "../../shared/protocol/bcs.ts";
+import { toHex } from "../../shared/protocol/bytes.ts";
 import { type Certificate, signersToBitmap } from "../../shared/protocol/certificate.ts";
 import type { Clock } from "../../shared/protocol/clock.ts";
 import {
@@ -155,6 +157,16 @@ export function certify(
   return { ...signAs(nodes, signers, message), bitmap: signersToBitmap(signers, nodes.length) };
 }
 
+const signaturesMade = new Map<string, BlsSignature>();
+
+/** Signing takes tens of milliseconds, and tests sign the same messages again and again. */
+function signed(node: TestNode, message: Uint8Array): BlsSignature {
+  const name = `${node.nodeId} ${toHex(message)}`;
+  const signature = signaturesMade.get(name) ?? parseBlsSignature(blsSign(message, node.secretKey));
+  signaturesMade.set(name, signature);
+  return signature;
+}
+
 /** Any message, signed by the nodes at these positions. */
 export function signAs(
   nodes: readonly TestNode[],
@@ -163,7 +175,7 @@ export function signAs(
 ): Certificate {
   const signatures = signers.flatMap((position) => {
     const node = nodes[position];
-    return node === undefined ? [] : parseBlsSignature(blsSign(message, node.secretKey));
+    return node === undefined ? [] : signed(node, message);
   });
   return { signers, message, signature: serializeSignature(aggregateSignatures(signatures)) };
 }

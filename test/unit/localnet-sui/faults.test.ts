@@ -1,7 +1,17 @@
 // If this fails, faults injected by tests do something else than they say, or a hostile request brings the network down.
 import type { GrpcTypes } from "@mysten/sui/grpc";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Calls, clientOf, type TestNetwork, testNetwork, testWallet } from "../../support/sui-network.ts";
+import { PROPERTY_TIMEOUT, propertyRuns } from "../../support/property.ts";
+import {
+  Calls,
+  certifiedBlob,
+  clientOf,
+  inventedBlob,
+  type TestNetwork,
+  testNetwork,
+  testWallet,
+} from "../../support/sui-network.ts";
 
 const friend = testWallet("friend").toSuiAddress();
 
@@ -172,6 +182,46 @@ describe("hostile requests", () => {
       await expect(simulate({ sender: friend, kind })).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
     }
     expect(errors).toEqual([]);
+    standIn.close();
+  });
+
+  it("real requests with damaged bytes never become an internal error", PROPERTY_TIMEOUT, async () => {
+    const errors: unknown[] = [];
+    const recorded: Request[] = [];
+    const network = await testNetwork({ onError: (method, error) => errors.push([method, error]) });
+    const { standIn } = network;
+    const client = clientOf({
+      fetch: (request) => {
+        recorded.push(request.clone());
+        return standIn.fetch(request);
+      },
+    });
+    const recording: TestNetwork = { ...network, client };
+    await certifiedBlob(recording, inventedBlob(1000));
+    await client.listEvents({ limit: 2 });
+    const requests = await Promise.all(
+      recorded.map(async (request) => ({
+        url: request.url,
+        body: new Uint8Array(await request.arrayBuffer()),
+      })),
+    );
+    const damage = fc.record({ at: fc.nat(), value: fc.nat(255) });
+    const property = fc.asyncProperty(
+      fc.constantFrom(...requests),
+      fc.array(damage, { minLength: 1, maxLength: 3 }),
+      async ({ url, body }, damages) => {
+        const damaged = Uint8Array.from(body);
+        for (const { at, value } of damages) {
+          if (damaged.length > 5) damaged[5 + (at % (damaged.length - 5))] = value;
+        }
+        const headers = { "content-type": "application/grpc-web+proto" };
+        await (
+          await standIn.fetch(new Request(url, { method: "POST", body: damaged, headers }))
+        ).arrayBuffer();
+        expect(errors).toEqual([]);
+      },
+    );
+    await fc.assert(property, propertyRuns(200));
     standIn.close();
   });
 
