@@ -61,6 +61,8 @@ export interface BlobEncoder {
    * Memory on top of the encoder's: the returned bytes. @throws CodecError `LENGTH_MISMATCH` as above
    */
   slivers(pairs: readonly SliverPairIndex[]): EncodedPair[];
+  /** An owned copy of the blob's bytes `from <= i < to`. @throws CodecError `LENGTH_MISMATCH` as above */
+  source(from: number, to: number): Uint8Array;
   release(): void;
 }
 

@@ -116,6 +116,12 @@ export class KernelEncoder implements BlobEncoder {
     });
   }
 
+  source(from: number, to: number): Uint8Array {
+    const { kernel } = this.#complete(false);
+    assert(0 <= from && from <= to && to <= this.unencodedLength, `bytes ${from} to ${to} of the blob`);
+    return kernel.bytes.slice(this.#plan.blob + from, this.#plan.blob + to);
+  }
+
   release(): void {
     this.#matrix = undefined;
     const lease = this.#lease;

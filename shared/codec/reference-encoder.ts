@@ -109,6 +109,18 @@ export class ReferenceEncoder implements BlobEncoder {
     });
   }
 
+  source(from: number, to: number): Uint8Array {
+    const { source } = this.#expanded();
+    assert(0 <= from && from <= to && to <= this.unencodedLength, `bytes ${from} to ${to} of the blob`);
+    const { symbolBytes } = this.#layout;
+    const first = Math.floor(from / symbolBytes);
+    const symbols = Math.ceil(to / symbolBytes) - first;
+    const bytes = new Uint8Array(symbols * symbolBytes);
+    symbolsToBytes(source, (first * symbolBytes) / 2, bytes, 0, symbolBytes, symbols);
+    const start = from - first * symbolBytes;
+    return bytes.slice(start, start + to - from);
+  }
+
   release(): void {
     this.#memory = undefined;
     this.#giveBack();

@@ -11,6 +11,25 @@ const codec = createReferenceCodec();
 const failsWith = (code: string, details: Record<string, unknown> = {}) =>
   expect.objectContaining({ code, details: expect.objectContaining(details) });
 
+/** Any part of what was written can be read back, before and after encoding. */
+function readBack(nShards: number, blob: Uint8Array, using: Codec = codec): void {
+  const encoder = using.openEncoder(nShards, blob.length);
+  encoder.write(blob);
+  const part = Math.floor(blob.length / 3);
+  expect(encoder.source(0, blob.length)).toEqual(blob);
+  encoder.metadata();
+  for (const [from, to] of [
+    [0, blob.length],
+    [0, 0],
+    [part, blob.length],
+    [part, 2 * part + 1],
+  ] as const) {
+    expect(encoder.source(from, Math.min(to, blob.length))).toEqual(blob.subarray(from, to));
+  }
+  encoder.release();
+  expect(() => encoder.source(0, 0)).toThrow(failsWith("RELEASED"));
+}
+
 /** Encodes in one write and decodes from the last slivers of both axes. */
 function roundTrip(nShards: number, blob: Uint8Array, using: Codec = codec): void {
   const encoded = encodeBlob(nShards, blob);
@@ -36,7 +55,10 @@ describe("sizes", () => {
     [7, 15],
     [10, 28],
   ])("n = %i: every length around the symbol boundaries survives", (n, sourceSymbols) => {
-    for (const size of boundaries(sourceSymbols)) roundTrip(n, someBlob(size));
+    for (const size of boundaries(sourceSymbols)) {
+      roundTrip(n, someBlob(size));
+      readBack(n, someBlob(size));
+    }
   });
 
   test("the largest blob survives; one byte more is refused with the numbers", () => {

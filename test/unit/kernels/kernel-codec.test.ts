@@ -21,7 +21,10 @@ function roundTrip(nShards: number, blob: Uint8Array, using: Codec = codec): voi
   const encoded = encodeBlob(nShards, blob);
   const encoder = using.openEncoder(nShards, blob.length);
   encoder.write(blob);
+  expect(Buffer.compare(encoder.source(0, blob.length), blob)).toBe(0);
   expect(encoder.metadata()).toEqual(encoded.metadata);
+  const middle = Math.floor(blob.length / 2);
+  expect(Buffer.compare(encoder.source(middle, blob.length), blob.subarray(middle))).toBe(0);
   encoder.release();
   for (const axis of AXES) {
     const decoder = using.openDecoder(encoded.metadata, axis);
