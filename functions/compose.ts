@@ -1,16 +1,18 @@
 /**
  * Bindings become services: the one place where the platform's clock, randomness, fetch and objects are taken up.
  *
- * Of one isolate: the codec, the chain memo and the memory of faulty nodes, none of which holds I/O. Of one invocation:
+ * Of one isolate: the codec, the memory lease, the chain memo and the memory of faulty nodes, none of which holds I/O. Of one invocation:
  * the gate, the log's request ID and every stub (a stub is broken for good after its object died, so none is kept).
  */
 import { createReferenceCodec } from "../shared/codec/reference-codec.ts";
 import { Gate } from "../shared/node/gate.ts";
 import { toHex } from "../shared/protocol/bytes.ts";
+import { LIMITS } from "../shared/protocol/limits.ts";
 import { remoteCall } from "../shared/sui/portable-error.ts";
 import { ChainMemo } from "./chain-memo.ts";
 import type { EdgeConfig, Env } from "./env.ts";
 import { failPointsOf } from "./fail-points.ts";
+import { KernelLease } from "./kernel-lease.ts";
 import type { Log } from "./log.ts";
 import { NodeFaults } from "./node-faults.ts";
 import { systemClock, systemRandom } from "./platform.ts";
@@ -21,7 +23,9 @@ const writeLog = (requestId: string): Log => {
   return (event, fields) => console.log(JSON.stringify({ event, requestId, ...fields }));
 };
 
-const codec = createReferenceCodec();
+// The lease admits what the codec will hold; the codec's own limit is the same bytes counted a second time.
+const codec = createReferenceCodec({ maxBytes: LIMITS.leaseBytes });
+const lease = new KernelLease({ clock: systemClock });
 const chainMemo = new ChainMemo(systemClock);
 const faults = new NodeFaults(systemClock, writeLog("-"));
 
@@ -47,6 +51,7 @@ export function createServices(
       gate: new Gate(),
     },
     codec,
+    lease,
     chain: chainMemo.on({ snapshot: (options) => remoteCall(() => chainStub(env).snapshot(options)) }),
     wallet: {
       register: (request) => remoteCall(() => walletStub(env).register(request)),

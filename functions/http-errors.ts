@@ -11,6 +11,7 @@ import { CodecError } from "../shared/codec/codec.ts";
 import { FloeError } from "../shared/protocol/errors.ts";
 import { SuiError } from "../shared/sui/sui-error.ts";
 import { EdgeError } from "./edge-error.ts";
+import { LeaseError } from "./kernel-lease.ts";
 
 const DOMAIN = "daemon.walrus.space";
 /** Clients should wait at least this long before they repeat a request that met an overload. */
@@ -61,6 +62,8 @@ export function publicError(error: unknown, requestId: string): PublicError {
       return plain(413, `Failed to buffer the request body: length limit exceeded; ${numbers}`);
     case "BODY_INCOMPLETE":
       return plain(400, `Failed to buffer the request body: ${numbers}`);
+    case "BODY_TOO_SLOW":
+      return plain(408, `Failed to buffer the request body: it comes too slowly; ${numbers}`);
     case "INVALID_BLOB_PERSISTENCE":
       return json(
         "INVALID_ARGUMENT",
@@ -140,6 +143,10 @@ export function toEdgeError(error: unknown): EdgeError {
   if (error instanceof EdgeError) return error;
   if (error instanceof CodecError && error.code === "OUT_OF_CODEC_MEMORY") {
     return new EdgeError("OVERLOADED", error.message, { retryable: true, cause: error });
+  }
+  if (error instanceof LeaseError) {
+    const code = error.code === "LEASE_FULL" ? "OVERLOADED" : "BLOB_TOO_LARGE";
+    return new EdgeError(code, error.message, { retryable: error.retryable, cause: error });
   }
   if (error instanceof CodecError && error.code === "INCONSISTENT_ENCODING") {
     return new EdgeError("INCONSISTENT_BLOB", error.message, { cause: error });

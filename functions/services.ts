@@ -18,6 +18,7 @@ import type {
   RegisteredBlob,
   RegisterRequest,
 } from "../shared/sui/submissions.ts";
+import type { KernelLease } from "./kernel-lease.ts";
 import type { Log } from "./log.ts";
 import type { NodeFaults } from "./node-faults.ts";
 import type { Tracker } from "./upload/tracker-port.ts";
@@ -40,6 +41,8 @@ export interface Services {
   /** Clock, randomness, fetch and the one gate of this invocation. */
   readonly transport: NodeTransport;
   readonly codec: Codec;
+  /** The isolate's memory: whatever a request holds is admitted here first. */
+  readonly lease: KernelLease;
   readonly chain: Chain;
   readonly wallet: WalletPort;
   tracker(blobId: BlobId): Tracker;

@@ -28,6 +28,7 @@ export async function putBlob(
     idempotencyKey: idempotencyKey(request.headers),
     body: request.body,
     declaredBytes: declaredLength(request.headers),
+    signal: request.signal,
   });
   // A client that goes away does not stop an upload that may have been paid for: the platform grants it 30 s more.
   services.waitUntil(upload.catch(() => {})); // The failure itself is answered, and logged, below.

@@ -7,8 +7,7 @@
  * lane until its deadline. A node that has never answered gets short deadlines first, so that many silent nodes cannot
  * hold all lanes for long.
  *
- * Peak memory on top of the encoder: `requestsInFlight` x `sliversHeldPerNodeBytes` of generated slivers (at least one
- * pair each).
+ * Peak memory on top of the encoder: the generated slivers that `distributionPlan` allows.
  */
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import { backoffMs } from "../../shared/node/deadline.ts";
@@ -25,9 +24,9 @@ import {
 import { LIMITS } from "../../shared/protocol/limits.ts";
 import { pairOfShard } from "../../shared/protocol/mapping.ts";
 import type { Persistence, SignedMessage } from "../../shared/protocol/messages.ts";
-import { blobLayout, sliverBytes } from "../../shared/protocol/sizes.ts";
-import { serializedSliverBytes } from "../../shared/protocol/sliver.ts";
+import { blobLayout } from "../../shared/protocol/sizes.ts";
 import type { ReachableNode } from "../services.ts";
+import { type DistributionPlan, distributionPlan } from "./upload-memory.ts";
 
 export interface DistributionEvents {
   stored(shard: ShardIndex, axis: Axis): void;
@@ -64,8 +63,10 @@ export interface NodeOutcome {
  *   for failures of our own (a codec error, a bug)
  */
 export function distribute(options: DistributionOptions): Promise<NodeOutcome>[] {
-  const slots = new Gate(LIMITS.requestsInFlight);
-  return options.nodes.map((node) => new NodeUpload(options, node, slots).run());
+  const { nShards, unencodedLength } = options.encoder;
+  const plan = distributionPlan(blobLayout(nShards, unencodedLength));
+  const slots = new Gate(plan.slots);
+  return options.nodes.map((node) => new NodeUpload(options, node, slots, plan).run());
 }
 
 /** Between two questions whether a node has caught up with the chain. */
@@ -78,23 +79,19 @@ class NodeUpload {
   readonly #node: ReachableNode;
   /** Uploads that hold generated slivers. */
   readonly #slots: Gate;
-  readonly #pairsPerBatch: number;
+  readonly #plan: DistributionPlan;
   readonly #stored = new Set<string>();
   readonly #startedMs: number;
   #metadataStored = false;
   #hasAnswered = false;
   #contacts = 0;
 
-  constructor(options: DistributionOptions, node: ReachableNode, slots: Gate) {
+  constructor(options: DistributionOptions, node: ReachableNode, slots: Gate, plan: DistributionPlan) {
     this.#options = options;
     this.#node = node;
     this.#slots = slots;
+    this.#plan = plan;
     this.#startedMs = options.transport.clock.nowMs();
-    const { nShards, unencodedLength } = options.encoder;
-    const layout = blobLayout(nShards, unencodedLength);
-    let pairBytes = 0;
-    for (const axis of AXES) pairBytes += serializedSliverBytes(sliverBytes(layout, axis));
-    this.#pairsPerBatch = Math.max(1, Math.floor(LIMITS.sliversHeldPerNodeBytes / pairBytes));
   }
 
   async run(): Promise<NodeOutcome> {
@@ -144,8 +141,9 @@ class NodeUpload {
     const { blobId, encoder } = this.#options;
     const { nShards } = encoder;
     const missing = this.#node.member.shards.filter((shard) => AXES.some((axis) => !this.#has(shard, axis)));
-    for (let from = 0; from < missing.length; from += this.#pairsPerBatch) {
-      const shards = missing.slice(from, from + this.#pairsPerBatch);
+    const { pairsPerBatch } = this.#plan;
+    for (let from = 0; from < missing.length; from += pairsPerBatch) {
+      const shards = missing.slice(from, from + pairsPerBatch);
       const shardOf = new Map<SliverPairIndex, ShardIndex>(
         shards.map((shard) => [pairOfShard(shard, blobId, nShards), shard]),
       );

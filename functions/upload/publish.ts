@@ -3,17 +3,15 @@
  *
  * State is in the BlobTracker (what was reached) and the Wallet (what was paid); this invocation is the muscle and may
  * die at any step. Repeating the request joins the unfinished intent and goes on: every step is idempotent.
- * Peak memory: the encoder's, plus what `distribute` holds; a body of unknown length is held once more while it is read.
+ * Peak memory: see `upload-memory.ts`; all of it is admitted before the body is read.
  */
 import { metadataRootHash } from "../../shared/codec/blob-id.ts";
-import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import type { Certificate } from "../../shared/protocol/certificate.ts";
 import type { Clock } from "../../shared/protocol/clock.ts";
 import { ProtocolError } from "../../shared/protocol/errors.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
 import { serializeBlobMetadata, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import { maxUnencodedLength } from "../../shared/protocol/sizes.ts";
 import type { ChainSnapshot } from "../../shared/sui/chain-snapshot.ts";
 import { PriceError, registrationCost } from "../../shared/sui/price.ts";
 import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/submissions.ts";
@@ -22,8 +20,8 @@ import type { PublishQuery } from "../query.ts";
 import { verifiedBlobStatus } from "../read/blob-status.ts";
 import type { Services } from "../services.ts";
 import { collectCertificate } from "./collect-certificate.ts";
-import { checkBodyBytes, readBody } from "./read-body.ts";
 import type { AlreadyCertified, IntentView, Tracker } from "./tracker-port.ts";
+import { readIntoEncoder } from "./upload-memory.ts";
 import { onWallet } from "./wallet-errors.ts";
 
 export interface PublishRequest {
@@ -33,6 +31,8 @@ export interface PublishRequest {
   readonly idempotencyKey: string | null;
   readonly body: ReadableStream<Uint8Array> | null;
   readonly declaredBytes: number | undefined;
+  /** Aborts when the client has left; listened to until the body is read, after that the upload goes on alone. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export type PublishResult =
@@ -67,7 +67,7 @@ export async function publish(services: Services, request: PublishRequest): Prom
   const { query, principal } = request;
   checkEpochs(query.epochs, snapshot);
   const steps = new StepTimes(services.transport.clock);
-  const encoder = await encodeBody(services, request, snapshot);
+  const encoder = await readIntoEncoder(services, snapshot.nShards, request);
   steps.done("readMs");
   // Released here unless the distribution, which needs it beyond the reply, takes it over.
   let release = (): void => encoder.release();
@@ -141,39 +141,6 @@ function checkEpochs(epochs: number, snapshot: ChainSnapshot): void {
   } catch (error) {
     if (!(error instanceof PriceError)) throw error;
     throw new EdgeError("INVALID_EPOCHS", error.message, { cause: error, details: error.details });
-  }
-}
-
-/** Reads the body into an encoder; memory is admitted before the first byte when the length is known. */
-async function encodeBody(
-  services: Services,
-  { body, declaredBytes }: PublishRequest,
-  snapshot: ChainSnapshot,
-): Promise<BlobEncoder> {
-  const { codec } = services;
-  const { nShards } = snapshot;
-  const maxBytes = Math.min(services.maxBodyBytes, maxUnencodedLength(nShards));
-  const limits = { declaredBytes, maxBytes };
-  if (declaredBytes === undefined) {
-    const pieces: Uint8Array[] = [];
-    const total = await readBody(body, limits, (piece) => pieces.push(piece.slice()));
-    return fill(codec.openEncoder(nShards, total), (encoder) => {
-      for (const piece of pieces) encoder.write(piece);
-    });
-  }
-  checkBodyBytes(declaredBytes, maxBytes);
-  return fill(codec.openEncoder(nShards, declaredBytes), (encoder) =>
-    readBody(body, limits, (piece) => encoder.write(piece)),
-  );
-}
-
-async function fill(encoder: BlobEncoder, write: (encoder: BlobEncoder) => unknown): Promise<BlobEncoder> {
-  try {
-    await write(encoder);
-    return encoder;
-  } catch (error) {
-    encoder.release();
-    throw error;
   }
 }
 

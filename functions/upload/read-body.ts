@@ -1,9 +1,11 @@
 /**
- * Reads a request body through one reused buffer.
+ * Reads a request body through one reused buffer, and not for longer than a body may take.
  *
  * The platform never delivers more than Content-Length bytes (what follows is the next request on the connection) and
  * fails the read when the client stops short, so a declared length is exact or the upload ends before anything is paid.
  */
+import { withDeadline } from "../../shared/node/deadline.ts";
+import type { Clock } from "../../shared/protocol/clock.ts";
 import { LIMITS } from "../../shared/protocol/limits.ts";
 import { EdgeError } from "../edge-error.ts";
 
@@ -11,6 +13,9 @@ export interface BodyLimits {
   /** Content-Length, when the client sent one. */
   readonly declaredBytes: number | undefined;
   readonly maxBytes: number;
+  readonly clock: Clock;
+  /** Aborts when the client has left. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Content-Length as a number; a malformed one is treated like a short body. @throws EdgeError `BODY_INCOMPLETE` */
@@ -34,56 +39,77 @@ export function checkBodyBytes(bytes: number, maxBytes: number): void {
 }
 
 /**
- * Hands the whole body to `write`, piece by piece; a piece is only valid during the call (copy what must stay).
+ * Hands the whole body to `write`, piece by piece; a piece is only valid during the call (copy what must stay), and
+ * the next one is read when the call has ended.
  *
  * @returns the number of bytes
- * @throws EdgeError `BODY_TOO_LARGE`, `BODY_INCOMPLETE` with have/need
+ * @throws EdgeError `BODY_TOO_LARGE`, `BODY_INCOMPLETE` with have/need, `BODY_TOO_SLOW`
  * Memory: `LIMITS.bodyReadBytes`.
  */
 export async function readBody(
   body: ReadableStream<Uint8Array> | null,
-  { declaredBytes, maxBytes }: BodyLimits,
-  write: (piece: Uint8Array) => void,
+  limits: BodyLimits,
+  write: (piece: Uint8Array) => void | Promise<void>,
 ): Promise<number> {
+  const { declaredBytes, maxBytes } = limits;
   if (declaredBytes !== undefined) checkBodyBytes(declaredBytes, maxBytes);
-  let total = 0;
-  if (body !== null) {
-    const reader = body.getReader({ mode: "byob" });
-    let buffer = new ArrayBuffer(LIMITS.bodyReadBytes);
-    for (;;) {
-      const piece = await readPiece(reader, buffer, total, declaredBytes);
-      if (piece === undefined) break;
-      total += piece.length;
-      if (total > maxBytes) {
-        await reader.cancel("body too large");
-        checkBodyBytes(total, maxBytes);
-      }
-      if (piece.length > 0) write(piece);
-      buffer = piece.buffer;
-    }
-  }
+  const total = body === null ? 0 : await readPieces(body.getReader({ mode: "byob" }), limits, write);
   if (declaredBytes !== undefined && total !== declaredBytes) throw incomplete(total, declaredBytes);
   return total;
+}
+
+async function readPieces(
+  reader: ReadableStreamBYOBReader,
+  limits: BodyLimits,
+  write: (piece: Uint8Array) => void | Promise<void>,
+): Promise<number> {
+  let total = 0;
+  let readMs = 0;
+  let buffer = new ArrayBuffer(LIMITS.bodyReadBytes);
+  try {
+    for (;;) {
+      const startMs = limits.clock.nowMs();
+      const piece = await readPiece(reader, buffer, total, readMs, limits);
+      readMs += limits.clock.nowMs() - startMs;
+      if (piece === undefined) return total;
+      total += piece.length;
+      checkBodyBytes(total, limits.maxBytes);
+      if (piece.length > 0) await write(piece);
+      buffer = piece.buffer;
+    }
+  } catch (error) {
+    // Nobody reads the rest. The stream may be broken already: then there is nothing to cancel.
+    reader.cancel("refused").catch(() => {});
+    throw error;
+  }
 }
 
 async function readPiece(
   reader: ReadableStreamBYOBReader,
   buffer: ArrayBuffer,
   total: number,
-  declaredBytes: number | undefined,
+  readMs: number,
+  { declaredBytes, clock, signal }: BodyLimits,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const view = new Uint8Array(buffer);
+  const expected = total + Math.min(view.length, Math.max(0, (declaredBytes ?? Infinity) - total));
+  const allowedMs =
+    LIMITS.clientGraceMs + Math.ceil((expected / LIMITS.clientBytesPerSecond) * 1000) - readMs;
+  const tooSlow = (): EdgeError =>
+    new EdgeError("BODY_TOO_SLOW", `fewer than ${expected} bytes after ${allowedMs + readMs} ms`, {
+      details: { bytes: total, expected, minBytesPerSecond: LIMITS.clientBytesPerSecond },
+    });
   try {
     // `readAtLeast` is the platform's own: it fills the buffer instead of returning 4 KiB at a time.
-    const result =
-      typeof reader.readAtLeast === "function"
-        ? await reader.readAtLeast(view.length, view)
-        : await reader.read(view);
+    const result = await withDeadline(clock, Math.max(0, allowedMs), signal, tooSlow, () =>
+      typeof reader.readAtLeast === "function" ? reader.readAtLeast(view.length, view) : reader.read(view),
+    );
     const piece = result.value;
     if (result.done && (piece === undefined || piece.length === 0)) return undefined;
     // The view comes back over the transferred buffer it went in with.
     return piece as Uint8Array<ArrayBuffer>;
   } catch (cause) {
+    if (cause instanceof EdgeError) throw cause;
     throw incomplete(total, declaredBytes, cause);
   }
 }

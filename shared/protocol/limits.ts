@@ -21,6 +21,21 @@ export const LIMITS = {
   readBytesInFlight: 32 * MIB,
   /** Memory all open encoders and decoders of an isolate may hold together, below its 128 MB. */
   codecBytes: 96 * MIB,
+  /**
+   * Memory that the requests of one isolate may hold together: encoders, decoders, slivers under way. Of the 128 MB
+   * the code, the runtime and buffers not yet collected need the rest.
+   */
+  leaseBytes: 64 * MIB,
+  /** How long a request waits for memory before it is refused, and how many may wait. */
+  admissionWaitMs: 5_000,
+  admissionQueue: 64,
+  /** Memory not renewed for so long belongs to a request that the platform has ended. */
+  leaseLostMs: 60_000,
+  /** Room asked for at a time while a body of unknown length is read. */
+  bodyStepBytes: MIB,
+  /** A body must come, and a blob be taken, at this rate, after a moment of grace. */
+  clientBytesPerSecond: 8 * KIB,
+  clientGraceMs: 10_000,
   /** Storage node answers other than slivers, metadata and symbols. */
   nodeJsonBytes: 64 * KIB,
   /** Network addresses on chain are at most 259 bytes. */
@@ -51,6 +66,8 @@ export const LIMITS = {
   roundsPerNode: 3,
   /** Generated slivers held by one node's upload at a time (at least one pair). */
   sliversHeldPerNodeBytes: 2 * MIB,
+  /** Generated slivers held by one blob's upload: fewer nodes are served at once when theirs are larger. */
+  sliversHeldPerUploadBytes: 12 * MIB,
   /** Faults kept per blob and per isolate; older ones are dropped. */
   faultsKept: 200,
   /** Unfinished and finished uploads kept per blob; the oldest finished ones are dropped. */

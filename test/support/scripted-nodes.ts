@@ -3,6 +3,7 @@
  * a scripted `fetch`. For tests of what the edge does with misbehaviour; the protocol itself is tested on the network.
  */
 
+import { KernelLease } from "../../functions/kernel-lease.ts";
 import { NodeFaults } from "../../functions/node-faults.ts";
 import type { Services } from "../../functions/services.ts";
 import type { Codec } from "../../shared/codec/codec.ts";
@@ -60,6 +61,7 @@ export class ScriptedNodes {
   readonly committee: Committee;
   readonly codec: Codec = createReferenceCodec();
   readonly clock = new VirtualClock();
+  readonly lease = new KernelLease({ clock: this.clock });
   readonly gate = new Gate();
   readonly scripts = new Map<number, Script>();
   /** Every request that reached a node, in order. */
@@ -176,6 +178,7 @@ export class ScriptedNodes {
         gate: this.gate,
       },
       codec: this.codec,
+      lease: this.lease,
       chain: { snapshot: async () => this.snapshot() },
       wallet: { register: unused("register"), certify: unused("certify") },
       tracker: unused("tracker"),

@@ -1,0 +1,277 @@
+/**
+ * Memory of one isolate, admitted by the byte before it is used.
+ *
+ * All concurrent requests of an isolate share 128 MB, and exceeding them kills every one. So each request says what it
+ * will hold (encoder, decoder, slivers under way, rows read ahead) before it reads a body, asks a node or pays; what
+ * does not fit waits a moment, first come, first served, and is then refused. What is counted are bytes really held;
+ * the isolate's own needs and garbage not yet collected fit between `LIMITS.leaseBytes` and the platform's limit.
+ *
+ * | state of an entry | meaning                                                                                    |
+ * |-------------------|--------------------------------------------------------------------------------------------|
+ * | waiting           | looks by itself every `POLL_MS` whether it is first and fits: a promise that another        |
+ * |                   | request resolves would tie the two requests together                                        |
+ * | held              | counted until `release`; a timer of its own request renews it                               |
+ * | lost              | not renewed for `LIMITS.leaseLostMs`: the platform ended its request without a word          |
+ * |                   | (no `finally` runs then), so the next one that needs room takes the bytes back               |
+ */
+import type { Clock } from "../shared/protocol/clock.ts";
+import { assert, FloeError } from "../shared/protocol/errors.ts";
+import { LIMITS } from "../shared/protocol/limits.ts";
+
+export type LeaseErrorCode =
+  /** No room now; retryable. */
+  | "LEASE_FULL"
+  /** More than the isolate ever has. */
+  | "LEASE_TOO_SMALL";
+
+export class LeaseError extends FloeError<LeaseErrorCode> {}
+
+/** Memory kept only in case it is needed again, such as idle kernel instances. */
+export interface IdleMemory {
+  bytes(): number;
+  /** Gives all of it up. */
+  drop(): void;
+}
+
+export interface KernelLeaseOptions {
+  readonly clock: Clock;
+  readonly maxBytes?: number;
+  /** Counted as used until it is dropped, which happens when something does not fit otherwise. */
+  readonly idle?: IdleMemory;
+}
+
+export interface HoldOptions {
+  /** At least this much will do; the rest is a wish. By default all of it is needed. */
+  readonly atLeastBytes?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Memory admitted to one request. Its owner releases it on every path; doing so again changes nothing. */
+export interface HeldMemory {
+  readonly bytes: number;
+  /**
+   * Asks for more, before everybody who holds nothing yet. @throws LeaseError; what was held before stays held
+   */
+  grow(bytes: number, signal?: AbortSignal): Promise<void>;
+  /** Gives a part back. */
+  shrink(bytes: number): void;
+  /** What to do when it is released, by its owner or because that was lost: free the memory itself. */
+  onRelease(free: () => void): void;
+  release(): void;
+}
+
+interface Waiter {
+  seenMs: number;
+}
+
+const POLL_MS = 20;
+/** A waiter that did not look for so long belongs to a request that has ended. */
+const WAITER_LOST_MS = 5_000;
+const RENEW_MS = 5_000;
+/** Between the suspicion that an entry is lost and taking it back: time for its timer to run if it still can. */
+const DOUBT_MS = 2_000;
+
+export class KernelLease {
+  readonly #clock: Clock;
+  readonly #maxBytes: number;
+  readonly #idle: IdleMemory | undefined;
+  readonly #entries = new Set<Entry>();
+  /** First come, first served; growing entries stand before new ones. */
+  readonly #waiting: Waiter[] = [];
+  #heldBytes = 0;
+  #peakBytes = 0;
+
+  constructor(options: KernelLeaseOptions) {
+    this.#clock = options.clock;
+    this.#maxBytes = options.maxBytes ?? LIMITS.leaseBytes;
+    this.#idle = options.idle;
+  }
+
+  get maxBytes(): number {
+    return this.#maxBytes;
+  }
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+  /** The most that was ever held. */
+  get peakBytes(): number {
+    return this.#peakBytes;
+  }
+
+  /**
+   * Admits `bytes`, waiting at most `LIMITS.admissionWaitMs` for room.
+   *
+   * @throws LeaseError `LEASE_FULL` with needed and free bytes, `LEASE_TOO_SMALL` when it can never fit; the signal's
+   *   reason when that aborts
+   */
+  async hold(bytes: number, options: HoldOptions = {}): Promise<HeldMemory> {
+    const entry = new Entry(this.#clock, {
+      grow: (more, signal) => this.#admit(entry, more, more, true, signal),
+      gaveBack: (less) => {
+        this.#heldBytes -= less;
+      },
+      ended: () => {
+        this.#entries.delete(entry);
+      },
+    });
+    await this.#admit(entry, options.atLeastBytes ?? bytes, bytes, false, options.signal);
+    this.#entries.add(entry);
+    entry.renew();
+    return entry;
+  }
+
+  async #admit(
+    entry: Entry,
+    atLeastBytes: number,
+    wishedBytes: number,
+    isGrowth: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    assert(atLeastBytes >= 0 && wishedBytes >= atLeastBytes, `${atLeastBytes} to ${wishedBytes} bytes`);
+    if (entry.bytes + atLeastBytes > this.#maxBytes) throw this.#tooSmall(entry.bytes + atLeastBytes);
+    if (this.#waiting.length >= LIMITS.admissionQueue)
+      throw this.#full(atLeastBytes, "too many wait already");
+    const waiter: Waiter = { seenMs: this.#clock.nowMs() };
+    if (isGrowth) this.#waiting.unshift(waiter);
+    else this.#waiting.push(waiter);
+    const untilMs = waiter.seenMs + LIMITS.admissionWaitMs;
+    try {
+      for (;;) {
+        waiter.seenMs = this.#clock.nowMs();
+        const freeBytes = this.#roomFor(waiter, atLeastBytes);
+        if (freeBytes >= atLeastBytes) {
+          this.#take(entry, Math.min(wishedBytes, freeBytes));
+          return;
+        }
+        if (waiter.seenMs >= untilMs) throw this.#full(atLeastBytes, `waited ${LIMITS.admissionWaitMs} ms`);
+        await this.#clock.sleep(POLL_MS, signal);
+      }
+    } finally {
+      const at = this.#waiting.indexOf(waiter);
+      if (at >= 0) this.#waiting.splice(at, 1);
+    }
+  }
+
+  /** Free bytes when it is this waiter's turn, else -1. */
+  #roomFor(waiter: Waiter, needBytes: number): number {
+    const nowMs = waiter.seenMs;
+    while (this.#waiting[0] !== undefined && nowMs - this.#waiting[0].seenMs > WAITER_LOST_MS) {
+      this.#waiting.shift();
+    }
+    if (this.#waiting[0] !== waiter) {
+      // Somebody else took a waiter for lost whose request was only slow to come round: to the end of the line.
+      if (!this.#waiting.includes(waiter)) this.#waiting.push(waiter);
+      return -1;
+    }
+    const free = (): number => this.#maxBytes - this.#heldBytes - (this.#idle?.bytes() ?? 0);
+    if (free() < needBytes) this.#idle?.drop();
+    if (free() < needBytes) this.#takeBackLost(nowMs);
+    return free();
+  }
+
+  #takeBackLost(nowMs: number): void {
+    for (const entry of [...this.#entries]) if (entry.isLost(nowMs)) entry.takeBack();
+  }
+
+  #take(entry: Entry, bytes: number): void {
+    this.#heldBytes += bytes;
+    this.#peakBytes = Math.max(this.#peakBytes, this.#heldBytes);
+    entry.took(bytes);
+  }
+
+  #full(needBytes: number, reason: string): LeaseError {
+    const freeBytes = this.#maxBytes - this.#heldBytes;
+    return new LeaseError(
+      "LEASE_FULL",
+      `needs ${needBytes} bytes, ${freeBytes} of ${this.#maxBytes} are free (${reason})`,
+      { retryable: true, details: { needBytes, freeBytes, maxBytes: this.#maxBytes } },
+    );
+  }
+
+  #tooSmall(needBytes: number): LeaseError {
+    return new LeaseError("LEASE_TOO_SMALL", `needs ${needBytes} bytes, there are ${this.#maxBytes}`, {
+      details: { needBytes, maxBytes: this.#maxBytes },
+    });
+  }
+}
+
+interface EntryEvents {
+  grow(bytes: number, signal: AbortSignal | undefined): Promise<void>;
+  gaveBack(bytes: number): void;
+  ended(): void;
+}
+
+class Entry implements HeldMemory {
+  readonly #clock: Clock;
+  readonly #events: EntryEvents;
+  readonly #stopped = new AbortController();
+  #bytes = 0;
+  #renewedMs: number;
+  #doubtedMs: number | undefined;
+  #isReleased = false;
+  #free: (() => void) | undefined;
+
+  constructor(clock: Clock, events: EntryEvents) {
+    this.#clock = clock;
+    this.#events = events;
+    this.#renewedMs = clock.nowMs();
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  async grow(bytes: number, signal?: AbortSignal): Promise<void> {
+    assert(!this.#isReleased, "released memory does not grow");
+    await this.#events.grow(bytes, signal);
+    // Released meanwhile: what has just been admitted is nobody's.
+    if (this.#isReleased) this.shrink(this.#bytes);
+  }
+
+  shrink(bytes: number): void {
+    const less = Math.min(bytes, this.#bytes);
+    this.#bytes -= less;
+    this.#events.gaveBack(less);
+  }
+
+  onRelease(free: () => void): void {
+    this.#free = free;
+  }
+
+  release(): void {
+    this.#stopped.abort(new Error("released"));
+    this.takeBack();
+  }
+
+  /** Called by another request: touches nothing that belongs to the request that made this entry, like its timer. */
+  takeBack(): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.shrink(this.#bytes);
+    this.#events.ended();
+    this.#free?.();
+  }
+
+  /** Called by the lease when bytes were admitted. */
+  took(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  /** Renews itself for as long as its request lives: the platform ends the timers of a request with it. */
+  renew(): void {
+    if (this.#isReleased) return;
+    this.#renewedMs = this.#clock.nowMs();
+    this.#doubtedMs = undefined;
+    this.#clock.sleep(RENEW_MS, this.#stopped.signal).then(
+      () => this.renew(),
+      () => {}, // Released.
+    );
+  }
+
+  /** Asked twice, some time apart: after a long computation its timer may only be late. */
+  isLost(nowMs: number): boolean {
+    if (nowMs - this.#renewedMs < LIMITS.leaseLostMs) return false;
+    this.#doubtedMs ??= nowMs;
+    return nowMs - this.#doubtedMs >= DOUBT_MS;
+  }
+}
