@@ -22,6 +22,8 @@ export interface EdgeOptions {
   readonly inspectorPort?: number;
   /** Further bindings, e.g. limits or test hooks. */
   readonly bindings?: Record<string, string>;
+  /** Changes the Worker's Miniflare options before it starts, e.g. for the hooks of fault tests. */
+  readonly adapt?: (worker: Record<string, unknown>) => Record<string, unknown>;
   /** Receives the Worker's log lines; they are dropped when absent. */
   readonly onLog?: (line: string) => void;
 }
@@ -43,9 +45,10 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeRuntime> {
   const flags = (worker["compatibilityFlags"] as string[] | undefined) ?? [];
   worker["compatibilityFlags"] = flags.filter((flag) => flag !== "global_fetch_strictly_public");
 
+  const workers = [options.adapt?.(worker) ?? worker];
   const restoreSignals = keepSignalListeners();
   const miniflare = new Miniflare({
-    ...convertV4MiniflareOptions({ workers: [worker] } as Parameters<typeof convertV4MiniflareOptions>[0]),
+    ...convertV4MiniflareOptions({ workers } as unknown as Parameters<typeof convertV4MiniflareOptions>[0]),
     log: new Log(LogLevel.ERROR),
     cf: false,
     host: "127.0.0.1",
