@@ -133,13 +133,16 @@ function parseCounts(value: unknown): DeletableCounts {
 
 function parseEvent(value: unknown): StatusEvent {
   const { txDigest, eventSeq } = fields(value, "event");
-  if (typeof txDigest !== "string" || !/^[1-9A-HJ-NP-Za-km-z]{32,44}$/.test(txDigest)) invalidStatus("txDigest");
+  if (typeof txDigest !== "string" || !/^[1-9A-HJ-NP-Za-km-z]{32,44}$/.test(txDigest))
+    invalidStatus("txDigest");
   if (typeof eventSeq !== "string" || !/^[0-9]{1,20}$/.test(eventSeq)) invalidStatus("eventSeq");
   return { txDigest, eventSeq };
 }
 
 function invalidStatus(field: string): never {
-  throw new ProtocolError("INVALID_STATUS", `blob status: ${field} is missing or wrong`, { details: { field } });
+  throw new ProtocolError("INVALID_STATUS", `blob status: ${field} is missing or wrong`, {
+    details: { field },
+  });
 }
 
 const RANK = { invalid: 3, permanent: 2, deletable: 1, nonexistent: 0 } as const;
