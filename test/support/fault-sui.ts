@@ -19,6 +19,8 @@ export interface FaultSui {
   readonly url: string;
   /** Calls that came from the edge since `heal`, by method. */
   readonly calls: ReadonlyMap<string, number>;
+  /** Calls that met the rule in force. */
+  readonly met: number;
   /** Every call of these methods meets the rule, at most `count` times. */
   fail(rule: SuiRule, options?: { readonly methods?: readonly string[]; readonly count?: number }): void;
   /** Ends every fault. */
@@ -28,6 +30,7 @@ export interface FaultSui {
 
 export async function startFaultSui(target: string): Promise<FaultSui> {
   const calls = new Map<string, number>();
+  let met = 0;
   let active: { rule: SuiRule; methods: readonly string[] | undefined; left: number } | undefined;
   const server: FetchServer = await serveFetch(
     async (request) => {
@@ -44,6 +47,7 @@ export async function startFaultSui(target: string): Promise<FaultSui> {
       if (active === undefined || active.left === 0) return forward();
       if (active.methods !== undefined && !active.methods.includes(method)) return forward();
       active.left--;
+      met++;
       return active.rule({ method, forward });
     },
     { port: 0, host: "127.0.0.1" },
@@ -51,7 +55,11 @@ export async function startFaultSui(target: string): Promise<FaultSui> {
   return {
     url: server.url,
     calls,
+    get met() {
+      return met;
+    },
     fail(rule, { methods, count = Number.POSITIVE_INFINITY } = {}) {
+      met = 0;
       active = { rule, methods, left: count };
     },
     heal() {

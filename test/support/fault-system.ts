@@ -83,14 +83,14 @@ export class FaultSystem {
     await edge?.kill();
   }
 
-  /** A new process on the same disk. */
-  async revive(): Promise<void> {
+  /** A new process on the same disk, with other bindings if given. */
+  async revive(bindings: Record<string, string> = {}): Promise<void> {
     const { network, sui } = this;
     this.#edge = await startFaultEdge({
       network: network.file,
       stateDir: this.#stateDir,
       failPoint: this.failPoints.answer,
-      bindings: { SUI_RPC_URLS: sui.url, ...this.#bindings },
+      bindings: { SUI_RPC_URLS: sui.url, ...this.#bindings, ...bindings },
       onLog: (line) => {
         this.log.push(line);
         if (this.log.length > MAX_LOG_LINES) this.log.shift();
