@@ -21,7 +21,7 @@ const COMPILER = join(ROOT, "node_modules", "assemblyscript", "bin", "asc.js");
 /** Constants of the compiler start behind our fixed tables (kernels/assembly/layout.ts). */
 const MEMORY_BASE = 0x50000;
 const FLAGS = [
-  ...["--runtime", "stub", "--importMemory", "--noAssert", "-O3", "--memoryBase", String(MEMORY_BASE)],
+  ...["--runtime", "stub", "--importMemory", "--noAssert", "-O1", "--memoryBase", String(MEMORY_BASE)],
   ...["--enable", "simd"],
 ];
 const VARIANT_FLAGS: Record<Variant, readonly string[]> = {

@@ -14,7 +14,7 @@
  * About 80 % of all butterflies of the code have a multiplier in GF(2^8). Both ways are about twice and once and a
  * half as fast as eight nibble tables over the Cantor bytes, and need 8 KB of tables instead of 8 MB.
  */
-import { CONVERT, EXP, LOG, NIBBLES, TIMES_W7, TOWER_HIGH, TOWER_LOW } from "./layout";
+import { CONVERT, EXP, LOG, NIBBLE_MASK, NIBBLES, TIMES_W7, TOWER_HIGH, TOWER_LOW } from "./layout";
 import { lookup } from "./simd";
 
 /** Cantor basis in the polynomial representation. */
@@ -64,6 +64,7 @@ export function initField(): void {
 }
 
 function initTower(): void {
+  v128.store(NIBBLE_MASK, i8x16.splat(15));
   for (let b: u32 = 0; b < 256; b++) {
     const product = multiply(b, W);
     const high = <usize>(product >> 8);
@@ -93,42 +94,56 @@ function initTower(): void {
   }
 }
 
+/** @param mask the 16 bytes at NIBBLE_MASK */
 /* @inline */
-export function lowNibbles(x: v128): v128 {
-  return v128.and(x, i8x16.splat(15));
+export function lowNibbles(x: v128, mask: v128): v128 {
+  return v128.and(x, mask);
 }
 
 /* @inline */
-export function highNibbles(x: v128): v128 {
-  return v128.and(i64x2.shr_u(x, 4), i8x16.splat(15));
+export function highNibbles(x: v128, mask: v128): v128 {
+  return v128.and(i64x2.shr_u(x, 4), mask);
 }
 
-/** Stores 16 elements, given as their low and high Cantor bytes, as tower coordinates a (16 bytes), b (16 bytes). */
-/* @inline */
-export function storeTower(at: usize, low: v128, high: v128): void {
-  const l = lowNibbles(high);
-  const h = highNibbles(high);
-  const a = v128.xor(lookup(v128.load(CONVERT), l), lookup(v128.load(CONVERT, 16), h));
-  v128.store(at, v128.xor(low, a));
-  v128.store(at, v128.xor(lookup(v128.load(CONVERT, 32), l), lookup(v128.load(CONVERT, 48), h)), 16);
+/**
+ * Turns `units` times 16 elements, given as planes of low and high Cantor bytes, into tower coordinates at `at`:
+ * a (16 bytes), b (16 bytes) a unit.
+ */
+export function loadTower(at: usize, low: usize, high: usize, units: i32): void {
+  const mask = v128.load(NIBBLE_MASK);
+  const a0 = v128.load(CONVERT);
+  const a1 = v128.load(CONVERT, 16);
+  const b0 = v128.load(CONVERT, 32);
+  const b1 = v128.load(CONVERT, 48);
+  for (let i = 0; i < units; i++) {
+    const h = v128.load(high);
+    const hl = lowNibbles(h, mask);
+    const hh = highNibbles(h, mask);
+    v128.store(at, v128.xor(v128.load(low), v128.xor(lookup(a0, hl), lookup(a1, hh))));
+    v128.store(at, v128.xor(lookup(b0, hl), lookup(b1, hh)), 16);
+    at += 32;
+    low += 16;
+    high += 16;
+  }
 }
 
-/** Low Cantor bytes of the 16 elements stored at `at`. */
-/* @inline */
-export function lowBytes(at: usize): v128 {
-  const b = v128.load(at, 16);
-  const l = lookup(v128.load(CONVERT, 64), lowNibbles(b));
-  return v128.xor(v128.load(at), v128.xor(l, lookup(v128.load(CONVERT, 80), highNibbles(b))));
-}
-
-/** High Cantor bytes of the 16 elements stored at `at`. */
-/* @inline */
-export function highBytes(at: usize): v128 {
-  const b = v128.load(at, 16);
-  return v128.xor(
-    lookup(v128.load(CONVERT, 96), lowNibbles(b)),
-    lookup(v128.load(CONVERT, 112), highNibbles(b)),
-  );
+/** The inverse of `loadTower`. */
+export function storeTower(at: usize, low: usize, high: usize, units: i32): void {
+  const mask = v128.load(NIBBLE_MASK);
+  const l0 = v128.load(CONVERT, 64);
+  const l1 = v128.load(CONVERT, 80);
+  const h0 = v128.load(CONVERT, 96);
+  const h1 = v128.load(CONVERT, 112);
+  for (let i = 0; i < units; i++) {
+    const b = v128.load(at, 16);
+    const bl = lowNibbles(b, mask);
+    const bh = highNibbles(b, mask);
+    v128.store(low, v128.xor(v128.load(at), v128.xor(lookup(l0, bl), lookup(l1, bh))));
+    v128.store(high, v128.xor(lookup(h0, bl), lookup(h1, bh)));
+    at += 32;
+    low += 16;
+    high += 16;
+  }
 }
 
 /** Tower coordinate c of element e = c + d w. */

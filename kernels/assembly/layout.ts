@@ -6,6 +6,7 @@
  * | 0x00000 | 0x1000 | unused: a null pointer must not name data                                      |
  * | 0x01000 | 0x2000 | NIBBLES: 256 x 32, products of c in GF(2^8) with 0..15 and with 0x00..0xF0     |
  * | 0x03000 | 0x0080 | CONVERT: 8 x 16, between Cantor bytes and tower coordinates (see field.ts)     |
+ * | 0x03080 | 0x0010 | NIBBLE_MASK: 16 times 15, in memory because V8 builds a literal v128 at each use     |
  * | 0x03100 | 0x0100 | TOWER_LOW: by high byte h, what h adds to the tower's low coordinate           |
  * | 0x03200 | 0x0100 | TOWER_HIGH: by high byte h, the tower's high coordinate                        |
  * | 0x03300 | 0x0100 | TIMES_W7: c * w7                                                              |
@@ -18,6 +19,7 @@
  */
 export const NIBBLES: usize = 0x1000;
 export const CONVERT: usize = 0x3000;
+export const NIBBLE_MASK: usize = 0x3080;
 export const TOWER_LOW: usize = 0x3100;
 export const TOWER_HIGH: usize = 0x3200;
 export const TIMES_W7: usize = 0x3300;

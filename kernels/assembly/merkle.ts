@@ -202,8 +202,8 @@ export function innerRows(
   }
   const width = pairs - (skipTo - skipFrom);
   if (width <= 0) return;
-  const start = <usize>(skipFrom === 0 ? skipTo : 0);
-  const stop = <usize>(skipTo === pairs ? skipFrom : pairs);
+  const start: usize = skipFrom === 0 ? <usize>skipTo : 0;
+  const stop: usize = skipTo === pairs ? <usize>skipFrom : <usize>pairs;
   const hole = <usize>skipFrom;
   const resume = <usize>skipTo;
   let r: usize = 0;

@@ -12,7 +12,7 @@
  * 16. They are worked off in columns of at most 64 elements, so that the work area stays in the L2 cache:
  * 1024 rows x 128 bytes for 1000 shards.
  */
-import { highBytes, lowBytes, storeTower } from "./field";
+import { loadTower, storeTower } from "./field";
 import { joinRun, joinSymbol, splitRun, splitSymbol } from "./planes";
 import { addRows, fft, ifft, multiplyAdd } from "./transform";
 
@@ -22,24 +22,9 @@ function powerOfTwo(x: i32): i32 {
   return x <= 1 ? 1 : 1 << (32 - clz(x - 1));
 }
 
-/* @inline */
-function loadRow(work: usize, units: i32, low: usize, high: usize): void {
-  for (let j: usize = 0; j < <usize>units; j++) {
-    storeTower(work + (j << 5), v128.load(low + (j << 4)), v128.load(high + (j << 4)));
-  }
-}
-
-/* @inline */
-function storeRow(work: usize, units: i32, low: usize, high: usize): void {
-  for (let j: usize = 0; j < <usize>units; j++) {
-    v128.store(low + (j << 4), lowBytes(work + (j << 5)));
-    v128.store(high + (j << 4), highBytes(work + (j << 5)));
-  }
-}
-
 function storeRows(work: usize, units: i32, out: usize, planeBytes: usize, count: i32): void {
   for (let r = 0; r < count; r++) {
-    storeRow(work, units, out, out + planeBytes);
+    storeTower(work, out, out + planeBytes, units);
     out += planeBytes << 1;
     work += (<usize>units) << 5;
   }
@@ -68,7 +53,7 @@ export function encodePlanes(
     const row = (<usize>units) << 5;
     for (let r = 0; r < filled; r++) {
       const low = planes + <usize>r * (planeBytes << 1) + x;
-      loadRow(work + <usize>r * row, units, low, low + planeBytes);
+      loadTower(work + <usize>r * row, low, low + planeBytes, units);
     }
     memory.fill(work + <usize>filled * row, 0, <usize>(used - filled) * row);
     if (high) {
@@ -279,7 +264,7 @@ export function decodeSlots(
       for (let i = 0; i < slotCount; i++) {
         const at = work + <usize>load<u16>(points + ((<usize>i) << 1)) * row;
         const low = planes + <usize>i * planeRow + x;
-        loadRow(at, units, low, low + planeBytes);
+        loadTower(at, low, low + planeBytes, units);
         multiplyAdd(at, at, row, load<u16>(factors + ((<usize>i) << 1)), false);
       }
       ifft(work, row, size, end, 0);
@@ -289,7 +274,7 @@ export function decodeSlots(
         const at = work + <usize>load<u16>(missingPoints + ((<usize>i) << 1)) * row;
         multiplyAdd(at, at, row, load<u16>(missingFactors + ((<usize>i) << 1)), false);
         const low = planes + <usize>load<u16>(missingSlots + ((<usize>i) << 1)) * planeRow + x;
-        storeRow(at, units, low, low + planeBytes);
+        storeTower(at, low, low + planeBytes, units);
       }
     }
     for (let i = 0; i < missing; i++) {

