@@ -1,0 +1,70 @@
+/**
+ * Checkpoints by number and by time.
+ *
+ * Their timestamps never decrease, so the first one at or after a moment is found by stepping back from the tip in
+ * doubling strides and halving the last of them: 2 log2(distance) requests, some 20 for a moment half an hour ago.
+ */
+import type { SuiGrpcClient } from "@mysten/sui/grpc";
+import { fromBase58 } from "@mysten/sui/utils";
+import { suiCall } from "./sui-client.ts";
+import { SuiError } from "./sui-error.ts";
+
+export interface CheckpointInfo {
+  readonly sequence: number;
+  /** 32 bytes. */
+  readonly digest: Uint8Array;
+  readonly timestampMs: number;
+}
+
+/** Sequence number of the newest checkpoint the endpoint has. */
+export async function readTip(client: SuiGrpcClient): Promise<number> {
+  const { response } = await suiCall("reading the tip", () => client.ledgerService.getServiceInfo({}));
+  if (response.checkpointHeight === undefined) throw new SuiError("SUI_MALFORMED", "the chain has no height");
+  return Number(response.checkpointHeight);
+}
+
+/** @throws SuiError `SUI_NOT_FOUND` (retryable) for a checkpoint that the endpoint does not have */
+export async function readCheckpoint(client: SuiGrpcClient, sequence: number): Promise<CheckpointInfo> {
+  const { response } = await suiCall(`reading checkpoint ${sequence}`, () =>
+    client.ledgerService.getCheckpoint({
+      checkpointId: { oneofKind: "sequenceNumber", sequenceNumber: BigInt(sequence) },
+      readMask: { paths: ["sequence_number", "digest", "summary.timestamp"] },
+    }),
+  );
+  const { digest, summary } = response.checkpoint ?? {};
+  const time = summary?.timestamp;
+  if (digest === undefined || time === undefined) {
+    throw new SuiError("SUI_MALFORMED", `checkpoint ${sequence} has no digest or no time`);
+  }
+  const timestampMs = Number(time.seconds) * 1000 + Math.floor(time.nanos / 1_000_000);
+  return { sequence, digest: fromBase58(digest), timestampMs };
+}
+
+/**
+ * The first checkpoint with a timestamp of at least `startMs`.
+ *
+ * @returns undefined while the chain has none
+ */
+export async function firstCheckpointAt(
+  client: SuiGrpcClient,
+  startMs: number,
+): Promise<CheckpointInfo | undefined> {
+  let high = await readCheckpoint(client, await readTip(client));
+  if (high.timestampMs < startMs) return undefined;
+  // `high` is late enough; everything up to `low` is too early.
+  let low = -1;
+  for (let stride = 1; high.sequence > 0; stride *= 2) {
+    const earlier = await readCheckpoint(client, Math.max(0, high.sequence - stride));
+    if (earlier.timestampMs < startMs) {
+      low = earlier.sequence;
+      break;
+    }
+    high = earlier;
+  }
+  while (high.sequence - low > 1) {
+    const middle = await readCheckpoint(client, low + Math.floor((high.sequence - low) / 2));
+    if (middle.timestampMs < startMs) low = middle.sequence;
+    else high = middle;
+  }
+  return high;
+}
