@@ -29,6 +29,7 @@ export type WalrusStruct = keyof typeof WALRUS_STRUCTS;
 const FRAMEWORK = `0x${"2".padStart(64, "0")}`;
 export const SUI_COIN_TYPE = `${FRAMEWORK}::sui::SUI`;
 export const CLOCK_OBJECT_ID = parseObjectId("0x6");
+export const RANDOM_OBJECT_ID = parseObjectId("0x8");
 
 /** Full type of a Walrus struct, addresses in the 64-digit form. */
 export const walrusType = (originalPackageId: ObjectId, struct: WalrusStruct): string =>

@@ -1,0 +1,461 @@
+/**
+ * Programmable transactions of `floe_audit`. Pure functions of references: nothing is looked up here, so the same
+ * inputs give the same commands. None names sender, gas or expiration.
+ *
+ * A claim's bond is split off the gas coin, or withdrawn from the sender's address balance. Coins that come back go
+ * to a named address. A symbol above `MAX_ARGUMENT_BYTES` travels in chunks:
+ *
+ *   buf = symbol_buf(chunk 0), push(buf, chunk 1), ..., symbol = into_symbol(buf), refute(registry, claim, symbol, ...)
+ */
+import { bcs } from "@mysten/sui/bcs";
+import { Transaction, type TransactionArgument } from "@mysten/sui/transactions";
+import { argumentChunks, type Refutation } from "../audit/refutation.ts";
+import { ROW_BYTES } from "../audit/report-rows.ts";
+import type { DrawKey } from "../audit/selection.ts";
+import { assert } from "../protocol/errors.ts";
+import type { ObjectId } from "../protocol/ids.ts";
+import { type ObjectRef, toSdkRef } from "./blob-transactions.ts";
+import { CLOCK_OBJECT_ID, RANDOM_OBJECT_ID, SUI_COIN_TYPE } from "./type-names.ts";
+
+/** A shared object, as transactions name it. */
+export interface SharedRef {
+  readonly objectId: ObjectId;
+  readonly initialSharedVersion: bigint;
+}
+
+/** One registry and the package to call for it. */
+export interface AuditContracts {
+  readonly packageId: ObjectId;
+  /** Types and events are named by this. */
+  readonly originalPackageId: ObjectId;
+  readonly registry: SharedRef;
+  /** Sui's source of randomness, which only opening a round reads. */
+  readonly randomInitialSharedVersion: bigint;
+}
+
+/** Where a bond comes from. */
+export type BondSource = "gas-coin" | "address-balance";
+
+export interface RegistryParams {
+  /** Auditors that must stand behind a claim, the accuser included. */
+  readonly quorum: number;
+  readonly nShards: number;
+  /** Round `no` can be opened from `no * periodMs` (inclusive) to `(no + 1) * periodMs` (exclusive). */
+  readonly periodMs: number;
+  /** From filing to deadline. */
+  readonly windowMs: number;
+  readonly bondMist: bigint;
+  readonly maxOpenPerNode: number;
+  readonly maxPerAuditorEpoch: number;
+  readonly drawsPerShard: number;
+  /** More than `windowMs / periodMs + 1`. */
+  readonly retentionRounds: number;
+}
+
+export interface PopulationToDeclare {
+  readonly epoch: number;
+  /** Entries. */
+  readonly size: number;
+  readonly totalBytes: bigint;
+  /** 32 bytes. */
+  readonly root: Uint8Array;
+}
+
+export interface ReportToPublish {
+  readonly round: number;
+  readonly epoch: number;
+  /** challenged, passed, missing, invalid, timeouts, refused, excused, vacuous */
+  readonly totals: readonly number[];
+  readonly evidenceRoot: Uint8Array;
+  readonly nodesRoot: Uint8Array;
+  /** 52 bytes per node, at most 128 nodes. */
+  readonly rows: Uint8Array;
+}
+
+export interface ClaimToFile {
+  readonly round: number;
+  readonly draw: DrawKey;
+  readonly node: ObjectId;
+  /** Leaf of the population. */
+  readonly index: number;
+  /** 61 bytes. */
+  readonly entry: Uint8Array;
+  readonly path: readonly Uint8Array[];
+  /** The node's signed confirmation: message 40 bytes, signature 96. */
+  readonly confirmation: Uint8Array | undefined;
+  /** Exactly the bond of the round. */
+  readonly bondMist: bigint;
+}
+
+export interface AuditorEntry {
+  readonly address: ObjectId;
+  /** At most 64 bytes. */
+  readonly name: string;
+  /** At most 256 bytes. */
+  readonly url: string;
+  readonly sinceEpoch: number;
+}
+
+export function openRoundTransaction(contracts: AuditContracts, round: number): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  const random = build.shared(
+    { objectId: RANDOM_OBJECT_ID, initialSharedVersion: contracts.randomInitialSharedVersion },
+    false,
+  );
+  build.call("open_round", [build.registry(true), tx.pure.u64(round), random, build.clock()]);
+  return tx;
+}
+
+export function declarePopulationTransaction(
+  contracts: AuditContracts,
+  population: PopulationToDeclare,
+): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  build.call("declare_population", [
+    build.registry(true),
+    tx.pure.u32(population.epoch),
+    tx.pure.u64(population.size),
+    tx.pure.u128(population.totalBytes),
+    build.bytes(population.root),
+    build.clock(),
+  ]);
+  return tx;
+}
+
+export function reportTransaction(contracts: AuditContracts, report: ReportToPublish): Transaction {
+  assert(report.rows.length % ROW_BYTES === 0, `${report.rows.length} bytes are no whole rows`);
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  build.call("report", [
+    build.registry(true),
+    tx.pure.u64(report.round),
+    tx.pure.u32(report.epoch),
+    tx.pure.vector("u32", [...report.totals]),
+    build.bytes(report.evidenceRoot),
+    build.bytes(report.nodesRoot),
+    build.bytes(report.rows),
+  ]);
+  return tx;
+}
+
+export function fileClaimTransaction(
+  contracts: AuditContracts,
+  claim: ClaimToFile,
+  bond: BondSource = "gas-coin",
+): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  const { mode, shard, t } = claim.draw;
+  build.call("file_claim", [
+    build.registry(true),
+    tx.pure.u64(claim.round),
+    tx.pure.u8(mode),
+    tx.pure.u16(shard),
+    tx.pure.u32(t),
+    tx.pure.id(claim.node),
+    tx.pure.u64(claim.index),
+    build.bytes(claim.entry),
+    build.path(claim.path),
+    tx.pure(
+      bcs
+        .option(bcs.byteVector())
+        .serialize(claim.confirmation ?? null)
+        .toBytes(),
+    ),
+    build.coin(claim.bondMist, bond),
+    build.clock(),
+  ]);
+  return tx;
+}
+
+export function attestTransaction(contracts: AuditContracts, claim: SharedRef): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  build.call("attest", [build.registry(false), build.shared(claim, true), build.clock()]);
+  return tx;
+}
+
+/**
+ * Shows the symbol that a claim says is missing.
+ *
+ * @param beneficiary receives the bond
+ */
+export function refuteTransaction(
+  contracts: AuditContracts,
+  claim: SharedRef,
+  refutation: Refutation,
+  beneficiary: ObjectId,
+): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  const bond = build.call("refute", [
+    build.registry(true),
+    build.shared(claim, true),
+    build.symbol(refutation.prefixedSymbol),
+    build.path(refutation.sliverPath),
+    build.bytes(refutation.otherRoot),
+    build.path(refutation.pairPath),
+    build.clock(),
+  ]);
+  tx.transferObjects([bond], beneficiary);
+  return tx;
+}
+
+/** @param beneficiary receives the bond */
+export function withdrawTransaction(
+  contracts: AuditContracts,
+  claim: SharedRef,
+  beneficiary: ObjectId,
+): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  const bond = build.call("withdraw", [build.registry(true), build.shared(claim, true)]);
+  tx.transferObjects([bond], beneficiary);
+  return tx;
+}
+
+/** The bond goes to the accuser, whoever sends this. */
+export function finalizeTransaction(contracts: AuditContracts, claim: SharedRef): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  build.call("finalize", [build.registry(true), build.shared(claim, true), build.clock()]);
+  return tx;
+}
+
+/** Marks a claim as bound to the committee, while Walrus is in the claim's epoch. */
+export function bindTransaction(
+  contracts: AuditContracts,
+  gatePackageId: ObjectId,
+  claim: SharedRef,
+  staking: SharedRef,
+): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  tx.moveCall({
+    target: `${gatePackageId}::gate::bind`,
+    arguments: [build.registry(false), build.shared(claim, true), build.shared(staking, false)],
+  });
+  return tx;
+}
+
+export function purgeClaimTransaction(contracts: AuditContracts, claim: SharedRef): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  build.call("purge_claim", [build.registry(false), build.shared(claim, true), build.clock()]);
+  return tx;
+}
+
+export function pruneRoundTransaction(contracts: AuditContracts, round: number): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  build.call("prune_round", [build.registry(true), tx.pure.u64(round), build.clock()]);
+  return tx;
+}
+
+export function prunePopulationTransaction(contracts: AuditContracts, epoch: number): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  build.call("prune_population", [build.registry(true), tx.pure.u32(epoch), build.clock()]);
+  return tx;
+}
+
+// What needs the AdminCap.
+
+/** Creates and shares an empty registry; its ID is in the event `RegistryCreated`. */
+export function createRegistryTransaction(
+  packageId: ObjectId,
+  cap: ObjectRef,
+  params: RegistryParams,
+): Transaction {
+  const tx = new Transaction();
+  const made = newParams(tx, packageId, params);
+  tx.moveCall({ target: `${packageId}::audit::create`, arguments: [tx.objectRef(toSdkRef(cap)), made] });
+  return tx;
+}
+
+export function addAuditorTransaction(
+  contracts: AuditContracts,
+  cap: ObjectRef,
+  auditor: AuditorEntry,
+): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  build.call("add_auditor", [
+    build.registry(true),
+    tx.objectRef(toSdkRef(cap)),
+    tx.pure.address(auditor.address),
+    tx.pure.string(auditor.name),
+    tx.pure.string(auditor.url),
+    tx.pure.u32(auditor.sinceEpoch),
+  ]);
+  return tx;
+}
+
+export function deactivateAuditorTransaction(
+  contracts: AuditContracts,
+  cap: ObjectRef,
+  auditor: ObjectId,
+): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  const refs = [build.registry(true), tx.objectRef(toSdkRef(cap))];
+  build.call("deactivate_auditor", [...refs, tx.pure.address(auditor)]);
+  return tx;
+}
+
+export function setPausedTransaction(
+  contracts: AuditContracts,
+  cap: ObjectRef,
+  paused: boolean,
+): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  build.call("set_paused", [build.registry(true), tx.objectRef(toSdkRef(cap)), tx.pure.bool(paused)]);
+  return tx;
+}
+
+/** Applies to rounds opened later; the period must stay. */
+export function setParamsTransaction(
+  contracts: AuditContracts,
+  cap: ObjectRef,
+  params: RegistryParams,
+): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  const made = newParams(tx, contracts.packageId, params);
+  build.call("set_params", [build.registry(true), tx.objectRef(toSdkRef(cap)), made]);
+  return tx;
+}
+
+/** @param witnessType full type whose values alone may bind claims, e.g. `<gate package>::gate::WalrusCommittee` */
+export function setGateTransaction(
+  contracts: AuditContracts,
+  cap: ObjectRef,
+  witnessType: string,
+): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  build.call("set_gate", [build.registry(true), tx.objectRef(toSdkRef(cap))], [witnessType]);
+  return tx;
+}
+
+/** What a vote for slashing needs beside the evidence. */
+export interface SlashingContracts {
+  /** Walrus package to call. */
+  readonly walrusPackageId: ObjectId;
+  readonly slashingManager: SharedRef;
+  readonly staking: SharedRef;
+}
+
+/**
+ * A vote of a committee operator for slashing `candidate`, tied to its evidence: for the operator's governance wallet
+ * to sign, and never signed here.
+ *
+ * @param claims confirmed claims against the candidate
+ */
+export function voteTransaction(
+  contracts: AuditContracts,
+  slashing: SlashingContracts,
+  vote: { readonly voter: ObjectId; readonly candidate: ObjectId },
+  claims: readonly SharedRef[],
+): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  const walrus = slashing.walrusPackageId;
+  const auth = tx.moveCall({ target: `${walrus}::auth::authenticate_sender` });
+  tx.moveCall({
+    target: `${walrus}::slashing::vote_for_slashing`,
+    arguments: [
+      build.shared(slashing.slashingManager, true),
+      build.shared(slashing.staking, false),
+      auth,
+      tx.pure.id(vote.voter),
+      tx.pure.id(vote.candidate),
+    ],
+  });
+  for (const claim of claims) {
+    build.call("record_escalation", [build.shared(claim, false), tx.pure.id(vote.voter)]);
+  }
+  return tx;
+}
+
+function newParams(tx: Transaction, packageId: ObjectId, params: RegistryParams): TransactionArgument {
+  return tx.moveCall({
+    target: `${packageId}::audit::new_params`,
+    arguments: [
+      tx.pure.u8(params.quorum),
+      tx.pure.u16(params.nShards),
+      tx.pure.u64(params.periodMs),
+      tx.pure.u64(params.windowMs),
+      tx.pure.u64(params.bondMist),
+      tx.pure.u8(params.maxOpenPerNode),
+      tx.pure.u16(params.maxPerAuditorEpoch),
+      tx.pure.u32(params.drawsPerShard),
+      tx.pure.u64(params.retentionRounds),
+    ],
+  });
+}
+
+/** One transaction against one registry. */
+class AuditBuilder {
+  readonly tx = new Transaction();
+  readonly #contracts: AuditContracts;
+
+  constructor(contracts: AuditContracts) {
+    this.#contracts = contracts;
+  }
+
+  registry(mutable: boolean): TransactionArgument {
+    return this.shared(this.#contracts.registry, mutable);
+  }
+
+  clock(): TransactionArgument {
+    return this.shared({ objectId: CLOCK_OBJECT_ID, initialSharedVersion: 1n }, false);
+  }
+
+  shared({ objectId, initialSharedVersion }: SharedRef, mutable: boolean): TransactionArgument {
+    return this.tx.sharedObjectRef({
+      objectId,
+      initialSharedVersion: initialSharedVersion.toString(),
+      mutable,
+    });
+  }
+
+  call(name: string, values: TransactionArgument[], typeArguments: string[] = []) {
+    const target = `${this.#contracts.packageId}::audit::${name}` as const;
+    return this.tx.moveCall({ target, arguments: values, typeArguments });
+  }
+
+  bytes(value: Uint8Array): TransactionArgument {
+    return this.tx.pure(bcs.byteVector().serialize(value).toBytes());
+  }
+
+  path(siblings: readonly Uint8Array[]): TransactionArgument {
+    return this.tx.pure(
+      bcs
+        .vector(bcs.byteVector())
+        .serialize([...siblings])
+        .toBytes(),
+    );
+  }
+
+  coin(mist: bigint, source: BondSource): TransactionArgument {
+    if (source === "gas-coin") return this.tx.splitCoins(this.tx.gas, [mist]);
+    return this.tx.moveCall({
+      target: "0x2::coin::redeem_funds",
+      typeArguments: [SUI_COIN_TYPE],
+      arguments: [this.tx.withdrawal({ amount: mist, type: SUI_COIN_TYPE })],
+    });
+  }
+
+  symbol(prefixedSymbol: Uint8Array): TransactionArgument {
+    const [first, ...rest] = argumentChunks(prefixedSymbol);
+    assert(first !== undefined, "a symbol has its leaf prefix");
+    if (rest.length === 0) return this.bytes(first);
+    const buffer = this.call("symbol_buf", [this.bytes(first)]);
+    for (const chunk of rest) this.call("push", [buffer, this.bytes(chunk)]);
+    return this.call("into_symbol", [buffer]);
+  }
+}
