@@ -1,7 +1,7 @@
 /**
  * Bindings become services: the one place where the platform's clock, randomness, fetch and objects are taken up.
  *
- * Of one isolate: the codec, the memory lease, the chain memo and the memory of faulty nodes, none of which holds I/O. Of one invocation:
+ * Of one isolate: the codec, the memory lease, the chain memo, what reads share and the memory of faulty nodes, none of which holds I/O. Of one invocation:
  * the gate, the log's request ID and every stub (a stub is broken for good after its object died, so none is kept).
  */
 import { createReferenceCodec } from "../shared/codec/reference-codec.ts";
@@ -16,6 +16,7 @@ import { KernelLease } from "./kernel-lease.ts";
 import type { Log } from "./log.ts";
 import { NodeFaults } from "./node-faults.ts";
 import { systemClock, systemRandom } from "./platform.ts";
+import { SharedReads } from "./read/shared-reads.ts";
 import type { Chain, Services, WalletPort } from "./services.ts";
 import type { Tracker } from "./upload/tracker-port.ts";
 
@@ -26,6 +27,7 @@ const writeLog = (requestId: string): Log => {
 // The lease admits what the codec will hold; the codec's own limit is the same bytes counted a second time.
 const codec = createReferenceCodec({ maxBytes: LIMITS.leaseBytes });
 const lease = new KernelLease({ clock: systemClock });
+const reads = new SharedReads(systemClock);
 const chainMemo = new ChainMemo(systemClock);
 const faults = new NodeFaults(systemClock, writeLog("-"));
 
@@ -52,6 +54,7 @@ export function createServices(
     },
     codec,
     lease,
+    reads,
     chain: chainMemo.on({ snapshot: (options) => remoteCall(() => chainStub(env).snapshot(options)) }),
     wallet: {
       register: (request) => remoteCall(() => walletStub(env).register(request)),

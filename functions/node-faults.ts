@@ -13,8 +13,8 @@ export interface RecordedFault {
   readonly atMs: number;
 }
 
-/** Codes that mean "no answer came": only these make a node suspect. */
-const SILENT: ReadonlySet<string> = new Set(["TIMEOUT", "UNREACHABLE"]);
+/** Codes that mean "no answer came" (LATE: not yet): only these make a node suspect. */
+const SILENT: ReadonlySet<string> = new Set(["TIMEOUT", "UNREACHABLE", "LATE"]);
 
 export class NodeFaults {
   readonly #clock: Clock;

@@ -21,6 +21,7 @@ import type {
 import type { KernelLease } from "./kernel-lease.ts";
 import type { Log } from "./log.ts";
 import type { NodeFaults } from "./node-faults.ts";
+import type { SharedReads } from "./read/shared-reads.ts";
 import type { Tracker } from "./upload/tracker-port.ts";
 
 /** What is known of the chain; an answer is at most `LIMITS.chainSnapshotMs` old, or as fresh as asked for. */
@@ -43,6 +44,8 @@ export interface Services {
   readonly codec: Codec;
   /** The isolate's memory: whatever a request holds is admitted here first. */
   readonly lease: KernelLease;
+  /** What all reads of the isolate know together. */
+  readonly reads: SharedReads;
   readonly chain: Chain;
   readonly wallet: WalletPort;
   tracker(blobId: BlobId): Tracker;

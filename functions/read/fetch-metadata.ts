@@ -1,4 +1,8 @@
-/** Metadata of a blob from any node that has it, verified by the blob ID: one honest node is enough. */
+/**
+ * Metadata of a blob from any node that has it, verified by the blob ID: one honest node is enough.
+ *
+ * Requests for one blob at one time share the search, and for a moment also its answer that nobody has the blob.
+ */
 
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";
@@ -18,6 +22,41 @@ import { Absence, nodesByPreference } from "./locate.ts";
  * Cost: normally one request of 66 n bytes.
  */
 export async function fetchMetadata(
+  services: Services,
+  committee: Committee,
+  blobId: BlobId,
+): Promise<VerifiedMetadata> {
+  const { absences, metadata: flights } = services.reads;
+  const key = `${committee.epoch} ${blobId}`;
+  const underWay = flights.joinable(key);
+  const joined = underWay === undefined ? undefined : await join(services, underWay);
+  if (joined !== undefined) return joined;
+  if (absences.has(blobId)) {
+    throw new EdgeError("BLOB_NOT_FOUND", `nobody had it less than ${LIMITS.absenceMs} ms ago`, {
+      details: { blobId },
+    });
+  }
+  try {
+    return await flights.lead(key, searchMetadata(services, committee, blobId));
+  } catch (error) {
+    if (error instanceof EdgeError && error.code === "BLOB_NOT_FOUND") absences.add(blobId);
+    throw error;
+  }
+}
+
+/** @returns what another request finds; undefined when it fails, or takes long and may have died */
+async function join(
+  { transport }: Services,
+  underWay: Promise<VerifiedMetadata>,
+): Promise<VerifiedMetadata | undefined> {
+  const timer = new AbortController();
+  const tooLong = transport.clock.sleep(LIMITS.metadataHedgeMs, timer.signal).catch(() => {});
+  const found = await Promise.race([underWay.catch(() => {}), tooLong]);
+  timer.abort();
+  return found ?? undefined;
+}
+
+async function searchMetadata(
   services: Services,
   committee: Committee,
   blobId: BlobId,

@@ -6,7 +6,6 @@
  */
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import { type ReachableNode, reachableNodes, type Services } from "../services.ts";
 import { verifiedBlobStatus } from "./blob-status.ts";
 
@@ -61,9 +60,3 @@ export class Absence {
     return `${this.#notFound} of ${this.#nShards} shards not found, ${this.#forbidden} blocked`;
   }
 }
-
-/** The bytes of slivers a read may ask for ahead of the reader, in slivers of this size. */
-export const rowsAhead = (rowBytes: number): number =>
-  Math.min(MAX_ROWS_AHEAD, Math.max(1, Math.floor(LIMITS.readBytesInFlight / rowBytes)));
-/** Twice the connections: one set under way, one set waiting for its turn. */
-const MAX_ROWS_AHEAD = 2 * LIMITS.requestsInFlight;

@@ -6,27 +6,41 @@ import type { Services } from "../services.ts";
 import { readBlob } from "./read-blob.ts";
 
 /**
- * @throws EdgeError `BLOB_TOO_LARGE` above what this deployment holds in memory, `INCONSISTENT_BLOB` (by way of
- *   CodecError `INCONSISTENT_ENCODING`), and whatever `readBlob` throws
- * Memory: the blob and an encoder of its size.
+ * The blob, in pieces, none of which comes before all of them are proven.
+ *
+ * @throws EdgeError from the first step: `BLOB_TOO_LARGE` above what this deployment holds in memory,
+ *   `INCONSISTENT_BLOB` (by way of CodecError `INCONSISTENT_ENCODING`), LeaseError, and whatever `readBlob` throws
+ * Memory: the blob until it is sent, and an encoder of its size until it is checked; admitted before anything is read.
  */
-export async function readStrictly(
+export async function* readStrictly(
   services: Services,
   committee: Committee,
   metadata: VerifiedMetadata,
-): Promise<Uint8Array<ArrayBuffer>> {
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { codec, lease, maxBodyBytes } = services;
   const size = metadata.unencodedLength;
-  if (size > services.maxBodyBytes) {
-    throw new EdgeError("BLOB_TOO_LARGE", `${services.maxBodyBytes}; the blob has ${size} bytes`, {
-      details: { size, limit: services.maxBodyBytes },
+  if (size > maxBodyBytes) {
+    throw new EdgeError("BLOB_TOO_LARGE", `${maxBodyBytes}; the blob has ${size} bytes`, {
+      details: { size, limit: maxBodyBytes },
     });
   }
-  const blob = new Uint8Array(size);
-  let offset = 0;
-  for await (const piece of readBlob(services, committee, metadata, { start: 0, end: size })) {
-    blob.set(piece, offset);
-    offset += piece.length;
+  const encoderBytes = codec.encoderBytes(metadata.nShards, size);
+  const held = await lease.hold(size + encoderBytes, { signal });
+  try {
+    const blob = new Uint8Array(size);
+    let offset = 0;
+    const pieces = readBlob(services, committee, metadata, { start: 0, end: size }, signal);
+    for await (const piece of pieces) {
+      blob.set(piece, offset);
+      offset += piece.length;
+    }
+    codec.verifyBlob(metadata, blob, "strict");
+    held.shrink(encoderBytes);
+    for (let from = 0; from < size; from += PIECE_BYTES) yield blob.subarray(from, from + PIECE_BYTES);
+  } finally {
+    held.release();
   }
-  services.codec.verifyBlob(metadata, blob, "strict");
-  return blob;
 }
+
+const PIECE_BYTES = 256 * 1024;

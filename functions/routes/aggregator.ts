@@ -1,7 +1,9 @@
 /** `GET` and `HEAD /v1/blobs/{blob_id}`: parse, call, format. */
 
+import { withDeadline } from "../../shared/node/deadline.ts";
 import { FloeError } from "../../shared/protocol/errors.ts";
 import { type BlobId, parseBlobId } from "../../shared/protocol/ids.ts";
+import { LIMITS } from "../../shared/protocol/limits.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { EdgeError } from "../edge-error.ts";
 import { parseReadQuery } from "../query.ts";
@@ -35,11 +37,11 @@ export async function getBlob(request: Request, blobIdText: string, services: Se
 
   // As upstream, a range read checks only what it reads.
   if (partial === undefined && consistency === "default") checkPaddingRows(services, metadata);
-  if (partial === undefined && consistency === "strict") {
-    const blob = await readStrictly(services, committee, metadata);
-    return new Response(blob, { status, headers });
-  }
-  const pieces = readBlob(services, committee, metadata, range);
+  const { signal } = request;
+  const pieces =
+    partial === undefined && consistency === "strict"
+      ? readStrictly(services, committee, metadata, signal)
+      : readBlob(services, committee, metadata, range, signal);
   const first = await pieces.next();
   if (first.done) return new Response(new Uint8Array(0), { status, headers });
   return new Response(stream(first.value, pieces, length, services, blobId), { status, headers });
@@ -55,15 +57,25 @@ function stream(
 ): ReadableStream {
   const { readable, writable } = new FixedLengthStream(length);
   const writer = writable.getWriter();
+  // Memory is held for this client: one that takes nothing is not waited for.
+  const take = (piece: Uint8Array): Promise<void> =>
+    withDeadline(
+      services.transport.clock,
+      LIMITS.clientGraceMs + Math.ceil((piece.length / LIMITS.clientBytesPerSecond) * 1000),
+      undefined,
+      () => new FloeError("CLIENT_TOO_SLOW", `took less than ${piece.length} bytes`),
+      () => writer.write(piece),
+    );
   const pump = async (): Promise<void> => {
     try {
       // Awaiting each write is the backpressure: nothing is fetched far ahead of a slow client.
-      await writer.write(first);
-      for await (const piece of rest) await writer.write(piece);
+      await take(first);
+      for await (const piece of rest) await take(piece);
       await writer.close();
     } catch (error) {
-      await rest.return(undefined);
       services.log("read-cut-off", { blobId, code: error instanceof FloeError ? error.code : "CLIENT_GONE" });
+      // The memory of the read is given back first: a client that takes nothing may hold up the rest.
+      await rest.return(undefined);
       await writer.abort(error).catch(() => {}); // The client may have left first; then nothing is left to abort.
     }
   };

@@ -35,7 +35,11 @@ export async function putBlob(
   const headers = corsHeaders();
   headers.set("content-type", "application/json");
   headers.set("cache-control", "no-store");
-  return new Response(JSON.stringify(publishAnswer(await upload)), { status: 200, headers });
+  const result = await upload;
+  services.reads.absences.forget(
+    result.kind === "already-certified" ? result.blobId : result.registered.blobId,
+  );
+  return new Response(JSON.stringify(publishAnswer(result)), { status: 200, headers });
 }
 
 function idempotencyKey(headers: Headers): string | null {

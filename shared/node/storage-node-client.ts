@@ -48,6 +48,8 @@ export interface CallOptions {
   readonly headersTimeoutMs?: number;
   /** The first included. Only retryable failures are repeated. */
   readonly attempts?: number;
+  /** Called when an attempt has passed the gate and begins. */
+  readonly onStart?: () => void;
 }
 
 interface Route {
@@ -203,6 +205,7 @@ export class StorageNodeClient {
 
   async #attempt<T>(route: Route, options: CallOptions, parse: (bytes: Uint8Array) => T): Promise<T> {
     const { clock } = this.#transport;
+    options.onStart?.();
     const timeoutMs = options.timeoutMs ?? LIMITS.nodeRequestTimeoutMs;
     const headersMs = Math.min(options.headersTimeoutMs ?? timeoutMs, timeoutMs);
     const late = (what: string, ms: number) => () =>

@@ -48,6 +48,15 @@ export const LIMITS = {
   firstContactTimeoutsMs: [2_000, 5_000, 10_000],
   /** Response headers of a read; a slow body is another matter. */
   readHeadersTimeoutMs: 2_000,
+  /** An answer is late after this, or after several times what answers take now, whichever is longer. */
+  readHedgeMs: 300,
+  /** Answer times of an isolate that make up "now". */
+  answerTimesKept: 64,
+  /** Rows read ahead of the client, in bytes; one row at least. */
+  readWindowBytes: 8 * MIB,
+  /** How long, and for how many blobs, an isolate remembers that nobody has them. */
+  absenceMs: 1_500,
+  absencesKept: 1_000,
   /** When a second node is asked for metadata although the first has not failed. */
   metadataHedgeMs: 300,
   /** One node's blob status; a wrong guess here pays for a blob twice, so it waits longer than a read. */
@@ -68,6 +77,40 @@ export const LIMITS = {
   sliversHeldPerNodeBytes: 2 * MIB,
   /** Generated slivers held by one blob's upload: fewer nodes are served at once when theirs are larger. */
   sliversHeldPerUploadBytes: 12 * MIB,
+  /** Largest blob that a tracker holds in its own SQLite by default; configurable (`STAGING_MAX_BYTES`). */
+  stagedBytes: 32 * MIB,
+  /** One piece of a staged blob: half of what one SQLite value may have, a fraction of what one call may carry. */
+  stagedPieceBytes: MIB,
+  /** Pieces on their way to or from the tracker at a time. */
+  stagedPiecesInFlight: 3,
+  /** Copies of one blob being staged at a time; the oldest one gives way. */
+  stagingsPerBlob: 4,
+  /** Without a sign of life for so long, an upload is taken over by its tracker; configurable (`UPLOAD_LEASE_MS`). */
+  uploadLeaseMs: 15_000,
+  /** Longest pause between the tracker's attempts to finish an upload. */
+  uploadRetryMaxMs: 300_000,
+  /** How long after its last request a paid upload is tried for without the client. */
+  uploadGiveUpMs: 3_600_000,
+  /** How long a request waits for the outcome of an upload that another one works on. */
+  uploadJoinWaitMs: 150_000,
+  /** One question to a tracker that waits for news. */
+  trackerPollMs: 10_000,
+  /** One call of the Uploader by a tracker's alarm, of the 15 minutes an alarm may run. */
+  uploaderCallMs: 240_000,
+  /** Certificates collected for one upload in one go; each but the first after a change of epoch. */
+  certificatesPerUpload: 3,
+  /** How long after the first certification missing slivers are sent by the tracker's alarm. */
+  tailGiveUpMs: 600_000,
+  /** How long a tracker remembers uploads once nothing is left to do. */
+  trackerKeepMs: 86_400_000,
+  /** How long an Idempotency-Key stands for its request. */
+  idempotencyKeepMs: 86_400_000,
+  /** Progress events kept per blob, sent per answer, and the life of one event stream. */
+  eventsKept: 500,
+  eventsPerAnswer: 100,
+  eventStreamMs: 900_000,
+  /** Uploads of one blob listed by its progress route, newest first. */
+  intentsShown: 100,
   /** Faults kept per blob and per isolate; older ones are dropped. */
   faultsKept: 200,
   /** Unfinished and finished uploads kept per blob; the oldest finished ones are dropped. */

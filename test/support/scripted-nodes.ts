@@ -5,6 +5,7 @@
 
 import { KernelLease } from "../../functions/kernel-lease.ts";
 import { NodeFaults } from "../../functions/node-faults.ts";
+import { SharedReads } from "../../functions/read/shared-reads.ts";
 import type { Services } from "../../functions/services.ts";
 import type { Codec } from "../../shared/codec/codec.ts";
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
@@ -17,6 +18,7 @@ import {
   type NodeRoute,
   OCTET_STREAM,
   parseNodePath,
+  parseSymbolFilter,
   successBody,
 } from "../../shared/node/storage-node-api.ts";
 import type { BlobStatus } from "../../shared/protocol/blob-status.ts";
@@ -28,12 +30,15 @@ import {
   type BlobId,
   blobIdToBytes,
   type ObjectId,
+  type SliverIndex,
   shardIndex,
   sliverPairIndex,
 } from "../../shared/protocol/ids.ts";
 import { shardOfPair } from "../../shared/protocol/mapping.ts";
 import { confirmationMessage, signedMessageToJson } from "../../shared/protocol/messages.ts";
 import { serializeBlobMetadataWithId, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";
+import { serializeRecoverySymbols } from "../../shared/protocol/recovery-symbol.ts";
+import { parseSliver } from "../../shared/protocol/sliver.ts";
 import type { ChainSnapshot } from "../../shared/sui/chain-snapshot.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
@@ -62,11 +67,13 @@ export class ScriptedNodes {
   readonly codec: Codec = createReferenceCodec();
   readonly clock = new VirtualClock();
   readonly lease = new KernelLease({ clock: this.clock });
+  readonly reads = new SharedReads(this.clock);
   readonly gate = new Gate();
   readonly scripts = new Map<number, Script>();
   /** Every request that reached a node, in order. */
   readonly requests: { readonly node: number; readonly method: string; readonly route: NodeRoute }[] = [];
   readonly #secretKeys: Uint8Array[] = [];
+  readonly #metadata = new Map<BlobId, VerifiedMetadata>();
   /** By node: what it stores, by a key of blob and place. */
   readonly stored: Map<string, Uint8Array>[] = [];
 
@@ -96,6 +103,7 @@ export class ScriptedNodes {
     const encoder = this.codec.openEncoder(nShards, content.length);
     encoder.write(content);
     const metadata = encoder.metadata();
+    this.#metadata.set(metadata.blobId, metadata);
     const pairs = Array.from({ length: nShards }, (_, pair) => sliverPairIndex(pair, nShards));
     const bytes = serializeBlobMetadataWithId(metadata.blobId, metadata);
     for (const kept of this.stored) kept.set(`${metadata.blobId} metadata`, bytes);
@@ -133,6 +141,8 @@ export class ScriptedNodes {
         const signature = signatureOf(node, message, this.#secretKeys[node] ?? new Uint8Array(32));
         return json(200, { signed: signedMessageToJson({ message, signature }) });
       }
+      case "recovery-symbols":
+        return this.#symbols(node, route.blobId, new URL(request.url).searchParams);
       case "blob-status": {
         const status: BlobStatus = { kind: "nonexistent" };
         return json(200, blobStatusToJson(status));
@@ -140,6 +150,27 @@ export class ScriptedNodes {
       default:
         return new Response(null, { status: 404 });
     }
+  }
+
+  /** One symbol from each of the node's secondary slivers, proven over that sliver. */
+  #symbols(node: number, blobId: BlobId, query: URLSearchParams): Response {
+    const filter = parseSymbolFilter(query);
+    const metadata = this.#metadata.get(blobId);
+    if (filter?.kind !== "target" || filter.axis !== "primary" || metadata === undefined) {
+      return errorResponse("INVALID_FILTER");
+    }
+    const symbols = [...(this.stored[node] ?? [])].flatMap(([key, bytes]) => {
+      const [id, pairText, axis] = key.split(" ");
+      if (id !== blobId || axis !== "secondary") return [];
+      const pair = sliverPairIndex(Number(pairText), metadata.nShards);
+      const sliver = parseSliver(bytes, bytes.length);
+      const [checked] = this.codec.verifySlivers(metadata, [{ axis: "secondary", pair, sliver }]);
+      if (checked === undefined || checked instanceof Error) return [];
+      return [this.codec.symbolWithProof(metadata, checked, filter.index as SliverIndex)];
+    });
+    if (symbols.length === 0) return errorResponse("SLIVER_NOT_FOUND");
+    const body = serializeRecoverySymbols(symbols).slice();
+    return new Response(body, { headers: { "content-type": OCTET_STREAM } });
   }
 
   async #data(
@@ -179,6 +210,7 @@ export class ScriptedNodes {
       },
       codec: this.codec,
       lease: this.lease,
+      reads: this.reads,
       chain: { snapshot: async () => this.snapshot() },
       wallet: { register: unused("register"), certify: unused("certify") },
       tracker: unused("tracker"),

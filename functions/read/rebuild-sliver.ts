@@ -1,0 +1,92 @@
+/**
+ * Rebuilds one missing primary sliver from recovery symbols: every shard holds one symbol of it, where the shard's
+ * secondary sliver crosses it, and s = n-f of them decode it. Each symbol comes with its Merkle proof, so that a liar is
+ * known by his first wrong symbol.
+ *
+ * | way to a missing row        | bytes                     | requests                        | memory              |
+ * |-----------------------------|---------------------------|---------------------------------|---------------------|
+ * | symbols (this file)         | s x (z + about 330)       | nodes that hold s shards        | a row and its proofs |
+ * | all other rows (row-decoder) | up to p x s x z, once     | up to p, once for all rows      | the whole blob      |
+ */
+import { CodecError } from "../../shared/codec/codec.ts";
+import type { FloeError } from "../../shared/protocol/errors.ts";
+import type { SliverIndex } from "../../shared/protocol/ids.ts";
+import { LIMITS } from "../../shared/protocol/limits.ts";
+import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
+import { type RecoverySymbol, symbolIdOf } from "../../shared/protocol/recovery-symbol.ts";
+import { type BlobLayout, blobLayout, sliverSymbols } from "../../shared/protocol/sizes.ts";
+import type { VerifiedSliver } from "../../shared/protocol/sliver.ts";
+import { EdgeError } from "../edge-error.ts";
+import type { ReachableNode, Services } from "../services.ts";
+import { gather, type Inquirer } from "./inquiry.ts";
+
+/** A symbol's proof and frame on the wire: at most 16 nodes of 33 bytes, and a few bytes around. */
+const MAX_FRAME_BYTES = 16 * 33 + 16;
+
+/** Bytes that rebuilding one sliver holds on top of the sliver: its symbols with their proofs. */
+export const rebuildBytes = (layout: BlobLayout): number =>
+  sliverSymbols(layout, "primary") * (layout.symbolBytes + MAX_FRAME_BYTES);
+
+/**
+ * @param nodes in the order to ask them
+ * @returns undefined when too few symbols can be had
+ * @throws EdgeError `INCONSISTENT_BLOB` when proven symbols do not decode to the sliver committed to
+ * Memory: `rebuildBytes`, and the sliver.
+ */
+export async function rebuildSliver(
+  { codec, faults }: Services,
+  metadata: VerifiedMetadata,
+  index: SliverIndex,
+  nodes: readonly ReachableNode[],
+  inquirer: Inquirer,
+): Promise<VerifiedSliver | undefined> {
+  const layout = blobLayout(metadata.nShards, metadata.unencodedLength);
+  const target = { axis: "primary", index } as const;
+  const need = sliverSymbols(layout, "primary");
+  const byPosition = new Map<number, RecoverySymbol>();
+  await gather<ReachableNode, RecoverySymbol[]>({
+    candidates: nodes,
+    width: LIMITS.requestsInFlight,
+    weight: ({ member }) => member.shards.length,
+    missing: () => need - byPosition.size,
+    ask: (node) => {
+      const shards = node.member.shards.length;
+      const maxBytes = 8 + shards * (layout.symbolBytes + MAX_FRAME_BYTES);
+      const filter = { kind: "target", ...target } as const;
+      return inquirer.ask(node, LIMITS.readHeadersTimeoutMs, (call) =>
+        node.client.getRecoverySymbols(metadata.blobId, filter, shards, maxBytes, call),
+      );
+    },
+    take: ({ member }, symbols) => {
+      for (const symbol of symbols) {
+        const wrong = fault(() => codec.verifySymbol(metadata, symbol, target));
+        if (wrong !== undefined) faults.record(member.nodeId, wrong.code);
+        else byPosition.set(symbolIdOf(symbol).secondary, symbol);
+      }
+    },
+  });
+  if (byPosition.size < need) return undefined;
+  try {
+    return codec.recoverSliver(metadata, target, [...byPosition.values()]);
+  } catch (cause) {
+    if (!(cause instanceof CodecError) || cause.code !== "INCONSISTENT_ENCODING") throw cause;
+    throw new EdgeError(
+      "INCONSISTENT_BLOB",
+      `proven symbols decode to another row ${index} than committed to`,
+      {
+        details: { blobId: metadata.blobId, row: index },
+        cause,
+      },
+    );
+  }
+}
+
+function fault(check: () => void): FloeError | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    return error;
+  }
+}
