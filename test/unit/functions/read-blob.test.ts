@@ -29,9 +29,10 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   return error instanceof EdgeError ? error.code : String(error);
 }
 
-/** Flips a bit of every sliver the node serves. */
+/** Serves garbage for every sliver and symbol. */
 const lie: Script = async (route, request) => {
-  if (route.name !== "sliver" || request.method !== "GET") return undefined;
+  const isData = route.name === "sliver" || route.name === "recovery-symbols";
+  if (!isData || request.method !== "GET") return undefined;
   return new Response(new Uint8Array(200).fill(3), {
     headers: { "content-type": "application/octet-stream" },
   });
