@@ -5,7 +5,6 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Codec } from "../shared/codec/codec.ts";
-import { createReferenceCodec } from "../shared/codec/reference-codec.ts";
 import { blake2b256 } from "../shared/crypto/blake2b.ts";
 import { blsPublicKey } from "../shared/crypto/bls.ts";
 import { MIN_SHARDS } from "../shared/protocol/bft.ts";
@@ -30,6 +29,7 @@ export interface NetworkOptions {
   /** First of `nodes` + 2 ports: control, Sui, then the nodes. 0 (default) takes any free ones. */
   readonly port?: number;
   readonly clock?: Clock;
+  /** SIMD kernels by default. */
   readonly codec?: Codec;
   /** Whether nodes rebuild slivers of certified blobs that they lack. Default false. */
   readonly heal?: boolean;
@@ -66,8 +66,8 @@ export interface NetworkPlan {
   readonly insistsOnPorts: boolean;
 }
 
-/** @throws NetworkError `INVALID_NETWORK` with the limits, `OTHER_NETWORK` for a foreign data directory */
-export function planNetwork(options: NetworkOptions): NetworkPlan {
+/** `codec` is the one chosen. @throws NetworkError `INVALID_NETWORK` with the limits, `OTHER_NETWORK` for a foreign data directory */
+export function planNetwork(options: NetworkOptions, codec: Codec): NetworkPlan {
   const { nodes = NETWORK_DEFAULTS.nodes, shards = NETWORK_DEFAULTS.shards, port = 0 } = options;
   const seed = options.seed ?? NETWORK_DEFAULTS.seed;
   wholeNumber("nodes", nodes, 1, MAX_NODES);
@@ -86,7 +86,7 @@ export function planNetwork(options: NetworkOptions): NetworkPlan {
     seed,
     dataDir,
     clock: options.clock ?? systemClock,
-    codec: options.codec ?? createReferenceCodec(),
+    codec,
     heal: options.heal ?? false,
     healGraceMs: options.healGraceMs ?? DEFAULT_HEAL_GRACE_MS,
     log: options.log ?? (() => {}),

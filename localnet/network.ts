@@ -8,10 +8,12 @@
  * With a data directory the network survives: `network.json` there remembers seed, shape and ports, `node-*.sqlite`
  * are the nodes' disks, `sui` is the chain's. Without one, all of it is in memory.
  */
+
 import { join } from "node:path";
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import { type BlobId, type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
 import type { NetworkFile } from "../shared/protocol/network-file.ts";
+import { nodeCodec } from "./codec.ts";
 import { serveControl } from "./control.ts";
 import type { NodeFault } from "./faults.ts";
 import {
@@ -64,7 +66,7 @@ export interface Network {
  * @throws NetworkError; whatever was already open is closed again
  */
 export async function startNetwork(options: NetworkOptions = {}): Promise<Network> {
-  const plan = planNetwork(options);
+  const plan = planNetwork(options, options.codec ?? (await nodeCodec()));
   const closers: Closers = [];
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {

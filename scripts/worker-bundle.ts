@@ -8,6 +8,7 @@ import { readdirSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { unstable_getMiniflareWorkerOptions, unstable_readConfig } from "wrangler";
+import { buildKernels } from "../kernels/build.ts";
 
 export const ROOT = resolve(import.meta.dirname, "..");
 const run = promisify(execFile);
@@ -20,8 +21,9 @@ export interface WorkerBundle {
   readonly outdir: string;
 }
 
-/** @throws Error with wrangler's own output when the bundle does not build */
+/** Kernels first, when they are out of date. @throws Error with wrangler's own output when the bundle does not build */
 export async function bundleWorker(configFile: string): Promise<WorkerBundle> {
+  await buildKernels();
   const configPath = join(ROOT, configFile);
   const { name } = unstable_readConfig({ config: configPath });
   if (name === undefined) throw new Error(`${configFile} gives the Worker no name`);
