@@ -1,72 +1,124 @@
 /**
  * BlobTracker: one Durable Object per blob ID (named by its canonical text), the one owner of that blob's uploads:
- * intents, confirmations, certificates, per-shard progress and faults.
+ * intents, staged copy, confirmations, certificates, per-shard progress, faults and history.
  *
- * This file is the platform shell; states, transitions and tables are in `upload/tracker-state.ts`. Everything it knows
- * stands in SQLite before a call returns, so eviction loses nothing but parsed signatures, which are parsed again.
- * It makes no outbound calls and sets no alarm.
+ * This file is the platform shell of `upload/tracker-service.ts`; states and transitions are in
+ * `upload/tracker-intents.ts`, tables in docs/storage-schema.md. Everything it knows stands in SQLite before a call
+ * returns, so eviction loses nothing but parsed signatures, which are parsed again, and waiting callers, who ask again.
+ * Its alarm is set whenever anything is left to do (`upload/tracker-schedule.ts`): it has the Uploader finish what lost
+ * its client, and wipes what is done with. Running it twice is harmless: what is due is read from the rows.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { FailPoint } from "../shared/protocol/fail-point.ts";
+import type { PortableError } from "../shared/sui/portable-error.ts";
 import type { CertifiedBlob, RegisteredBlob } from "../shared/sui/submissions.ts";
-import type { Env } from "./env.ts";
+import { type Env, parseConfig } from "./env.ts";
 import { failPointsOf } from "./fail-points.ts";
 import { systemClock, systemRandom } from "./platform.ts";
+import { stagedObjectKey } from "./upload/staging.ts";
 import type {
   AlreadyCertified,
+  Claim,
   IntentRequest,
-  IntentView,
   ProgressReport,
   ReportAnswer,
+  StagedCopy,
+  StagingStore,
+  TailView,
   Tracker,
+  Turn,
+  UploaderPort,
 } from "./upload/tracker-port.ts";
-import { TrackerState } from "./upload/tracker-state.ts";
+import { TrackerService } from "./upload/tracker-service.ts";
+import type { EventPage, UploadStatus } from "./upload/upload-status.ts";
 
 export class BlobTracker extends DurableObject<Env> implements Tracker {
-  readonly #state: TrackerState;
-  readonly #failPoint: FailPoint;
+  readonly #service: TrackerService;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     const { storage } = ctx;
-    this.#state = new TrackerState(
-      {
-        exec: (query, ...parameters) => storage.sql.exec(query, ...parameters).toArray(),
+    this.#service = new TrackerService({
+      sql: {
+        exec: (query, ...parameters) => storage.sql.exec(query, ...parameters.map(toSql)).toArray(),
         transaction: (work) => storage.transactionSync(work),
       },
-      systemClock,
-      systemRandom,
-    );
-    this.#failPoint = failPointsOf(env);
+      clock: systemClock,
+      randomBytes: systemRandom,
+      failPoint: failPointsOf(env),
+      log: (event, fields) => console.log(JSON.stringify({ event, ...fields })),
+      leaseMs: parseConfig(env).uploadLeaseMs,
+      setAlarm: (atMs) => storage.setAlarm(atMs),
+      deleteAll: () => storage.deleteAll(),
+      // RPC carries the same calls; the platform's types lose branded strings on the way.
+      uploader: env.UPLOADER as unknown as UploaderPort,
+      deleteStagedObjects: async (blobId, stagingIds) => {
+        // Without the bucket that once was bound nothing can be deleted; its lifecycle rule does that.
+        await env.STAGING?.delete(stagingIds.map((stagingId) => stagedObjectKey(blobId, stagingId)));
+      },
+    });
   }
 
-  async begin(request: IntentRequest): Promise<IntentView | AlreadyCertified> {
-    const answer = this.#state.begin(request);
-    await this.#failPoint("tracker.after-begin");
-    return answer;
+  begin(request: IntentRequest, workerId: string): Promise<Turn> {
+    return this.#service.begin(request, workerId);
+  }
+  claim(intentId: string, claim: Claim, waitMs: number): Promise<Turn> {
+    return this.#service.claim(intentId, claim, waitMs);
+  }
+  renew(intentId: string, workerId: string): Promise<boolean> {
+    return this.#service.renew(intentId, workerId);
+  }
+  leave(intentId: string, workerId: string, failure: PortableError, isUnpaid: boolean): Promise<void> {
+    return this.#service.leave(intentId, workerId, failure, isUnpaid);
+  }
+  openStaging(store: StagingStore): Promise<string | undefined> {
+    return this.#service.openStaging(store);
+  }
+  stagePiece(stagingId: string, at: number, bytes: Uint8Array): Promise<boolean> {
+    return this.#service.stagePiece(stagingId, at, bytes);
+  }
+  holdStaged(stagingId: string): Promise<void> {
+    return this.#service.holdStaged(stagingId);
+  }
+  staged(): Promise<StagedCopy | null> {
+    return this.#service.staged();
+  }
+  stagedPiece(stagingId: string, at: number): Promise<Uint8Array> {
+    return this.#service.stagedPiece(stagingId, at);
+  }
+  discardStaged(stagingId: string): Promise<void> {
+    return this.#service.discardStaged(stagingId);
+  }
+  registered(intentId: string, blob: RegisteredBlob): Promise<void> {
+    return this.#service.registered(intentId, blob);
+  }
+  report(report: ProgressReport): Promise<ReportAnswer> {
+    return this.#service.report(report);
+  }
+  certified(intentId: string, blob: CertifiedBlob): Promise<void> {
+    return this.#service.certified(intentId, blob);
+  }
+  drop(intentId: string, answer: AlreadyCertified): Promise<void> {
+    return this.#service.drop(intentId, answer);
+  }
+  tail(): Promise<TailView | null> {
+    return this.#service.tail();
+  }
+  status(): Promise<UploadStatus | null> {
+    return this.#service.status();
+  }
+  events(after: number, waitMs: number): Promise<EventPage | null> {
+    return this.#service.events(after, waitMs);
   }
 
-  async registered(intentId: string, blob: RegisteredBlob): Promise<IntentView> {
-    await this.#failPoint("tracker.before-registered");
-    const view = this.#state.registered(intentId, blob);
-    await this.#failPoint("tracker.after-registered");
-    return view;
+  override async alarm(): Promise<void> {
+    await this.#service.alarm();
   }
+}
 
-  async report(report: ProgressReport): Promise<ReportAnswer> {
-    const answer = this.#state.report(report);
-    if (answer.certificate !== null) await this.#failPoint("tracker.after-certificate");
-    return answer;
-  }
-
-  async certified(intentId: string, blob: CertifiedBlob): Promise<IntentView> {
-    await this.#failPoint("tracker.before-certified");
-    const view = this.#state.certified(intentId, blob);
-    await this.#failPoint("tracker.after-certified");
-    return view;
-  }
-
-  async drop(intentId: string): Promise<void> {
-    this.#state.drop(intentId);
-  }
+/** SQLite takes bytes as an ArrayBuffer of exactly their length. */
+function toSql(value: string | number | null | Uint8Array): SqlStorageValue {
+  if (!(value instanceof Uint8Array)) return value;
+  const isExact = value.byteOffset === 0 && value.byteLength === value.buffer.byteLength;
+  // What came over RPC or out of an encoder is never a view of shared memory.
+  return (isExact ? value.buffer : value.slice().buffer) as ArrayBuffer;
 }

@@ -17,7 +17,10 @@ import type { Log } from "./log.ts";
 import { NodeFaults } from "./node-faults.ts";
 import { systemClock, systemRandom } from "./platform.ts";
 import { SharedReads } from "./read/shared-reads.ts";
+import { repeatBroken } from "./repeat-broken.ts";
 import type { Chain, Services, WalletPort } from "./services.ts";
+import { stagedObjects } from "./staged-objects.ts";
+import { bindIdempotencyKey, type IdempotencyKeyPort } from "./upload/idempotency.ts";
 import type { Tracker } from "./upload/tracker-port.ts";
 
 const writeLog = (requestId: string): Log => {
@@ -42,31 +45,31 @@ export function createServices(
   ctx: ExecutionContext,
   requestId: string,
 ): Services {
+  const gate = new Gate();
   return {
     requestId,
     networkKind: config.networkKind,
     maxBodyBytes: config.maxBodyBytes,
+    maxStagedBytes: env.STAGING === undefined ? config.stagingMaxBytes : Number.POSITIVE_INFINITY,
+    uploadLeaseMs: config.uploadLeaseMs,
     transport: {
       fetch: (request) => fetch(request),
       clock: systemClock,
       randomBytes: systemRandom,
-      gate: new Gate(),
+      gate,
     },
+    stagedObjects: env.STAGING === undefined ? undefined : stagedObjects(env.STAGING, gate),
     codec,
     lease,
     reads,
     chain: chainMemo.on({ snapshot: (options) => remoteCall(() => chainStub(env).snapshot(options)) }),
     wallet: {
-      register: (request) => remoteCall(() => walletStub(env).register(request)),
-      certify: (request) => remoteCall(() => walletStub(env).certify(request)),
+      register: (request) => again(() => walletStub(env).register(request)),
+      certify: (request) => again(() => walletStub(env).certify(request)),
     },
-    tracker: (blobId) => ({
-      begin: (request) => remoteCall(() => trackerStub(env, blobId).begin(request)),
-      registered: (intentId, blob) => remoteCall(() => trackerStub(env, blobId).registered(intentId, blob)),
-      report: (report) => remoteCall(() => trackerStub(env, blobId).report(report)),
-      certified: (intentId, blob) => remoteCall(() => trackerStub(env, blobId).certified(intentId, blob)),
-      drop: (intentId) => remoteCall(() => trackerStub(env, blobId).drop(intentId)),
-    }),
+    tracker: (blobId) => trackerOf(env, blobId),
+    bindIdempotencyKey: (request) =>
+      bindIdempotencyKey(request, (name, claim) => again(() => idempotencyStub(env, name).bind(claim))),
     faults,
     failPoint: failPointsOf(env),
     waitUntil: (work) => ctx.waitUntil(work),
@@ -74,9 +77,41 @@ export function createServices(
   };
 }
 
+/** Every method may be repeated, so a call that broke is made again, on a new object. */
+function trackerOf(env: Env, blobId: string): Tracker {
+  const call = <T>(method: (tracker: Tracker) => Promise<T>): Promise<T> =>
+    again(() => method(trackerStub(env, blobId)));
+  return {
+    begin: (request, workerId) => call((tracker) => tracker.begin(request, workerId)),
+    claim: (intentId, claim, waitMs) => call((tracker) => tracker.claim(intentId, claim, waitMs)),
+    renew: (intentId, workerId) => call((tracker) => tracker.renew(intentId, workerId)),
+    leave: (intentId, workerId, failure, isUnpaid) =>
+      call((tracker) => tracker.leave(intentId, workerId, failure, isUnpaid)),
+    openStaging: (store) => call((tracker) => tracker.openStaging(store)),
+    stagePiece: (stagingId, at, bytes) => call((tracker) => tracker.stagePiece(stagingId, at, bytes)),
+    holdStaged: (stagingId) => call((tracker) => tracker.holdStaged(stagingId)),
+    staged: () => call((tracker) => tracker.staged()),
+    stagedPiece: (stagingId, at) => call((tracker) => tracker.stagedPiece(stagingId, at)),
+    discardStaged: (stagingId) => call((tracker) => tracker.discardStaged(stagingId)),
+    registered: (intentId, blob) => call((tracker) => tracker.registered(intentId, blob)),
+    report: (report) => call((tracker) => tracker.report(report)),
+    certified: (intentId, blob) => call((tracker) => tracker.certified(intentId, blob)),
+    drop: (intentId, answer) => call((tracker) => tracker.drop(intentId, answer)),
+    tail: () => call((tracker) => tracker.tail()),
+    status: () => call((tracker) => tracker.status()),
+    events: (after, waitMs) => call((tracker) => tracker.events(after, waitMs)),
+  };
+}
+
+/** Calls whose outcome got lost are repeated: every call made with this answers repetitions alike. */
+const again = <T>(call: () => Promise<T>): Promise<T> =>
+  repeatBroken(() => remoteCall(call), systemClock, systemRandom);
+
 // RPC turns every method of the class into the same method of the stub, with plain data as arguments and results; the
 // platform's types lose our branded strings on the way, so the stubs are given the ports' types back.
 const trackerStub = (env: Env, blobId: string): Tracker =>
   env.BLOB_TRACKER.getByName(blobId) as unknown as Tracker;
 const walletStub = (env: Env): WalletPort => env.WALLET.getByName(SINGLETON) as unknown as WalletPort;
+const idempotencyStub = (env: Env, name: string): IdempotencyKeyPort =>
+  env.IDEMPOTENCY_KEY.getByName(name) as unknown as IdempotencyKeyPort;
 const chainStub = (env: Env): Chain => env.CHAIN_VIEW.getByName(SINGLETON) as unknown as Chain;

@@ -33,6 +33,12 @@ export type EdgeErrorCode =
   /** Somebody proved this blob ID inconsistent: it cannot be stored. */
   | "BLOB_MARKED_INVALID"
   | "INSUFFICIENT_CONFIRMATIONS"
+  /** The upload is not finished, but may still be: ask again, or look at its progress. */
+  | "UPLOAD_PENDING"
+  /** No upload of this blob is remembered. */
+  | "UPLOAD_NOT_FOUND"
+  /** The key came with another request before. */
+  | "IDEMPOTENCY_KEY_REUSED"
   | "INSUFFICIENT_FUNDS"
   /** Not enough memory to admit this request now; nothing was paid. */
   | "OVERLOADED"

@@ -6,6 +6,8 @@ import { errorResponse, route } from "./router.ts";
 
 export { BlobTracker } from "./blob-tracker.do.ts";
 export { ChainView } from "./chain-view.do.ts";
+export { IdempotencyKey } from "./idempotency-key.do.ts";
+export { Uploader } from "./uploader.ts";
 export { Wallet } from "./wallet.do.ts";
 
 export default {

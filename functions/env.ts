@@ -10,6 +10,9 @@
  * | PUBLISHER_ACCESS   | var    | `closed` | `open` publishes for everybody at the wallet's cost                |
  * | WALLET_SECRET_KEY  | secret | none     | `suiprivkey1...`; without it this is a reader only                 |
  * | MAX_BODY_BYTES     | var    | 33554432 | largest upload                                                     |
+ * | STAGING            | R2     | none     | bucket that holds blobs until they are certified and spread         |
+ * | STAGING_MAX_BYTES  | var    | 33554432 | without the bucket: largest blob held in its tracker's SQLite       |
+ * | UPLOAD_LEASE_MS    | var    | 15000    | silence after which a tracker takes an upload over; 200 at least    |
  */
 
 import type { NetworkKind } from "../shared/node/node-address.ts";
@@ -17,7 +20,8 @@ import { FloeError } from "../shared/protocol/errors.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
 import { LIMITS } from "../shared/protocol/limits.ts";
 import type { Chain, WalletPort } from "./services.ts";
-import type { Tracker } from "./upload/tracker-port.ts";
+import type { IdempotencyKeyPort } from "./upload/idempotency.ts";
+import type { Tracker, UploaderPort } from "./upload/tracker-port.ts";
 
 /** Durable Objects as their callers see them; the classes themselves import this file. */
 type ObjectsOf<Port> = DurableObjectNamespace<Port & Rpc.DurableObjectBranded>;
@@ -27,6 +31,10 @@ export interface Env {
   readonly BLOB_TRACKER: ObjectsOf<Tracker>;
   readonly WALLET: ObjectsOf<WalletPort>;
   readonly CHAIN_VIEW: ObjectsOf<Chain>;
+  readonly IDEMPOTENCY_KEY: ObjectsOf<IdempotencyKeyPort>;
+  /** This Worker's own entrypoint `Uploader`. */
+  readonly UPLOADER: Service<UploaderPort & Rpc.WorkerEntrypointBranded>;
+  readonly STAGING?: R2Bucket;
   readonly NETWORK_KIND?: string;
   readonly SUI_RPC_URLS?: string;
   readonly SYSTEM_OBJECT_ID?: string;
@@ -34,6 +42,8 @@ export interface Env {
   readonly PUBLISHER_ACCESS?: string;
   readonly WALLET_SECRET_KEY?: string;
   readonly MAX_BODY_BYTES?: string;
+  readonly STAGING_MAX_BYTES?: string;
+  readonly UPLOAD_LEASE_MS?: string;
   /** Tests only: is told the name of each fail point reached, and answers 200 to go on or anything else to die. */
   readonly TEST_FAIL_POINTS?: Fetcher;
 }
@@ -50,7 +60,12 @@ export interface EdgeConfig {
   /** Never logged, never part of an error. */
   readonly walletSecretKey: string | undefined;
   readonly maxBodyBytes: number;
+  readonly stagingMaxBytes: number;
+  readonly uploadLeaseMs: number;
 }
+
+/** Shorter than a call or two to the tracker, and every upload would look dead. */
+const MIN_LEASE_MS = 200;
 
 export class ConfigError extends FloeError<"MISSING_SETTING" | "INVALID_SETTING"> {}
 
@@ -69,7 +84,9 @@ export function parseConfig(env: Env): EdgeConfig {
     suiRpcUrls: parseRpcUrls(required("SUI_RPC_URLS", env.SUI_RPC_URLS), networkKind),
     systemObjectId: parseId("SYSTEM_OBJECT_ID", env.SYSTEM_OBJECT_ID),
     stakingObjectId: parseId("STAKING_OBJECT_ID", env.STAKING_OBJECT_ID),
-    maxBodyBytes: parseBodyLimit(env.MAX_BODY_BYTES),
+    maxBodyBytes: parseCount("MAX_BODY_BYTES", env.MAX_BODY_BYTES, LIMITS.bodyBytes),
+    stagingMaxBytes: parseCount("STAGING_MAX_BYTES", env.STAGING_MAX_BYTES, LIMITS.stagedBytes),
+    uploadLeaseMs: parseCount("UPLOAD_LEASE_MS", env.UPLOAD_LEASE_MS, LIMITS.uploadLeaseMs, MIN_LEASE_MS),
   };
 }
 
@@ -86,10 +103,12 @@ function parseRpcUrls(text: string, networkKind: NetworkKind): string[] {
   return urls;
 }
 
-function parseBodyLimit(text: string | undefined): number {
-  if (text === undefined || text === "") return LIMITS.bodyBytes;
+function parseCount(name: string, text: string | undefined, byDefault: number, atLeast = 0): number {
+  if (text === undefined || text === "") return byDefault;
   const value = Number(text);
-  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value)) invalid("MAX_BODY_BYTES", "a number of bytes");
+  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value) || value < atLeast) {
+    invalid(name, `a number of at least ${atLeast}`);
+  }
   return value;
 }
 

@@ -23,6 +23,7 @@ type JsonStatus =
   | "PERMISSION_DENIED"
   | "SIZE_EXCEEDED"
   | "NOT_FOUND"
+  | "ALREADY_EXISTS"
   | "RANGE_NOT_SATISFIABLE"
   | "UNAVAILABLE_FOR_LEGAL_REASONS"
   | "INTERNAL"
@@ -35,6 +36,7 @@ const HTTP_STATUS: Record<JsonStatus, number> = {
   PERMISSION_DENIED: 403,
   SIZE_EXCEEDED: 403,
   NOT_FOUND: 404,
+  ALREADY_EXISTS: 409,
   RANGE_NOT_SATISFIABLE: 416,
   UNAVAILABLE_FOR_LEGAL_REASONS: 451,
   INTERNAL: 500,
@@ -110,6 +112,19 @@ export function publicError(error: unknown, requestId: string): PublicError {
         edge.code,
         `the service timed-out while waiting for confirmations, please try again; ${numbers}`,
       );
+    case "UPLOAD_PENDING":
+      return json(
+        "UNAVAILABLE",
+        edge.code,
+        `the upload is not finished, please try again later; ${numbers}`,
+        {
+          "retry-after": String(RETRY_AFTER_SECONDS),
+        },
+      );
+    case "UPLOAD_NOT_FOUND":
+      return json("NOT_FOUND", edge.code, `no upload of this blob is known here; ${numbers}`);
+    case "IDEMPOTENCY_KEY_REUSED":
+      return json("ALREADY_EXISTS", edge.code, `the Idempotency-Key stands for another request; ${numbers}`);
     case "OVERLOADED":
       return json("UNAVAILABLE", edge.code, `the service is overloaded, please try again later; ${numbers}`, {
         "retry-after": String(RETRY_AFTER_SECONDS),
@@ -119,7 +134,10 @@ export function publicError(error: unknown, requestId: string): PublicError {
         "retry-after": String(RETRY_AFTER_SECONDS),
       });
     case "INSUFFICIENT_FUNDS":
-      return internal(`could not find WAL coins with sufficient balance; ${numbers}`, requestId);
+      return internal(
+        `could not find ${edge.details["walletCode"] === "INSUFFICIENT_SUI" ? "SUI" : "WAL"} coins with sufficient balance; ${numbers}`,
+        requestId,
+      );
     case "CHAIN_REJECTED":
       return internal(`the Sui transaction failed; ${numbers}`, requestId);
     case "INCONSISTENT_BLOB":

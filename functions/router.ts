@@ -9,6 +9,7 @@ import { corsHeaders, preflightHeaders } from "./response-headers.ts";
 import { getBlob } from "./routes/aggregator.ts";
 import { putBlob } from "./routes/publisher.ts";
 import { getStatus } from "./routes/status.ts";
+import { getUpload } from "./routes/uploads.ts";
 import type { Services } from "./services.ts";
 
 /** What a handler gets beside the request. */
@@ -32,6 +33,9 @@ const router = Router<RoutedRequest, [RouteContext]>()
   .get("/v1/blobs/:blob_id", readRoute)
   .head("/v1/blobs/:blob_id", readRoute)
   .all("/v1/blobs/:blob_id", () => methodNotAllowed("GET,HEAD"))
+  .get("/v1/uploads/:blob_id", uploadRoute)
+  .head("/v1/uploads/:blob_id", uploadRoute)
+  .all("/v1/uploads/:blob_id", () => methodNotAllowed("GET,HEAD"))
   .all("*", () => emptyAnswer(404));
 
 /** Answers a request; every failure becomes its public answer, and a log line with the reason. */
@@ -65,6 +69,10 @@ export function errorResponse(error: unknown, requestId: string, method: string)
 
 function readRoute(request: RoutedRequest, { services }: RouteContext): Promise<Response> {
   return getBlob(request, request.params["blob_id"] ?? "", services);
+}
+
+function uploadRoute(request: RoutedRequest, { services }: RouteContext): Promise<Response> {
+  return getUpload(request, request.params["blob_id"] ?? "", services);
 }
 
 function methodNotAllowed(allow: string): Response {

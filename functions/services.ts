@@ -22,7 +22,8 @@ import type { KernelLease } from "./kernel-lease.ts";
 import type { Log } from "./log.ts";
 import type { NodeFaults } from "./node-faults.ts";
 import type { SharedReads } from "./read/shared-reads.ts";
-import type { Tracker } from "./upload/tracker-port.ts";
+import type { StagedObjects } from "./upload/staging.ts";
+import type { IntentRequest, Tracker } from "./upload/tracker-port.ts";
 
 /** What is known of the chain; an answer is at most `LIMITS.chainSnapshotMs` old, or as fresh as asked for. */
 export interface Chain {
@@ -39,6 +40,12 @@ export interface Services {
   readonly requestId: string;
   readonly networkKind: NetworkKind;
   readonly maxBodyBytes: number;
+  /** Largest blob that can be held durably; infinite with a bucket. */
+  readonly maxStagedBytes: number;
+  /** Without a sign of life for so long, an upload is taken over. */
+  readonly uploadLeaseMs: number;
+  /** The bucket for staged copies, when one is bound. */
+  readonly stagedObjects: StagedObjects | undefined;
   /** Clock, randomness, fetch and the one gate of this invocation. */
   readonly transport: NodeTransport;
   readonly codec: Codec;
@@ -49,6 +56,8 @@ export interface Services {
   readonly chain: Chain;
   readonly wallet: WalletPort;
   tracker(blobId: BlobId): Tracker;
+  /** Ties the request's Idempotency-Key, if any, to it. @throws EdgeError `IDEMPOTENCY_KEY_REUSED` */
+  bindIdempotencyKey(request: IntentRequest): Promise<void>;
   readonly faults: NodeFaults;
   readonly failPoint: FailPoint;
   /** Keeps the invocation alive for work after the reply, for as long as the platform lets it (30 s). */

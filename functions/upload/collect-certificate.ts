@@ -1,7 +1,6 @@
 /**
  * Runs the distribution of a blob until the tracker has a certificate, and lets the rest finish in the background.
  *
- * What nodes answer goes to the tracker in batches: whatever arrives while one report is under way makes the next one.
  * The wait ends at the certificate, shortly after the nodes that can still confirm no longer weigh a quorum, or at the
  * stage's deadline. After the certificate the remaining slivers are sent within the 30 s that the platform grants for
  * work after the reply.
@@ -16,9 +15,10 @@ import { LIMITS } from "../../shared/protocol/limits.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
 import { EdgeError } from "../edge-error.ts";
 import { reachableNodes, refreshIfStale, type Services } from "../services.ts";
-import type { ReceivedConfirmation } from "./confirmations.ts";
 import { distribute, type NodeOutcome } from "./distribute.ts";
-import type { NodeFault, ReportAnswer, StoredSliver, Tracker } from "./tracker-port.ts";
+import { ProgressReporter } from "./progress-reporter.ts";
+import type { StoredSlivers } from "./stored-slivers.ts";
+import type { ReportAnswer, Tracker } from "./tracker-port.ts";
 
 export interface CollectOptions {
   readonly intentId: string;
@@ -26,6 +26,8 @@ export interface CollectOptions {
   readonly committee: Committee;
   readonly blobId: BlobId;
   readonly persistence: Persistence;
+  /** What nodes have already; kept up to date. */
+  readonly stored: StoredSlivers;
   readonly encoder: BlobEncoder;
   /** Serialised, without the blob ID. */
   readonly metadata: Uint8Array;
@@ -56,16 +58,6 @@ export async function collectCertificate(services: Services, options: CollectOpt
   }
 }
 
-interface Batch {
-  confirmations: ReceivedConfirmation[];
-  stored: StoredSliver[];
-  faults: NodeFault[];
-}
-
-const emptyBatch = (): Batch => ({ confirmations: [], stored: [], faults: [] });
-const isEmpty = (batch: Batch): boolean =>
-  batch.confirmations.length === 0 && batch.stored.length === 0 && batch.faults.length === 0;
-
 class Collection {
   readonly #services: Services;
   readonly #options: CollectOptions;
@@ -73,8 +65,7 @@ class Collection {
   readonly #result = Promise.withResolvers<Certificate>();
   /** Nodes that will not confirm, and why. Written by outcomes and by the tracker's rejections. */
   readonly #failed = new Map<ObjectId, string>();
-  #batch = emptyBatch();
-  #reporting: Promise<void> | undefined;
+  readonly #reporter: ProgressReporter;
   #weight = 0;
   #isDecided = false;
   #isDoomed = false;
@@ -86,6 +77,11 @@ class Collection {
   constructor(services: Services, options: CollectOptions) {
     this.#services = services;
     this.#options = options;
+    this.#reporter = new ProgressReporter({
+      ...options,
+      onAnswer: (answer) => this.#take(answer),
+      onError: (error) => this.#decide(() => this.#result.reject(error)),
+    });
     // A failure may be decided before anybody waits for the result.
     this.#result.promise.catch(() => {});
   }
@@ -104,29 +100,23 @@ class Collection {
     }
     try {
       // An earlier request for this intent may have got as far as a certificate.
-      const known = this.#report();
+      const known = this.#reporter.report();
       const uploads = distribute({
         ...this.#options,
         nodes,
         transport: this.#services.transport,
         signal: this.#work.signal,
         events: {
-          stored: (shard, axis) => {
-            this.#batch.stored.push({ shard, axis });
-          },
+          stored: ({ member }, shard, axis) => this.#reporter.stored({ nodeId: member.nodeId, shard, axis }),
           confirmed: (node, signed) => {
             this.#services.faults.answered(node.member.nodeId);
-            this.#batch.confirmations.push({ nodeId: node.member.nodeId, signed });
-            this.#kick();
+            this.#reporter.confirmed({ nodeId: node.member.nodeId, signed });
           },
           fault: (node, error) => this.#recordFault(node.member.nodeId, error),
         },
       });
       await Promise.all([known, ...uploads.map((upload) => upload.then((outcome) => this.#ended(outcome)))]);
-      while (this.#reporting !== undefined || !isEmpty(this.#batch)) {
-        this.#kick();
-        await this.#reporting;
-      }
+      await this.#reporter.flush();
       this.fail(this.#isDoomed ? "too many nodes failed" : "every node has answered");
     } catch (error) {
       // Not a node's failure: a codec error, a bug, or a tracker that cannot be reached.
@@ -185,33 +175,13 @@ class Collection {
   #recordFault(nodeId: ObjectId, error: StorageNodeError): void {
     this.#services.faults.record(nodeId, error.code);
     this.#refreshOnce(error.code);
-    this.#batch.faults.push({ nodeId, code: error.code, route: String(error.details["route"] ?? "") });
+    this.#reporter.fault({ nodeId, code: error.code, route: String(error.details["route"] ?? "") });
   }
 
   #refreshOnce(code: string): void {
     if (this.#refreshedFor.has(code)) return;
     this.#refreshedFor.add(code);
     refreshIfStale(this.#services, code);
-  }
-
-  #kick(): void {
-    this.#reporting ??= this.#reportAll().finally(() => {
-      this.#reporting = undefined;
-    });
-    // `run` awaits the same promise or reports again; here only an unhandled rejection has to be kept away.
-    this.#reporting.catch((error) => this.#decide(() => this.#result.reject(error)));
-  }
-
-  async #reportAll(): Promise<void> {
-    while (!isEmpty(this.#batch)) await this.#report();
-  }
-
-  async #report(): Promise<void> {
-    const batch = this.#batch;
-    this.#batch = emptyBatch();
-    const { intentId, committee } = this.#options;
-    const answer = await this.#options.tracker.report({ intentId, committee, ...batch });
-    this.#take(answer);
   }
 
   #take(answer: ReportAnswer): void {

@@ -26,10 +26,11 @@ import { pairOfShard } from "../../shared/protocol/mapping.ts";
 import type { Persistence, SignedMessage } from "../../shared/protocol/messages.ts";
 import { blobLayout } from "../../shared/protocol/sizes.ts";
 import type { ReachableNode } from "../services.ts";
+import type { StoredSlivers } from "./stored-slivers.ts";
 import { type DistributionPlan, distributionPlan } from "./upload-memory.ts";
 
 export interface DistributionEvents {
-  stored(shard: ShardIndex, axis: Axis): void;
+  stored(node: ReachableNode, shard: ShardIndex, axis: Axis): void;
   confirmed(node: ReachableNode, signed: SignedMessage): void;
   /** A failed request, mere lag behind the chain left out; the node may still be tried again. */
   fault(node: ReachableNode, error: StorageNodeError): void;
@@ -37,7 +38,10 @@ export interface DistributionEvents {
 
 export interface DistributionOptions {
   readonly blobId: BlobId;
-  readonly persistence: Persistence;
+  /** What the nodes are asked to confirm; null: nothing, they only get their slivers. */
+  readonly persistence: Persistence | null;
+  /** What nodes have already, kept up to date: it is not sent again unless a node says that it lacks it. */
+  readonly stored: StoredSlivers;
   /** Kept open until `distribute` settles. */
   readonly encoder: BlobEncoder;
   /** Serialised, without the blob ID. */
@@ -80,9 +84,8 @@ class NodeUpload {
   /** Uploads that hold generated slivers. */
   readonly #slots: Gate;
   readonly #plan: DistributionPlan;
-  readonly #stored = new Set<string>();
   readonly #startedMs: number;
-  #metadataStored = false;
+  #metadataStored: boolean;
   #hasAnswered = false;
   #contacts = 0;
 
@@ -91,6 +94,7 @@ class NodeUpload {
     this.#node = node;
     this.#slots = slots;
     this.#plan = plan;
+    this.#metadataStored = options.stored.hasAny(node.member.nodeId);
     this.#startedMs = options.transport.clock.nowMs();
   }
 
@@ -133,6 +137,7 @@ class NodeUpload {
       this.#metadataStored = true;
     }
     await this.#sendSlivers();
+    if (persistence === null) return;
     const signed = await this.#contact((call) => client.getConfirmation(blobId, persistence, call));
     events.confirmed(this.#node, signed);
   }
@@ -164,8 +169,8 @@ class NodeUpload {
     if (this.#has(shard, axis)) return;
     const { blobId, events } = this.#options;
     await this.#contact((call) => this.#node.client.putSliver(blobId, pair, axis, bytes, call));
-    this.#stored.add(`${shard} ${axis}`);
-    events.stored(shard, axis);
+    this.#options.stored.add(this.#node.member.nodeId, shard, axis);
+    events.stored(this.#node, shard, axis);
   }
 
   /** One attempt of one request; repeating is the business of rounds, which give slot and lane back first. */
@@ -198,12 +203,14 @@ class NodeUpload {
   #mayRepeat(error: StorageNodeError): boolean {
     // The node does not have the metadata (any more), or not all slivers: start over from there.
     if (error.code === "NOT_FOUND") this.#metadataStored = false;
-    if (error.code === "MISSING_SLIVERS") this.#stored.clear();
+    if (error.code === "NOT_FOUND" || error.code === "MISSING_SLIVERS") {
+      this.#options.stored.forget(this.#node.member.nodeId);
+    }
     return error.retryable || error.code === "NOT_FOUND" || error.code === "MISSING_SLIVERS";
   }
 
   #has(shard: ShardIndex, axis: Axis): boolean {
-    return this.#stored.has(`${shard} ${axis}`);
+    return this.#options.stored.has(this.#node.member.nodeId, shard, axis);
   }
 
   #stopped(): StorageNodeError {

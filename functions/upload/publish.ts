@@ -1,28 +1,27 @@
 /**
- * The life of an upload: quote, encode, register, distribute, certify, reply.
+ * A request to store a blob: quote, read, encode, then join or begin its upload, work on it or wait for whoever does,
+ * and answer.
  *
- * State is in the BlobTracker (what was reached) and the Wallet (what was paid); this invocation is the muscle and may
- * die at any step. Repeating the request joins the unfinished intent and goes on: every step is idempotent.
- * Peak memory: see `upload-memory.ts`; all of it is admitted before the body is read.
+ * State is in the BlobTracker (what was reached), the staged copy (the bytes) and the Wallet (what was paid); this
+ * invocation is the muscle and may die at any step. Peak memory: see `upload-memory.ts`; all of it is admitted before
+ * the body is read, and given back as soon as the blob is held and somebody else works.
  */
-import { metadataRootHash } from "../../shared/codec/blob-id.ts";
-import type { Certificate } from "../../shared/protocol/certificate.ts";
-import type { Clock } from "../../shared/protocol/clock.ts";
-import { ProtocolError } from "../../shared/protocol/errors.ts";
+import { toHex } from "../../shared/protocol/bytes.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
-import type { Persistence } from "../../shared/protocol/messages.ts";
-import { serializeBlobMetadata, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";
+import { LIMITS } from "../../shared/protocol/limits.ts";
+import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import type { ChainSnapshot } from "../../shared/sui/chain-snapshot.ts";
 import { PriceError, registrationCost } from "../../shared/sui/price.ts";
 import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/submissions.ts";
 import { EdgeError } from "../edge-error.ts";
 import type { PublishQuery } from "../query.ts";
-import { verifiedBlobStatus } from "../read/blob-status.ts";
 import type { Services } from "../services.ts";
-import { collectCertificate } from "./collect-certificate.ts";
-import type { AlreadyCertified, IntentView, Tracker } from "./tracker-port.ts";
+import { withHeartbeat } from "./heartbeat.ts";
+import { fromPortableEdgeError } from "./portable-edge-error.ts";
+import { StepTimes } from "./step-times.ts";
+import type { AlreadyCertified, IntentRequest, Turn } from "./tracker-port.ts";
 import { readIntoEncoder } from "./upload-memory.ts";
-import { onWallet } from "./wallet-errors.ts";
+import { SharedEncoder, type UploadOutcome, workOnUpload } from "./work-on-upload.ts";
 
 export interface PublishRequest {
   readonly query: PublishQuery;
@@ -45,15 +44,11 @@ export type PublishResult =
     }
   | ({ readonly kind: "already-certified"; readonly blobId: BlobId } & Omit<AlreadyCertified, "kind">);
 
-/** One upload under way, as its steps share it. */
-interface Upload {
-  readonly query: PublishQuery;
-  readonly principal: string;
-  readonly snapshot: ChainSnapshot;
-  readonly endEpoch: number;
+/** What the steps of one request share. */
+interface Joining {
+  readonly encoder: SharedEncoder;
   readonly metadata: VerifiedMetadata;
-  readonly tracker: Tracker;
-  readonly begun: IntentView;
+  readonly snapshot: ChainSnapshot;
   readonly steps: StepTimes;
 }
 
@@ -64,73 +59,19 @@ interface Upload {
  */
 export async function publish(services: Services, request: PublishRequest): Promise<PublishResult> {
   const snapshot = await services.chain.snapshot();
-  const { query, principal } = request;
-  checkEpochs(query.epochs, snapshot);
+  checkEpochs(request.query.epochs, snapshot);
   const steps = new StepTimes(services.transport.clock);
-  const encoder = await readIntoEncoder(services, snapshot.nShards, request);
+  const encoder = new SharedEncoder(await readIntoEncoder(services, snapshot.nShards, request));
   steps.done("readMs");
-  // Released here unless the distribution, which needs it beyond the reply, takes it over.
-  let release = (): void => encoder.release();
   try {
-    const metadata = encoder.metadata();
-    const { blobId } = metadata;
+    const metadata = encoder.encoder.metadata();
     steps.done("encodeMs");
-    const tracker = services.tracker(blobId);
-    const endEpoch = snapshot.epoch + query.epochs;
-    const begun = await tracker.begin({
-      blobId,
-      unencodedLength: metadata.unencodedLength,
-      principal,
-      deletable: query.deletable,
-      endEpoch,
-      sendObjectTo: query.sendObjectTo ?? null,
-      share: query.share,
-      idempotencyKey: request.idempotencyKey,
-      force: query.force,
-    });
-    if (begun.kind === "already-certified") return { ...begun, blobId };
-    const upload: Upload = { query, principal, snapshot, endEpoch, metadata, tracker, begun, steps };
-    const existing = await findPermanent(services, upload);
-    if (existing !== undefined) return { ...existing, kind: "already-certified", blobId };
-    const registered = begun.registered ?? (await register(services, upload));
-    steps.done("registerMs");
-    const onFinished = release;
-    release = () => {};
-    const certificate = await collectCertificate(services, {
-      intentId: begun.intentId,
-      tracker,
-      committee: snapshot.committee,
-      blobId,
-      persistence: persistenceOf(registered),
-      encoder,
-      metadata: serializeBlobMetadata(metadata),
-      onFinished,
-    });
-    steps.done("collectMs");
-    return await certify(services, upload, registered, certificate);
+    const intent = intentOf(request, metadata, snapshot);
+    await services.bindIdempotencyKey(intent);
+    const outcome = await joinUpload(services, intent, { encoder, metadata, snapshot, steps });
+    return resultOf(metadata.blobId, outcome);
   } finally {
-    release();
-  }
-}
-
-const persistenceOf = ({ deletable, objectId }: RegisteredBlob): Persistence =>
-  deletable ? { kind: "deletable", objectId } : { kind: "permanent" };
-
-/** How long each step of an upload took, for its log line. Production's clock stands still during CPU work. */
-class StepTimes {
-  readonly times: Record<string, number> = {};
-  readonly #clock: Clock;
-  #sinceMs: number;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-    this.#sinceMs = clock.nowMs();
-  }
-
-  done(step: "readMs" | "encodeMs" | "registerMs" | "collectMs" | "certifyMs"): void {
-    const nowMs = this.#clock.nowMs();
-    this.times[step] = nowMs - this.#sinceMs;
-    this.#sinceMs = nowMs;
+    if (!encoder.isReleased) encoder.done();
   }
 }
 
@@ -144,74 +85,87 @@ function checkEpochs(epochs: number, snapshot: ChainSnapshot): void {
   }
 }
 
-/** The official rule: only `permanent=true` without `force` looks for a permanent blob that lives long enough. */
-async function findPermanent(services: Services, upload: Upload): Promise<AlreadyCertified | undefined> {
-  const { query, begun, snapshot, endEpoch, tracker } = upload;
-  const { blobId } = upload.metadata;
-  if (query.deletable || query.force || begun.state !== "begun") return undefined;
-  const status = await verifiedBlobStatus(services, snapshot.committee, blobId);
-  if (status?.kind === "invalid") {
-    throw new EdgeError("BLOB_MARKED_INVALID", "the network has marked this blob invalid", {
-      details: { blobId },
-    });
-  }
-  if (status?.kind !== "permanent" || !status.isCertified || status.endEpoch < endEpoch) return undefined;
-  await tracker.drop(begun.intentId);
-  const { txDigest, eventSeq } = status.statusEvent;
-  return { kind: "already-certified", txDigest, eventSeq, endEpoch: status.endEpoch };
+function intentOf(
+  { query, principal, idempotencyKey }: PublishRequest,
+  { blobId, unencodedLength, nShards }: VerifiedMetadata,
+  snapshot: ChainSnapshot,
+): IntentRequest {
+  return {
+    blobId,
+    unencodedLength,
+    nShards,
+    principal,
+    deletable: query.deletable,
+    epochs: query.epochs,
+    endEpoch: snapshot.epoch + query.epochs,
+    sendObjectTo: query.sendObjectTo ?? null,
+    share: query.share,
+    idempotencyKey,
+    force: query.force,
+  };
 }
 
-async function register(services: Services, upload: Upload): Promise<RegisteredBlob> {
-  const { query, principal, begun, tracker, snapshot, metadata } = upload;
-  await services.failPoint("publish.before-register");
-  const registered = await onWallet("register", () =>
-    services.wallet.register({
-      intentId: `${begun.intentId}:register`,
-      principal,
-      blobId: metadata.blobId,
-      rootHash: metadataRootHash(metadata),
-      unencodedLength: metadata.unencodedLength,
-      nShards: snapshot.nShards,
-      deletable: query.deletable,
-      epochs: query.epochs,
-      attributes: [],
-    }),
-  );
-  await services.failPoint("publish.after-register");
-  if (registered.blobId !== metadata.blobId || registered.deletable !== query.deletable) {
-    throw new ProtocolError("INVALID_MESSAGE", "the wallet registered another blob than asked for", {
-      details: { asked: metadata.blobId, registered: registered.blobId },
-    });
-  }
-  await tracker.registered(begun.intentId, registered);
-  return registered;
-}
-
-async function certify(
+/** Works on the upload when it is this request's turn, else waits for its outcome. */
+async function joinUpload(
   services: Services,
-  { query, begun, tracker, metadata, steps }: Upload,
-  registered: RegisteredBlob,
-  certificate: Certificate,
-): Promise<PublishResult> {
-  await services.failPoint("publish.after-certificate");
-  const certified = await onWallet("certify", () =>
-    services.wallet.certify({
-      intentId: `${begun.intentId}:certify`,
-      objectId: registered.objectId,
-      certificate,
-      ...(query.sendObjectTo === undefined ? {} : { sendObjectTo: query.sendObjectTo }),
-      ...(query.share ? { share: true } : {}),
-    }),
-  );
-  steps.done("certifyMs");
-  await services.failPoint("publish.after-certify");
-  await tracker.certified(begun.intentId, certified);
-  services.log("published", {
-    blobId: metadata.blobId,
-    intentId: begun.intentId,
-    epoch: certified.certifiedEpoch,
-    ...steps.times,
+  intent: IntentRequest,
+  { encoder, metadata, snapshot, steps }: Joining,
+): Promise<UploadOutcome> {
+  const { clock, randomBytes } = services.transport;
+  const workerId = toHex(randomBytes(16));
+  const tracker = services.tracker(metadata.blobId);
+  const untilMs = clock.nowMs() + LIMITS.uploadJoinWaitMs;
+  let turn: Turn = await tracker.begin(intent, workerId);
+  for (;;) {
+    switch (turn.kind) {
+      case "already-certified":
+        return turn;
+      case "certified":
+        return certifiedOutcome(turn.intent);
+      case "failed":
+        throw fromPortableEdgeError(turn.error);
+      case "work": {
+        const work = { turn, workerId, tracker, encoder, metadata, snapshot, steps };
+        const held = { tracker, workerId, intentId: turn.intent.intentId };
+        return withHeartbeat(services, held, () => workOnUpload(services, work));
+      }
+      case "wait": {
+        // From here on the copy is enough: memory is for those who work.
+        if (turn.isStaged && !encoder.isReleased) encoder.done();
+        if (clock.nowMs() >= untilMs) throw stillPending(turn.intent.intentId);
+        turn = await tracker.claim(
+          turn.intent.intentId,
+          { workerId, canWork: !encoder.isReleased, knowsStaged: turn.isStaged, attempt: turn.attempt },
+          LIMITS.trackerPollMs,
+        );
+        break;
+      }
+      default:
+        return turn satisfies never;
+    }
+  }
+}
+
+function certifiedOutcome({
+  intentId,
+  registered,
+  certified,
+}: Extract<Turn, { kind: "certified" }>["intent"]): UploadOutcome {
+  if (registered === null || certified === null) {
+    throw new EdgeError("INTERNAL", `intent ${intentId} is certified without a registration`);
+  }
+  return { kind: "certified", registered, certified };
+}
+
+const stillPending = (intentId: string): EdgeError =>
+  new EdgeError("UPLOAD_PENDING", `waited ${LIMITS.uploadJoinWaitMs} ms for intent ${intentId}`, {
+    retryable: true,
+    details: { intentId, waitedMs: LIMITS.uploadJoinWaitMs },
   });
+
+function resultOf(blobId: BlobId, outcome: UploadOutcome): PublishResult {
+  if (outcome.kind === "already-certified") return { ...outcome, blobId };
+  const { registered, certified } = outcome;
   const { storage } = registered;
   return {
     kind: "newly-created",

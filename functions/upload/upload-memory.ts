@@ -63,7 +63,8 @@ export async function readIntoEncoder(
   nShards: number,
   source: BodySource,
 ): Promise<BlobEncoder> {
-  const maxBytes = Math.min(services.maxBodyBytes, maxUnencodedLength(nShards));
+  const { maxBodyBytes, maxStagedBytes } = services;
+  const maxBytes = Math.min(maxBodyBytes, maxStagedBytes, maxUnencodedLength(nShards));
   const { declaredBytes, signal } = source;
   if (declaredBytes !== undefined) checkBodyBytes(declaredBytes, maxBytes);
   const firstBytes =
@@ -128,6 +129,23 @@ async function readUnknownLength(
   for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) encoder.write(piece);
   held.shrink(total + roomBytes);
   return encoder;
+}
+
+/** An empty encoder whose release gives back the memory of the whole upload. @throws LeaseError; nothing is held then */
+export async function admitEncoder(
+  { codec, lease }: Services,
+  nShards: number,
+  unencodedLength: number,
+): Promise<BlobEncoder> {
+  const held = await lease.hold(uploadBytes(codec, nShards, unencodedLength));
+  try {
+    const encoder = codec.openEncoder(nShards, unencodedLength);
+    held.onRelease(() => encoder.release());
+    return releasing(encoder, held);
+  } catch (error) {
+    held.release();
+    throw error;
+  }
 }
 
 /** What never fits into an isolate is no overload but a body too large for this service. */

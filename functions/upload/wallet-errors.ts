@@ -3,6 +3,7 @@ import { MoveAbortError } from "../../shared/sui/move-abort.ts";
 import { PriceError } from "../../shared/sui/price.ts";
 import type { SubmissionErrorCode } from "../../shared/sui/submissions.ts";
 import { SubmissionError } from "../../shared/sui/submissions.ts";
+import { SuiError } from "../../shared/sui/sui-error.ts";
 import { EdgeError, type EdgeErrorCode } from "../edge-error.ts";
 
 /** Runs a wallet call and translates its typed errors; the numbers stay in the message. */
@@ -19,10 +20,16 @@ export async function onWallet<T>(what: "register" | "certify", call: () => Prom
     if (!(error instanceof SubmissionError)) throw error;
     throw new EdgeError(edgeCode(error.code), `${what}: ${error.message}`, {
       retryable: error.retryable,
-      details: error.details,
+      details: { ...error.details, walletCode: error.code },
       cause: error,
     });
   }
+}
+
+/** The wallet's own word that a purchase took no effect; anything else may have been paid. */
+export function isUnpaid(error: unknown): boolean {
+  if (error instanceof SubmissionError) return error.code !== "SUBMISSION_PENDING";
+  return error instanceof MoveAbortError || error instanceof PriceError || error instanceof SuiError;
 }
 
 function edgeCode(code: SubmissionErrorCode): EdgeErrorCode {

@@ -74,9 +74,9 @@ export const LIMITS = {
   /** Rounds of one node's upload, each going on where the last one failed. */
   roundsPerNode: 3,
   /** Generated slivers held by one node's upload at a time (at least one pair). */
-  sliversHeldPerNodeBytes: 2 * MIB,
+  sliversHeldPerNodeBytes: MIB,
   /** Generated slivers held by one blob's upload: fewer nodes are served at once when theirs are larger. */
-  sliversHeldPerUploadBytes: 12 * MIB,
+  sliversHeldPerUploadBytes: 6 * MIB,
   /** Largest blob that a tracker holds in its own SQLite by default; configurable (`STAGING_MAX_BYTES`). */
   stagedBytes: 32 * MIB,
   /** One piece of a staged blob: half of what one SQLite value may have, a fraction of what one call may carry. */

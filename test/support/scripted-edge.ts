@@ -2,14 +2,14 @@
  * The edge's router on scripted nodes, with a tracker on SQLite in memory and a wallet that hands out registrations:
  * for tests of what clients see. Payment and the real network are tested end to end.
  */
-import { DatabaseSync } from "node:sqlite";
 import { route } from "../../functions/router.ts";
 import type { Services } from "../../functions/services.ts";
-import type { Tracker } from "../../functions/upload/tracker-port.ts";
-import { TrackerState } from "../../functions/upload/tracker-state.ts";
+import { finishTail, finishUpload } from "../../functions/upload/finish-upload.ts";
+import { bindIdempotencyKey } from "../../functions/upload/idempotency.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import { registrationCost } from "../../shared/sui/price.ts";
 import type { CertifyRequest, RegisterRequest } from "../../shared/sui/submissions.ts";
+import { MemoryTracker } from "./memory-tracker.ts";
 import { EPOCH, type ScriptedNodes } from "./scripted-nodes.ts";
 
 // Node has no FixedLengthStream; the length itself is tested in workerd.
@@ -28,7 +28,8 @@ export class ScriptedEdge {
   readonly registered: RegisterRequest[] = [];
   readonly certified: CertifyRequest[] = [];
   readonly background: Promise<unknown>[] = [];
-  readonly #trackers = new Map<BlobId, Tracker>();
+  readonly #trackers = new Map<BlobId, MemoryTracker>();
+  readonly #keys = new Map<string, string>();
   access: "open" | "closed" = "open";
 
   constructor(nodes: ScriptedNodes) {
@@ -36,8 +37,20 @@ export class ScriptedEdge {
   }
 
   async fetch(path: string, init: RequestInit & { duplex?: "half" } = {}, overrides: Partial<Services> = {}) {
-    const services = this.nodes.services({
-      tracker: (blobId) => this.#tracker(blobId),
+    const services = this.services(overrides);
+    return route(new Request(`http://edge${path}`, init), { services, access: this.access });
+  }
+
+  /** What one invocation gets. */
+  services(overrides: Partial<Services> = {}): Services {
+    return this.nodes.services({
+      tracker: (blobId) => this.tracker(blobId).port,
+      bindIdempotencyKey: (request) =>
+        bindIdempotencyKey(request, async (name, fingerprint) => {
+          const known = this.#keys.get(name) ?? fingerprint;
+          this.#keys.set(name, known);
+          return known === fingerprint;
+        }),
       wallet: {
         register: async (request) => {
           const first = this.registered.find(({ intentId }) => intentId === request.intentId) === undefined;
@@ -72,43 +85,17 @@ export class ScriptedEdge {
       },
       ...overrides,
     });
-    return route(new Request(`http://edge${path}`, init), { services, access: this.access });
   }
 
-  #tracker(blobId: BlobId): Tracker {
+  /** The tracker of a blob, made at the first call. */
+  tracker(blobId: BlobId): MemoryTracker {
     const known = this.#trackers.get(blobId);
     if (known !== undefined) return known;
-    const state = memoryTracker(this.nodes);
-    const tracker: Tracker = {
-      begin: async (request) => state.begin(request),
-      registered: async (intentId, blob) => state.registered(intentId, blob),
-      report: async (report) => state.report(report),
-      certified: async (intentId, blob) => state.certified(intentId, blob),
-      drop: async (intentId) => state.drop(intentId),
-    };
+    const tracker = new MemoryTracker(this.nodes.clock, {
+      finish: (id, intentId) => finishUpload(this.services(), id, intentId),
+      finishTail: (id) => finishTail(this.services(), id),
+    });
     this.#trackers.set(blobId, tracker);
     return tracker;
   }
-}
-
-export function memoryTracker(nodes: ScriptedNodes, database = new DatabaseSync(":memory:")): TrackerState {
-  let random = 0;
-  return new TrackerState(
-    {
-      exec: (query, ...parameters) => database.prepare(query).all(...parameters),
-      transaction(work) {
-        database.exec("BEGIN");
-        try {
-          const result = work();
-          database.exec("COMMIT");
-          return result;
-        } catch (error) {
-          database.exec("ROLLBACK");
-          throw error;
-        }
-      },
-    },
-    nodes.clock,
-    (count) => new Uint8Array(count).fill(++random),
-  );
 }

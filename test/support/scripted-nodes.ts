@@ -34,6 +34,7 @@ import {
   shardIndex,
   sliverPairIndex,
 } from "../../shared/protocol/ids.ts";
+import { LIMITS } from "../../shared/protocol/limits.ts";
 import { shardOfPair } from "../../shared/protocol/mapping.ts";
 import { confirmationMessage, signedMessageToJson } from "../../shared/protocol/messages.ts";
 import { serializeBlobMetadataWithId, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";
@@ -202,6 +203,9 @@ export class ScriptedNodes {
       requestId: "0".repeat(32),
       networkKind: "local",
       maxBodyBytes: 1 << 20,
+      maxStagedBytes: LIMITS.stagedBytes,
+      uploadLeaseMs: LIMITS.uploadLeaseMs,
+      stagedObjects: undefined,
       transport: {
         fetch: this.fetch,
         clock: this.clock,
@@ -214,6 +218,7 @@ export class ScriptedNodes {
       chain: { snapshot: async () => this.snapshot() },
       wallet: { register: unused("register"), certify: unused("certify") },
       tracker: unused("tracker"),
+      bindIdempotencyKey: async () => {},
       faults: new NodeFaults(this.clock, () => {}),
       failPoint: () => {},
       waitUntil: (work) => {

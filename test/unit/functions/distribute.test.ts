@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { reachableNodes } from "../../../functions/services.ts";
 import { distribute, type NodeOutcome } from "../../../functions/upload/distribute.ts";
-import type { ShardIndex } from "../../../shared/protocol/ids.ts";
+import { StoredSlivers } from "../../../functions/upload/stored-slivers.ts";
 import { LIMITS } from "../../../shared/protocol/limits.ts";
 import { serializeBlobMetadata } from "../../../shared/protocol/metadata.ts";
 import { errorResponse, hang, refuse, type Script, ScriptedNodes } from "../../support/scripted-nodes.ts";
@@ -30,13 +30,14 @@ async function upload(shardsOf: number[], scripts: Record<number, Script>): Prom
     distribute({
       blobId: metadata.blobId,
       persistence: { kind: "permanent" },
+      stored: new StoredSlivers(),
       encoder,
       metadata: serializeBlobMetadata(metadata),
       nodes: reachableNodes(services, nodes.committee),
       transport: services.transport,
       signal: new AbortController().signal,
       events: {
-        stored: (shard: ShardIndex, axis) => stored.add(`${shard} ${axis}`),
+        stored: (_, shard, axis) => stored.add(`${shard} ${axis}`),
         confirmed: () => confirmedAtMs.push(nodes.clock.nowMs()),
         fault: () => {},
       },

@@ -23,6 +23,8 @@ describe("settings", () => {
       publisherAccess: "closed",
       walletSecretKey: undefined,
       maxBodyBytes: 32 * 1024 * 1024,
+      stagingMaxBytes: 32 * 1024 * 1024,
+      uploadLeaseMs: 15_000,
     });
   });
 
@@ -43,6 +45,8 @@ describe("settings", () => {
     ["WALLET_SECRET_KEY", { PUBLISHER_ACCESS: "open" }],
     ["MAX_BODY_BYTES", { MAX_BODY_BYTES: "10MB" }],
     ["MAX_BODY_BYTES", { MAX_BODY_BYTES: "-1" }],
+    ["STAGING_MAX_BYTES", { STAGING_MAX_BYTES: "1e6" }],
+    ["UPLOAD_LEASE_MS", { UPLOAD_LEASE_MS: "10" }],
   ])("with a wrong %s are refused by name, without showing a value", (name, changes) => {
     try {
       parse(changes);

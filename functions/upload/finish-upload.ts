@@ -1,0 +1,156 @@
+/** What the Uploader does: finishes uploads from their staged copies, without the clients that brought them. */
+import type { BlobEncoder } from "../../shared/codec/codec.ts";
+import { toHex } from "../../shared/protocol/bytes.ts";
+import { FloeError } from "../../shared/protocol/errors.ts";
+import type { BlobId } from "../../shared/protocol/ids.ts";
+import { LIMITS } from "../../shared/protocol/limits.ts";
+import { serializeBlobMetadata } from "../../shared/protocol/metadata.ts";
+import type { FailPointName } from "../fail-point-names.ts";
+import { reachableNodes, type Services } from "../services.ts";
+import { distribute } from "./distribute.ts";
+import { withHeartbeat } from "./heartbeat.ts";
+import { toPortableEdgeError } from "./portable-edge-error.ts";
+import { ProgressReporter } from "./progress-reporter.ts";
+import { readStaged } from "./staging.ts";
+import { StepTimes } from "./step-times.ts";
+import { StoredSlivers } from "./stored-slivers.ts";
+import type { Tracker, WorkTurn } from "./tracker-port.ts";
+import { SharedEncoder, workOnUpload } from "./work-on-upload.ts";
+
+/**
+ * Makes one attempt at an intent, if nobody else is at it.
+ *
+ * An operating error is told to the tracker and ends here; anything else is thrown, and the tracker finds out by the
+ * lease. The tail after certification goes on in the background.
+ */
+export async function finishUpload(services: Services, blobId: BlobId, intentId: string): Promise<void> {
+  await reach(services, "uploader.before-finish");
+  const tracker = services.tracker(blobId);
+  const workerId = toHex(services.transport.randomBytes(16));
+  const turn = await tracker.claim(
+    intentId,
+    { workerId, canWork: true, knowsStaged: true, attempt: null },
+    0,
+  );
+  if (turn.kind !== "work") return;
+  try {
+    await withHeartbeat(services, { tracker, intentId, workerId }, () =>
+      workFromStaged(services, blobId, tracker, workerId, turn),
+    );
+  } catch (error) {
+    if (!(error instanceof FloeError)) throw error;
+    services.log("attempt-failed", { blobId, intentId, attempt: turn.attempt, code: error.code });
+  }
+  await reach(services, "uploader.after-finish");
+}
+
+async function workFromStaged(
+  services: Services,
+  blobId: BlobId,
+  tracker: Tracker,
+  workerId: string,
+  turn: WorkTurn,
+): Promise<void> {
+  const steps = new StepTimes(services.transport.clock);
+  const encoder = await openStaged(services, blobId, tracker, workerId, turn);
+  if (encoder === undefined) return;
+  try {
+    steps.done("readMs");
+    await reach(services, "uploader.after-read");
+    const metadata = encoder.encoder.metadata();
+    const snapshot = await services.chain.snapshot();
+    steps.done("encodeMs");
+    await workOnUpload(services, { turn, workerId, tracker, encoder, metadata, snapshot, steps });
+  } finally {
+    encoder.done();
+  }
+}
+
+/** A copy that cannot be read ends the attempt like any other failure. */
+async function openStaged(
+  services: Services,
+  blobId: BlobId,
+  tracker: Tracker,
+  workerId: string,
+  turn: WorkTurn,
+): Promise<SharedEncoder | undefined> {
+  try {
+    const encoder = await readStaged(services, tracker, blobId);
+    return encoder === undefined ? undefined : new SharedEncoder(encoder);
+  } catch (error) {
+    if (!(error instanceof FloeError)) throw error;
+    // Whether anything was paid is not known here.
+    await tracker.leave(turn.intent.intentId, workerId, toPortableEdgeError(error), false);
+    throw error;
+  }
+}
+
+/** Sends slivers that their nodes lacked at certification, for as long as one stage may take. */
+export async function finishTail(services: Services, blobId: BlobId): Promise<void> {
+  await reach(services, "uploader.before-tail");
+  const tracker = services.tracker(blobId);
+  const tail = await tracker.tail();
+  if (tail === null) return;
+  const encoder = await readStaged(services, tracker, blobId);
+  if (encoder === undefined) return;
+  try {
+    await sendTail(services, blobId, tracker, new StoredSlivers(tail.stored), encoder);
+  } finally {
+    encoder.release();
+  }
+  await reach(services, "uploader.after-tail");
+}
+
+async function sendTail(
+  services: Services,
+  blobId: BlobId,
+  tracker: Tracker,
+  stored: StoredSlivers,
+  encoder: BlobEncoder,
+): Promise<void> {
+  const { committee } = await services.chain.snapshot();
+  const failures: unknown[] = [];
+  const reporter = new ProgressReporter({
+    tracker,
+    intentId: null,
+    committee,
+    onAnswer: () => {},
+    onError: (error) => failures.push(error),
+  });
+  const stop = new AbortController();
+  const timer = new AbortController();
+  services.transport.clock.sleep(LIMITS.distributeTimeoutMs, timer.signal).then(
+    () => stop.abort(new Error("the tail's time is up")),
+    () => {}, // Cancelled: everything has ended.
+  );
+  try {
+    await Promise.all(
+      distribute({
+        blobId,
+        persistence: null,
+        stored,
+        encoder,
+        metadata: serializeBlobMetadata(encoder.metadata()),
+        nodes: reachableNodes(services, committee).filter(
+          ({ member }) => !stored.hasAll(member.nodeId, member.shards),
+        ),
+        transport: services.transport,
+        signal: stop.signal,
+        events: {
+          stored: ({ member }, shard, axis) => reporter.stored({ nodeId: member.nodeId, shard, axis }),
+          confirmed: () => {},
+          fault: ({ member }, error) => {
+            const route = String(error.details["route"] ?? "");
+            reporter.fault({ nodeId: member.nodeId, code: error.code, route });
+          },
+        },
+      }),
+    );
+    await reporter.flush();
+  } finally {
+    timer.abort(new Error("ended"));
+  }
+  services.log("tail-sent", { blobId, reportsFailed: failures.length });
+}
+
+const reach = async ({ failPoint }: Services, name: FailPointName): Promise<void> => failPoint(name);

@@ -1,0 +1,30 @@
+/** Lets calls of one object wait until something has changed in it. */
+import type { Clock } from "../../shared/protocol/clock.ts";
+
+export class News {
+  readonly #clock: Clock;
+  #next = Promise.withResolvers<void>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** To be called before looking, so that what changes in between is not missed. */
+  next(): { arrived(waitMs: number): Promise<void> } {
+    const { promise } = this.#next;
+    return {
+      arrived: async (waitMs) => {
+        const timer = new AbortController();
+        const timeout = this.#clock.sleep(waitMs, timer.signal);
+        timeout.catch(() => {}); // Cancelled: there was news.
+        await Promise.race([promise, timeout]);
+        timer.abort(new Error("there was news"));
+      },
+    };
+  }
+
+  tell(): void {
+    this.#next.resolve();
+    this.#next = Promise.withResolvers<void>();
+  }
+}

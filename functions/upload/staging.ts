@@ -1,0 +1,141 @@
+/**
+ * Holds the blob durably before anything is paid, and brings it back for an Uploader.
+ *
+ * With a bucket: one object per copy. Without: pieces of at most `LIMITS.stagedPieceBytes` in the tracker, a few on
+ * their way at a time. The copy is made from what the encoder holds, so it is the blob that was named; what is read
+ * back is encoded anew and has to give the same blob ID.
+ * Peak memory beside the encoder: `stagedPiecesInFlight` pieces.
+ */
+import type { BlobEncoder } from "../../shared/codec/codec.ts";
+import { Gate } from "../../shared/node/gate.ts";
+import type { BlobId } from "../../shared/protocol/ids.ts";
+import { LIMITS } from "../../shared/protocol/limits.ts";
+import { EdgeError } from "../edge-error.ts";
+import type { FailPointName } from "../fail-point-names.ts";
+import type { Services } from "../services.ts";
+import type { StagedCopy, Tracker } from "./tracker-port.ts";
+import { admitEncoder } from "./upload-memory.ts";
+
+/** The bucket, when one is bound. Objects appear whole or not at all. */
+export interface StagedObjects {
+  put(key: string, bytes: number, pieces: Iterable<Uint8Array>): Promise<void>;
+  /** @returns undefined when there is no such object */
+  get(key: string): Promise<ReadableStream<Uint8Array> | undefined>;
+  /** Repeating it is harmless. */
+  delete(keys: readonly string[]): Promise<void>;
+}
+
+export const stagedObjectKey = (blobId: string, stagingId: string): string => `${blobId}/${stagingId}`;
+
+/** Durable when it returns. May be repeated; copies that are not needed any more are given up by the tracker. */
+export async function stageBlob(
+  services: Services,
+  tracker: Tracker,
+  blobId: BlobId,
+  encoder: BlobEncoder,
+): Promise<void> {
+  const objects = services.stagedObjects;
+  await reach(services, "staging.before-open");
+  const stagingId = await tracker.openStaging(objects === undefined ? "sqlite" : "r2");
+  if (stagingId === undefined) return;
+  if (objects === undefined) {
+    await sendPieces(services, tracker, stagingId, encoder);
+  } else {
+    await objects.put(stagedObjectKey(blobId, stagingId), encoder.unencodedLength, piecesOf(encoder));
+    await reach(services, "staging.after-piece");
+  }
+  await reach(services, "staging.before-hold");
+  await tracker.holdStaged(stagingId);
+  await reach(services, "staging.after-hold");
+}
+
+async function sendPieces(
+  services: Services,
+  tracker: Tracker,
+  stagingId: string,
+  encoder: BlobEncoder,
+): Promise<void> {
+  const lanes = new Gate(LIMITS.stagedPiecesInFlight);
+  let isWanted = true;
+  await Promise.all(
+    pieceStarts(encoder.unencodedLength).map((at) =>
+      lanes.run(async () => {
+        // Somebody else's copy was complete first.
+        if (!isWanted) return;
+        const bytes = encoder.source(at, Math.min(at + LIMITS.stagedPieceBytes, encoder.unencodedLength));
+        if (!(await tracker.stagePiece(stagingId, at, bytes))) isWanted = false;
+        await reach(services, "staging.after-piece");
+      }),
+    ),
+  );
+}
+
+/**
+ * An encoder filled with the staged copy; its memory is admitted first.
+ *
+ * @returns undefined when nothing is staged
+ * @throws EdgeError `INTERNAL` when the copy is damaged (it is given up); LeaseError when there is no memory now
+ */
+export async function readStaged(
+  services: Services,
+  tracker: Tracker,
+  blobId: BlobId,
+): Promise<BlobEncoder | undefined> {
+  const copy = await tracker.staged();
+  if (copy === null) return undefined;
+  const encoder = await admitEncoder(services, copy.nShards, copy.bytes);
+  try {
+    const isWhole = await fill(services, tracker, blobId, copy, encoder);
+    if (isWhole && encoder.metadata().blobId === blobId) return encoder;
+    await tracker.discardStaged(copy.stagingId);
+    throw new EdgeError("INTERNAL", `the staged copy of ${copy.bytes} bytes is not the blob`, {
+      details: { blobId, bytes: copy.bytes, store: copy.store },
+    });
+  } catch (error) {
+    encoder.release();
+    throw error;
+  }
+}
+
+/** @returns false when bytes are missing or there are too many */
+async function fill(
+  { stagedObjects }: Services,
+  tracker: Tracker,
+  blobId: BlobId,
+  copy: StagedCopy,
+  encoder: BlobEncoder,
+): Promise<boolean> {
+  if (copy.store === "sqlite") {
+    for (const at of pieceStarts(copy.bytes)) encoder.write(await tracker.stagedPiece(copy.stagingId, at));
+    return true;
+  }
+  const stream = await stagedObjects?.get(stagedObjectKey(blobId, copy.stagingId));
+  if (stream === undefined) return false;
+  let total = 0;
+  const reader = stream.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return total === copy.bytes;
+    total += value.length;
+    if (total > copy.bytes) {
+      await reader.cancel("too long");
+      return false;
+    }
+    encoder.write(value);
+  }
+}
+
+function pieceStarts(bytes: number): number[] {
+  return Array.from(
+    { length: Math.ceil(bytes / LIMITS.stagedPieceBytes) },
+    (_, index) => index * LIMITS.stagedPieceBytes,
+  );
+}
+
+function* piecesOf(encoder: BlobEncoder): Generator<Uint8Array> {
+  for (const at of pieceStarts(encoder.unencodedLength)) {
+    yield encoder.source(at, Math.min(at + LIMITS.stagedPieceBytes, encoder.unencodedLength));
+  }
+}
+
+const reach = async ({ failPoint }: Services, name: FailPointName): Promise<void> => failPoint(name);
