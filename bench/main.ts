@@ -3,6 +3,10 @@ const BENCHES: Record<
   string,
   { readonly about: string; readonly load: () => Promise<{ run(args: string[]): Promise<void> }> }
 > = {
+  codec: {
+    about: "our codec beside @mysten/walrus-wasm, Node and workerd: metadata, encode, decode, verify, BLS",
+    load: () => import("./codec.ts"),
+  },
   publish: {
     about: "publish and read through the edge beside the official SDK, same network: time, requests, bytes",
     load: () => import("./publish.ts"),

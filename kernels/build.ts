@@ -4,7 +4,7 @@
  *     build/kernels/floe-relaxed.wasm     relaxed SIMD: Node 24, workerd
  *     build/kernels/floe-simd.wasm        plain SIMD
  *
- * Both variants are compiled at once in two processes, in about 5 s; nothing is done when the sources have not changed
+ * Both variants are compiled at once in two processes, in about 8 s; nothing is done when the sources have not changed
  * since the last build. Run it directly or call `buildKernels`.
  */
 import { spawn } from "node:child_process";

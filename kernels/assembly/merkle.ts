@@ -158,7 +158,7 @@ export function leafRowsFromTable(
     for (let c: usize = 0; c < <usize>cols; c++) {
       const digest = table + ((<usize>load<u16>(symbols + (c << 1))) << 5);
       copyDigest(out + c * DIGEST, digest);
-      copyDigest(turned + c * turnedRow + r * DIGEST, digest);
+      if (turned !== 0) copyDigest(turned + c * turnedRow + r * DIGEST, digest);
     }
     symbols += symbolRow;
     out += outRow;

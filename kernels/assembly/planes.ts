@@ -10,8 +10,9 @@
  * what removes the padding to 64 bytes that costs others up to 32 times the work for 2-byte symbols.
  */
 
+/** Copies a few bytes; `memory.copy` is a call of the engine that costs more than most symbols. */
 /* @inline */
-function copyShort(to: usize, from: usize, bytes: usize): void {
+export function copyShort(to: usize, from: usize, bytes: usize): void {
   let i: usize = 0;
   while (i + 16 <= bytes) {
     v128.store(to + i, v128.load(from + i));

@@ -13,7 +13,7 @@
  * 1024 rows x 128 bytes for 1000 shards.
  */
 import { loadTower, storeTower } from "./field";
-import { joinRun, joinSymbol, splitRun, splitSymbol } from "./planes";
+import { copyShort, joinRun, joinSymbol, splitRun, splitSymbol } from "./planes";
 import { addRows, fft, ifft, multiplyAdd } from "./transform";
 
 const UNITS: i32 = 4;
@@ -183,7 +183,7 @@ export function gatherColumn(
   symbolBytes: i32,
 ): void {
   for (let r = 0; r < rows; r++) {
-    memory.copy(target, source, <usize>symbolBytes);
+    copyShort(target, source, <usize>symbolBytes);
     target += <usize>symbolBytes;
     source += sourceRow;
   }
@@ -207,7 +207,7 @@ export function gatherRows(
   for (let r = first; r < first + rows; r++) {
     for (let c = 0; c < columns; c++) {
       const slot = <usize>load<u16>(order + ((<usize>c) << 1));
-      memory.copy(target, slots + slot * slotBytes + <usize>r * <usize>symbolBytes, <usize>symbolBytes);
+      copyShort(target, slots + slot * slotBytes + <usize>r * <usize>symbolBytes, <usize>symbolBytes);
       target += <usize>symbolBytes;
     }
   }

@@ -4,6 +4,7 @@
  * Regions lie one after the other from `ARENA`, each aligned to a cache line. A plan is a pure function of the blob's
  * layout: it tells the bytes a job needs before any memory is asked for.
  */
+import { assert } from "../protocol/errors.ts";
 import type { BlobLayout } from "../protocol/sizes.ts";
 import { ARENA, LEAF_SLACK } from "./kernel-exports.ts";
 import { nextPowerOfTwo, type ReedSolomonCode } from "./reed-solomon.ts";
@@ -22,7 +23,11 @@ const TILE_SYMBOL_BYTES = 1024 * 1024;
 export const ZERO_NODES = 18;
 /** Below this many shards a table of 65,536 digests costs more than the leaves themselves. */
 const LEAF_TABLE_SHARDS = 400;
-export const LEAF_TABLE_BYTES = 65536 * DIGEST;
+/** Number of 2-byte symbols. */
+export const LEAF_TABLE_LEAVES = 65536;
+export const LEAF_TABLE_BYTES = LEAF_TABLE_LEAVES * DIGEST;
+/** The table is the first region of whoever uses it, so that it outlives jobs. */
+const LEAF_TABLE_AT = ARENA;
 
 /** Hands out addresses. */
 export class Arena {
@@ -39,6 +44,12 @@ export class Arena {
   get end(): number {
     return this.#next;
   }
+}
+
+function takeLeafTable(arena: Arena): number {
+  const at = arena.take(LEAF_TABLE_BYTES);
+  assert(at === LEAF_TABLE_AT, "the leaf table comes first");
+  return at;
 }
 
 const roundUp16 = (bytes: number): number => (bytes + 15) & ~15;
@@ -108,7 +119,7 @@ export function planEncoder(layout: BlobLayout): EncoderPlan {
   const step = Math.min(stepColumns, tile);
 
   const arena = new Arena();
-  const leafTable = symbolBytes === 2 && nShards >= LEAF_TABLE_SHARDS ? arena.take(LEAF_TABLE_BYTES) : 0;
+  const leafTable = symbolBytes === 2 && nShards >= LEAF_TABLE_SHARDS ? takeLeafTable(arena) : 0;
   const rows = Math.max(
     encodingRows(codeOfSliver(layout, "primary")),
     encodingRows(codeOfSliver(layout, "secondary")),
@@ -231,6 +242,10 @@ export function planDecoder(code: ReedSolomonCode, columns: number, symbolBytes:
 
 export interface SliverPlan {
   readonly bytes: number;
+  /** Digests of all 2-byte symbols; 0 when they are not used. */
+  readonly leafTable: number;
+  /** Free until slivers are hashed: room for all 2-byte symbols when the table is used. */
+  readonly tableSymbols: number;
   readonly work: number;
   readonly planes: number;
   /** Source symbols of `batch` slivers, then of each its recovery symbols. */
@@ -246,13 +261,16 @@ export function planSlivers(
   code: ReedSolomonCode,
   symbolBytes: number,
   batch: number,
+  useLeafTable = false,
 ): SliverPlan {
   const arena = new Arena();
+  const leafTable = useLeafTable ? takeLeafTable(arena) : 0;
+  const tableSymbols = useLeafTable ? arena.take(2 * LEAF_TABLE_LEAVES, LEAF_SLACK) : 0;
   const work = arena.take(encodingRows(code) * WORK_ROW);
   const planes = arena.take(expansionPlanes(nShards, batch, symbolBytes));
   const data = arena.take(batch * code.originals * symbolBytes, LEAF_SLACK);
   const parity = arena.take(batch * code.recoveries * symbolBytes, LEAF_SLACK);
   const nodesStride = DIGEST * (nShards + 2);
   const nodes = arena.take(batch * nodesStride);
-  return { bytes: arena.end, work, planes, data, parity, nodes, nodesStride };
+  return { bytes: arena.end, leafTable, tableSymbols, work, planes, data, parity, nodes, nodesStride };
 }

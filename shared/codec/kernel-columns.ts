@@ -15,15 +15,9 @@
  */
 import { HASH_BYTES } from "../protocol/metadata.ts";
 import type { BlobLayout } from "../protocol/sizes.ts";
-import {
-  type EncoderPlan,
-  LEAF_TABLE_BYTES,
-  planeBytes,
-  TILE_COLUMNS,
-  TILE_LEVELS,
-  ZERO_NODES,
-} from "./kernel-arena.ts";
-import type { Kernel } from "./kernel-exports.ts";
+import { type EncoderPlan, planeBytes, TILE_COLUMNS, TILE_LEVELS, ZERO_NODES } from "./kernel-arena.ts";
+import { type Kernel, LEAF_SLACK } from "./kernel-exports.ts";
+import { ensureLeafTable } from "./kernel-leaf-table.ts";
 import { proofLength } from "./merkle.ts";
 
 /** What a range of columns contributes to the metadata. Plain bytes, safe to send to another thread. */
@@ -77,7 +71,9 @@ export function hashColumns(
 
   exports.setLeaf(layout.symbolBytes);
   const zeroRoot = makeZeroNodes(matrix);
-  makeLeafTable(matrix);
+  // All 2-byte symbols lie for a moment where the row leaves of a tile come later.
+  if (matrix.plan.leafTable !== 0)
+    ensureLeafTable(kernel, matrix.plan.leafTable, matrix.plan.byRow + LEAF_SLACK);
   let nodes = 0;
   for (let first = from; first < to; first += TILE_COLUMNS) {
     const columns = Math.min(TILE_COLUMNS, to - first);
@@ -138,17 +134,6 @@ function makeZeroNodes({ kernel, layout, plan }: SourceMatrix): Uint8Array {
   exports.fillNodes(byColumn, byColumnStride, 1, 0, nShards, zeroNodes);
   exports.foldRows(byColumn, byColumnStride, 1, nShards, proofLength(nShards), 0, nShards, zeroNodes, 0);
   return kernel.bytes.slice(byColumn, byColumn + HASH_BYTES);
-}
-
-/** Digests of all 2-byte symbols, 7 ms for 65,536 of them, instead of n^2 leaves. Kept with the kernel. */
-function makeLeafTable({ kernel, plan }: SourceMatrix): void {
-  if (plan.leafTable === 0 || kernel.leafTableAt === plan.leafTable) return;
-  // All 2-byte symbols in order lie where the row leaves of a tile come later: 128 KiB of at least 400 rows.
-  const symbols = plan.byRow + 64;
-  const view = new DataView(kernel.bytes.buffer, symbols, 2 * 65536);
-  for (let symbol = 0; symbol < 65536; symbol++) view.setUint16(2 * symbol, symbol, true);
-  kernel.exports.leafRows(plan.leafTable, LEAF_TABLE_BYTES, 0, 0, symbols, 0, 1, 65536);
-  kernel.leafTableAt = plan.leafTable;
 }
 
 /**

@@ -8,7 +8,6 @@
  *
  * Peak memory in the kernel: 1.5 x the blob at 1000 shards and about 7 MB; outside, the slivers handed out.
  */
-import { BcsWriter, ulebBytes } from "../protocol/bcs.ts";
 import { assert } from "../protocol/errors.ts";
 import { type SliverPairIndex, sliverPairIndex } from "../protocol/ids.ts";
 import { sliverOfPair } from "../protocol/mapping.ts";
@@ -183,11 +182,19 @@ export class KernelEncoder implements BlobEncoder {
     return metadataFromBlocks(matrix.kernel, this.#plan.byColumn, nShards, unencodedLength, [block]);
   }
 
+  /** Written by hand: there are 2n of them, and a writer each would cost more than some of their copies. */
   #frame(dataBytes: number, index: number): Frame {
+    const { symbolBytes } = this.#layout;
     const bytes = new Uint8Array(serializedSliverBytes(dataBytes));
-    const dataAt = ulebBytes(dataBytes);
-    bytes.set(new BcsWriter(dataAt).uleb(dataBytes).finish());
-    bytes.set(new BcsWriter(4).u16(this.#layout.symbolBytes).u16(index).finish(), dataAt + dataBytes);
+    let dataAt = 0;
+    let rest = dataBytes;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes[dataAt++] = (rest % 0x80) | 0x80;
+    bytes[dataAt++] = rest;
+    const end = dataAt + dataBytes;
+    bytes[end] = symbolBytes & 0xff;
+    bytes[end + 1] = symbolBytes >> 8;
+    bytes[end + 2] = index & 0xff;
+    bytes[end + 3] = index >> 8;
     return { bytes, dataAt };
   }
 

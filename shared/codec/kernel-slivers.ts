@@ -10,9 +10,10 @@ import { assert } from "../protocol/errors.ts";
 import type { Axis } from "../protocol/ids.ts";
 import { HASH_BYTES } from "../protocol/metadata.ts";
 import type { MerkleProof } from "../protocol/recovery-symbol.ts";
-import { planDecoder, planSlivers, type SliverPlan } from "./kernel-arena.ts";
+import { LEAF_TABLE_LEAVES, planDecoder, planSlivers, type SliverPlan } from "./kernel-arena.ts";
 import { decodeErasures } from "./kernel-erasures.ts";
 import type { Kernel } from "./kernel-exports.ts";
+import { ensureLeafTable } from "./kernel-leaf-table.ts";
 import type { KernelPool } from "./kernel-pool.ts";
 import { proofLength } from "./merkle.ts";
 import type { ReedSolomonCode } from "./reed-solomon.ts";
@@ -29,6 +30,8 @@ export const sliverBatch = (dataBytes: number): number =>
 
 export class KernelSliverMath implements SliverMath {
   readonly #pool: KernelPool;
+  /** Leaves of 2-byte symbols hashed so far, up to what makes a table worth while. */
+  #shortLeaves = 0;
 
   constructor(pool: KernelPool) {
     this.#pool = pool;
@@ -56,8 +59,9 @@ export class KernelSliverMath implements SliverMath {
     const code = codeOfSliver(parameters, axis);
     const batch = Math.min(slivers.length, sliverBatch(code.originals * symbolBytes));
     if (batch === 0) return [];
-    const plan = planSlivers(nShards, code, symbolBytes, batch);
-    return this.#run(plan.bytes, (kernel) => {
+    const useLeafTable = this.#tablePays(symbolBytes, slivers.length * nShards);
+    const plan = planSlivers(nShards, code, symbolBytes, batch, useLeafTable);
+    return this.#run(plan, (kernel) => {
       const roots: Uint8Array[] = [];
       for (let first = 0; first < slivers.length; first += batch) {
         const group = slivers.slice(first, first + batch);
@@ -81,7 +85,7 @@ export class KernelSliverMath implements SliverMath {
     const { nShards } = parameters;
     const code = codeOfSliver(parameters, axis);
     const plan = planSlivers(nShards, code, symbolBytes, 1);
-    return this.#run(plan.bytes, (kernel) => {
+    return this.#run(plan, (kernel) => {
       hashLeaves(kernel, plan, code, [data], symbolBytes);
       const k = code.originals;
       const at = index < k ? plan.data + index * symbolBytes : plan.parity + (index - k) * symbolBytes;
@@ -106,7 +110,7 @@ export class KernelSliverMath implements SliverMath {
     if (leafIndex < 0 || leafIndex >= leafCount || proof.length !== proofLength(leafCount)) return false;
     const code: ReedSolomonCode = { originals: 1, recoveries: 1, rate: "high", blockSize: 1 };
     const plan = planSlivers(2, code, leaf.length, 1);
-    return this.#run(plan.bytes, (kernel) => {
+    return this.#run(plan, (kernel) => {
       const { exports } = kernel;
       kernel.bytes.set(leaf, plan.data);
       exports.setLeaf(leaf.length);
@@ -128,7 +132,7 @@ export class KernelSliverMath implements SliverMath {
 
   decode(code: ReedSolomonCode, symbolBytes: number, symbols: ReadonlyMap<number, Uint8Array>): Uint8Array {
     const plan = planDecoder(code, 1, symbolBytes);
-    return this.#run(plan.bytes, (kernel) => {
+    return this.#run(plan, (kernel) => {
       let slot = plan.slots;
       for (const symbol of symbols.values()) {
         kernel.bytes.set(symbol, slot);
@@ -144,10 +148,20 @@ export class KernelSliverMath implements SliverMath {
     });
   }
 
-  #run<Result>(bytes: number, job: (kernel: Kernel) => Result): Result {
-    const lease = this.#pool.lease(bytes);
+  /**
+   * Whether 2-byte symbols are looked up. The table costs as much as 65,536 leaves, so it is made once that many were
+   * hashed without it: never more than twice the work, half of it soon.
+   */
+  #tablePays(symbolBytes: number, leaves: number): boolean {
+    if (symbolBytes !== 2) return false;
+    if (this.#shortLeaves < LEAF_TABLE_LEAVES) this.#shortLeaves += leaves;
+    return this.#shortLeaves >= LEAF_TABLE_LEAVES;
+  }
+
+  #run<Result>(plan: { bytes: number; leafTable?: number }, job: (kernel: Kernel) => Result): Result {
+    const lease = this.#pool.lease(plan.bytes);
     try {
-      lease.kernel.leafTableAt = 0;
+      if (lease.kernel.leafTableAt !== plan.leafTable) lease.kernel.leafTableAt = 0;
       return job(lease.kernel);
     } finally {
       lease.release();
@@ -172,9 +186,17 @@ function hashLeaves(
   const { data, parity, nodes, nodesStride, planes, work } = plan;
   const count = slivers.length;
   exports.encodeRows(data, dataBytes, parity, parityBytes, count, k, r, symbolBytes, planes, work);
-  exports.setLeaf(symbolBytes);
-  exports.leafRows(nodes, nodesStride, 0, 0, data, dataBytes, count, k);
-  exports.leafRows(nodes + k * HASH_BYTES, nodesStride, 0, 0, parity, parityBytes, count, r);
+  const parityNodes = nodes + k * HASH_BYTES;
+  if (plan.leafTable === 0) {
+    exports.setLeaf(symbolBytes);
+    exports.leafRows(nodes, nodesStride, 0, 0, data, dataBytes, count, k);
+    exports.leafRows(parityNodes, nodesStride, 0, 0, parity, parityBytes, count, r);
+  } else {
+    const table = plan.leafTable;
+    ensureLeafTable(kernel, table, plan.tableSymbols);
+    exports.leafRowsFromTable(nodes, nodesStride, 0, 0, data, dataBytes, count, k, table);
+    exports.leafRowsFromTable(parityNodes, nodesStride, 0, 0, parity, parityBytes, count, r, table);
+  }
 }
 
 const digestAt = (kernel: Kernel, at: number): Uint8Array => kernel.bytes.slice(at, at + HASH_BYTES);

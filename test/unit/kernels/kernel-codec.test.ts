@@ -6,7 +6,7 @@ import { PAGE_BYTES } from "../../../shared/codec/kernel-exports.ts";
 import { AXES, type SliverIndex, type SliverPairIndex } from "../../../shared/protocol/ids.ts";
 import type { RecoverySymbol } from "../../../shared/protocol/recovery-symbol.ts";
 import { blobLayout, maxUnencodedLength, sliversToDecode } from "../../../shared/protocol/sizes.ts";
-import type { Sliver, VerifiedSliver } from "../../../shared/protocol/sliver.ts";
+import { parseSliver, type Sliver, type VerifiedSliver } from "../../../shared/protocol/sliver.ts";
 import { encodeBlob, pairIndexes, someBlob } from "../../support/encoded-blob.ts";
 import { kernelCodec, kernelModule, VARIANTS } from "../../support/kernel-codec.ts";
 import { officialEncoding } from "../../support/official-encoder.ts";
@@ -283,6 +283,27 @@ describe("slivers and symbols from outside", () => {
       "verified",
     ]);
     expect(codec.verifySlivers(metadata, [])).toEqual([]);
+  });
+
+  test("slivers of 2-byte symbols verify before and after their leaves are looked up", () => {
+    const n = 401;
+    const fresh = kernelCodec();
+    const blob = someBlob(2000);
+    const encoder = fresh.openEncoder(n, blob.length);
+    encoder.write(blob);
+    const wide = encoder.metadata();
+    const pairs = encoder.slivers(pairIndexes(n).slice(0, 4));
+    encoder.release();
+    const received = pairs.flatMap(({ pair, primary, secondary }) => [
+      { axis: "primary" as const, pair, sliver: parseSliver(primary, MIB) },
+      { axis: "secondary" as const, pair, sliver: parseSliver(secondary, MIB) },
+    ]);
+    // 65,536 leaves without the table, then the table; a job in between overwrites it.
+    for (let round = 0; round < 40; round++) {
+      if (round === 30) roundTrip(31, someBlob(3000), fresh);
+      const results = fresh.verifySlivers(wide, received);
+      expect(results.filter((result) => result instanceof CodecError)).toEqual([]);
+    }
   });
 
   test("wrong metadata is refused", () => {

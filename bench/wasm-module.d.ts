@@ -1,0 +1,5 @@
+/** wrangler gives imported WebAssembly as compiled modules. */
+declare module "*.wasm" {
+  const module: WebAssembly.Module;
+  export default module;
+}
