@@ -1,14 +1,12 @@
 // Entry of every npm script: needs only Node >= 18 and npm. Installs the locked packages when they are missing or
 // stale, then runs the given TypeScript file on the Node 24 of the `node` package with the remaining arguments.
 import { spawn, spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const modules = join(root, "node_modules");
-const stamp = join(modules, ".floe-lock");
 const node = join(modules, "node", "bin", process.platform === "win32" ? "node.exe" : "node");
 
 const [script, ...args] = process.argv.slice(2);
@@ -17,11 +15,7 @@ if (script === undefined) {
   process.exit(2);
 }
 
-const lock = createHash("sha256")
-  .update(readFileSync(join(root, "package-lock.json")))
-  .digest("hex");
-const installed = existsSync(stamp) ? readFileSync(stamp, "utf8") : "";
-if (installed !== lock || !existsSync(node)) {
+if (!isInstalled()) {
   console.error("Installing the locked packages (npm ci), once ...");
   const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: root,
@@ -37,11 +31,21 @@ if (installed !== lock || !existsSync(node)) {
   }
   if (!existsSync(node)) {
     console.error(
-      "The `node` package has no binary: allow its install script (npm config ignore-scripts) and retry.",
+      "The `node` package has no binary: allow its install script (npm config ignore-scripts), retry.",
     );
     process.exit(1);
   }
-  writeFileSync(stamp, lock);
+}
+
+// What npm says it has installed against what the lockfile wants; optional packages depend on the platform.
+function isInstalled() {
+  const record = join(modules, ".package-lock.json");
+  if (!existsSync(record) || !existsSync(node)) return false;
+  const wanted = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")).packages;
+  const present = JSON.parse(readFileSync(record, "utf8")).packages;
+  return Object.entries(wanted).every(
+    ([path, entry]) => path === "" || entry.optional || present[path]?.version === entry.version,
+  );
 }
 
 // Quiet and offline: no telemetry, no update check, no look-up of a fake request location, no log files at home.

@@ -17,9 +17,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   functions: ["shared", "kernels"],
   auditor: ["shared", "kernels"],
   localnet: ["shared", "kernels"],
+  cli: ["shared", "kernels", "localnet", "scripts"],
   scripts: ["shared", "kernels", "localnet", "functions", "auditor"],
-  bench: ["shared", "kernels", "localnet", "functions", "auditor", "scripts"],
-  test: ["shared", "kernels", "localnet", "functions", "auditor", "scripts", "bench"],
+  bench: ["shared", "kernels", "localnet", "cli", "functions", "auditor", "scripts"],
+  test: ["shared", "kernels", "localnet", "cli", "functions", "auditor", "scripts", "bench"],
 };
 
 /** Packages each part may name; `shared` runs anywhere, so it names neither Node built-ins nor Worker bindings. */
@@ -58,7 +59,7 @@ function importsOf(file: string, kind: "all" | "values" = "all"): string[] {
     .replace(/\/\*[\s\S]*?\*\//g, "")
     .replace(/^\s*\/\/.*$/gm, "");
   const statements = kind === "all" ? code : code.replace(/\b(?:import|export) type\b[^;]*;/g, "");
-  const pattern = /(?:\bfrom|\bimport)\s*\(?\s*["']([^"'`${}]+)["']/g;
+  const pattern = /(?:\bfrom|\bimport)\s*\(?\s*["']([^"'`${},\s]+)["']/g;
   return [...statements.matchAll(pattern)].map((match) => match[1] ?? "");
 }
 
