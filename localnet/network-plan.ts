@@ -11,11 +11,14 @@ import { MIN_SHARDS } from "../shared/protocol/bft.ts";
 import type { Clock } from "../shared/protocol/clock.ts";
 import { FloeError } from "../shared/protocol/errors.ts";
 import { objectIdFromBytes, type ShardIndex } from "../shared/protocol/ids.ts";
+import type { RegistryParams } from "../shared/sui/audit-transactions.ts";
 import { systemClock } from "./clock.ts";
 import type { NodeKeys } from "./storage-node/node-context.ts";
 
-export const NETWORK_DEFAULTS = { nodes: 13, shards: 40, seed: "floe" } as const;
+export const NETWORK_DEFAULTS = { nodes: 13, shards: 40, auditors: 3, seed: "floe" } as const;
 export const MAX_NODES = 200;
+/** What a registry holds. */
+export const MAX_AUDITORS = 64;
 export const MAX_LOCAL_SHARDS = 1000;
 
 const DEFAULT_HEAL_GRACE_MS = 5_000;
@@ -35,6 +38,10 @@ export interface NetworkOptions {
   readonly heal?: boolean;
   /** How long a node waits for an upload's tail before it rebuilds. Default 5 s. */
   readonly healGraceMs?: number;
+  /** Auditors with keys of their own on the audit panel, at most 64. Default 3. */
+  readonly auditors?: number;
+  /** What differs from the audit panel's usual parameters, on a fresh network. */
+  readonly auditParams?: Partial<RegistryParams>;
   /** Told of failures inside the network: one line of text each. Silent by default. */
   readonly log?: (line: string) => void;
 }
@@ -59,6 +66,8 @@ export interface NetworkPlan {
   readonly codec: Codec;
   readonly heal: boolean;
   readonly healGraceMs: number;
+  readonly auditors: number;
+  readonly auditParams: Partial<RegistryParams>;
   readonly log: (line: string) => void;
   /** Control, Sui, node-0, node-1, ...; 0 = any. */
   readonly ports: readonly number[];
@@ -70,7 +79,9 @@ export interface NetworkPlan {
 export function planNetwork(options: NetworkOptions, codec: Codec): NetworkPlan {
   const { nodes = NETWORK_DEFAULTS.nodes, shards = NETWORK_DEFAULTS.shards, port = 0 } = options;
   const seed = options.seed ?? NETWORK_DEFAULTS.seed;
+  const auditors = options.auditors ?? NETWORK_DEFAULTS.auditors;
   wholeNumber("nodes", nodes, 1, MAX_NODES);
+  wholeNumber("auditors", auditors, 0, MAX_AUDITORS);
   wholeNumber("shards", shards, MIN_SHARDS, MAX_LOCAL_SHARDS);
   if (nodes > shards) {
     invalid(`${nodes} nodes cannot share ${shards} shards: every node needs one`, { nodes, shards });
@@ -89,6 +100,8 @@ export function planNetwork(options: NetworkOptions, codec: Codec): NetworkPlan 
     codec,
     heal: options.heal ?? false,
     healGraceMs: options.healGraceMs ?? DEFAULT_HEAL_GRACE_MS,
+    auditors,
+    auditParams: options.auditParams ?? {},
     log: options.log ?? (() => {}),
     ports: port === 0 ? (before?.ports ?? wanted) : wanted,
     insistsOnPorts: port !== 0,

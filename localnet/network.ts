@@ -12,7 +12,8 @@
 import { join } from "node:path";
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import { type BlobId, type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
-import type { NetworkFile } from "../shared/protocol/network-file.ts";
+import type { NetworkFile, NetworkFileKey } from "../shared/protocol/network-file.ts";
+import type { AuditorEntry } from "../shared/sui/audit-transactions.ts";
 import { nodeCodec } from "./codec.ts";
 import { serveControl } from "./control.ts";
 import type { NodeFault } from "./faults.ts";
@@ -39,6 +40,9 @@ const HOST = "127.0.0.1";
 /** What the wallet starts with: a million SUI and a million WAL (9 decimals each). */
 const WALLET_FUNDS = { suiMist: 10n ** 15n, walFrost: 10n ** 15n } as const;
 
+/** What auditors and nodes start with: 1,000 SUI each, for bonds and gas. */
+const AUDIT_FUNDS = { suiMist: 10n ** 12n } as const;
+
 export interface Network {
   readonly file: NetworkFile;
   setNodeFault(name: string, fault: NodeFault): void;
@@ -48,6 +52,8 @@ export interface Network {
   setBlocked(name: string, blobIds: Iterable<BlobId>): void;
   setSuiFault(fault: SuiFault): void;
   advanceEpoch(): Promise<number>;
+  /** Puts an address on the audit panel; one that is on it stays. @returns whether it was added. @throws SuiStandInError `AUDITOR_REFUSED` */
+  addAuditor(auditor: AuditorEntry): boolean;
   /** @returns the transaction's digest */
   faucet(
     address: ObjectId,
@@ -92,7 +98,23 @@ interface Parts {
   readonly standIn: SuiStandIn;
   readonly suiUrl: string;
   readonly wallet: Ed25519Keypair;
+  readonly auditors: readonly NamedKey[];
 }
+
+interface NamedKey {
+  readonly name: string;
+  readonly key: Ed25519Keypair;
+}
+
+const keyOf = (plan: NetworkPlan, purpose: string): Ed25519Keypair =>
+  Ed25519Keypair.fromSecretKey(derive(plan.seed, purpose));
+/** The wallet of a storage node: votes for it, and pays when it answers a claim. */
+const nodeWallet = (plan: NetworkPlan, node: number): Ed25519Keypair => keyOf(plan, `node-wallet-${node}`);
+const addressOf = (key: Ed25519Keypair): ObjectId => parseObjectId(key.toSuiAddress());
+const fileKey = (key: Ed25519Keypair): NetworkFileKey => ({
+  address: addressOf(key),
+  secretKey: key.getSecretKey(),
+});
 
 async function openNetwork(
   plan: NetworkPlan,
@@ -103,20 +125,31 @@ async function openNetwork(
   const nodePorts = hosts.map((host) => host.server.port);
   // Remembered before genesis, so that a start that dies half way comes back to the same chain.
   const funded = writeRecord(plan, [plan.ports[0] ?? 0, plan.ports[1] ?? 0, ...nodePorts], false);
-  const { standIn, suiUrl } = await openChain(plan, hosts, closers);
+  const wallet = keyOf(plan, "wallet");
+  const auditors = Array.from({ length: plan.auditors }, (_, i): NamedKey => {
+    return { name: `auditor-${i}`, key: keyOf(plan, `auditor-${i}`) };
+  });
+  const { standIn, suiUrl } = await openChain(plan, hosts, addressOf(wallet), closers);
   const ids = standIn.networkIds;
   await Promise.all(
     hosts.map((host) =>
       host.start(createSuiChainSource({ ...ids, url: suiUrl, fetch, nowMs: () => plan.clock.nowMs() })),
     ),
   );
-  const wallet = Ed25519Keypair.fromSecretKey(derive(plan.seed, "wallet"));
-  const network = networkOf({ plan, hosts, standIn, suiUrl, wallet }, () => control.url, close);
+  const parts = { plan, hosts, standIn, suiUrl, wallet, auditors };
+  const network = networkOf(parts, () => control.url, close);
   const control = await withPort(plan, plan.ports[0] ?? 0, "the control API", (port) =>
     serveControl(network, { port, onError: reporter(plan, "control") }),
   );
   closers.push(() => control.close());
-  if (!funded) standIn.faucet(wallet.toSuiAddress(), WALLET_FUNDS);
+  if (!funded) {
+    standIn.faucet(addressOf(wallet), WALLET_FUNDS);
+    for (const i of hosts.keys()) standIn.faucet(addressOf(nodeWallet(plan, i)), AUDIT_FUNDS);
+  }
+  for (const { name, key } of auditors) {
+    const auditor = { address: addressOf(key), name, url: `http://${HOST}`, sinceEpoch: standIn.epoch };
+    if (standIn.addAuditor(auditor)) standIn.faucet(auditor.address, AUDIT_FUNDS);
+  }
   writeRecord(plan, [control.port, Number(new URL(suiUrl).port), ...nodePorts], true);
   return network;
 }
@@ -149,6 +182,7 @@ async function bindNodes(plan: NetworkPlan, closers: Closers): Promise<NodeHost[
 async function openChain(
   plan: NetworkPlan,
   hosts: readonly NodeHost[],
+  adminAddress: ObjectId,
   closers: Closers,
 ): Promise<{ standIn: SuiStandIn; suiUrl: string }> {
   const nodes = hosts.map(
@@ -159,6 +193,7 @@ async function openChain(
       publicKey: host.keys.publicKey,
       secretKey: host.keys.secretKey,
       shards: shardsOfNode(i, plan),
+      governanceAddress: addressOf(nodeWallet(plan, i)),
     }),
   );
   const standIn = await createSuiStandIn({
@@ -166,6 +201,7 @@ async function openChain(
     clock: plan.clock,
     nShards: plan.shards,
     nodes,
+    audit: { adminAddress, params: plan.auditParams },
     onError: (method, error) => reporter(plan, `sui ${method}`)(error),
     ...(plan.dataDir === undefined ? {} : { dataDir: join(plan.dataDir, "sui") }),
   });
@@ -178,7 +214,7 @@ async function openChain(
 }
 
 function networkOf(
-  { plan, hosts, standIn, suiUrl, wallet }: Parts,
+  { plan, hosts, standIn, suiUrl, wallet, auditors }: Parts,
   controlUrl: () => string,
   close: () => Promise<void>,
 ): Network & { hasNode(name: string): boolean } {
@@ -187,7 +223,8 @@ function networkOf(
     if (host === undefined) throw new NetworkError("UNKNOWN_NODE", `there is no node ${name}`);
     return host;
   };
-  const { chainId, systemObjectId, stakingObjectId } = standIn.networkIds;
+  const ids = standIn.networkIds;
+  const { chainId, systemObjectId, stakingObjectId, slashingManagerId } = ids;
   return {
     get file(): NetworkFile {
       return {
@@ -195,13 +232,20 @@ function networkOf(
         epoch: standIn.epoch,
         epochDurationMs: 0,
         sui: { url: suiUrl, chainId },
-        walrus: { systemObjectId, stakingObjectId },
-        wallet: { address: parseObjectId(wallet.toSuiAddress()), secretKey: wallet.getSecretKey() },
+        walrus: { systemObjectId, stakingObjectId, slashingManagerId },
+        audit: {
+          packageId: ids.auditPackageId,
+          registryId: ids.auditRegistryId,
+          gatePackageId: ids.auditGatePackageId,
+        },
+        wallet: fileKey(wallet),
+        auditors: auditors.map(({ name, key }) => ({ name, ...fileKey(key) })),
         nodes: hosts.map((host, i) => ({
           name: host.name,
           nodeId: host.keys.nodeId,
           url: host.server.url,
           shards: shardsOfNode(i, plan),
+          wallet: fileKey(nodeWallet(plan, i)),
         })),
         control: { url: controlUrl() },
       };
@@ -212,6 +256,7 @@ function networkOf(
     setBlocked: (name, blobIds) => hostOf(name).setBlocked(blobIds),
     setSuiFault: (fault) => standIn.setFault(fault),
     advanceEpoch: async () => standIn.advanceEpoch(),
+    addAuditor: (auditor) => standIn.addAuditor(auditor),
     faucet: async (address, amounts) => standIn.faucet(address, amounts).digest,
     nodeStats: (name) => hostOf(name).stats(),
     storedSlivers: (name, blobId) => hostOf(name).storedSlivers(blobId),

@@ -35,6 +35,7 @@ export interface ExecutionContext {
   readonly types: MoveTypes;
   readonly packages: Packages;
   readonly epoch: bigint;
+  readonly nowMs: number;
 }
 
 export interface ExecutionOptions {
@@ -85,7 +86,7 @@ function attempt(
   error?: { data: ExecutionErrorData; command: number | null },
 ): Attempt {
   const { data } = checked;
-  const session = new Session(context.state, context.types, digest, checked.sender);
+  const session = new Session(context.state, context.types, digest, checked.sender, context.nowMs);
   const inputs = checked.inputs.map((input): InputValue => {
     if (input.kind === "pure") return pureInput(input.base64);
     if (input.kind === "object") return session.input(input.object, input.access);

@@ -1,16 +1,31 @@
 /**
  * The Move functions that transactions may call, by package, module and name.
  *
- * Calls go to a package: the framework at `0x2`, or one of the Walrus versions (original, v2, current). Functions that
- * touch the state of System abort when the package called is not the version System is at; the others work in any.
+ * Calls go to a package: the framework at `0x2`, one of the Walrus versions (original, v2, current), the audit package
+ * or its gate. Functions that touch the state of System or Staking abort when the Walrus package they run in is not the
+ * version System is at; the others work in any. The gate runs in the Walrus version it was published with.
  */
 import { assert } from "../../shared/protocol/errors.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
+import { auditType } from "../../shared/sui/audit-layouts.ts";
 import { type MoveSignature, parseSignature } from "./move-signature.ts";
-import { FRAMEWORK, type MoveTypes, STDLIB, STRING_TYPE } from "./move-types.ts";
+import {
+  CLOCK_TYPE,
+  FRAMEWORK,
+  type MoveTypes,
+  RANDOM_TYPE,
+  STDLIB,
+  STRING_TYPE,
+  SUI_TYPE,
+} from "./move-types.ts";
 import type { Native, NativeTable } from "./native-call.ts";
+import { AUDIT_CLAIM_NATIVES } from "./natives/audit-claims.ts";
+import { AUDIT_GATE_NATIVES } from "./natives/audit-gate.ts";
+import { AUDIT_PROOF_NATIVES } from "./natives/audit-proof.ts";
+import { AUDIT_REGISTRY_NATIVES } from "./natives/audit-registry.ts";
 import { BLOB_NATIVES } from "./natives/blob.ts";
 import { FRAMEWORK_NATIVES } from "./natives/framework.ts";
+import { SLASHING_NATIVES } from "./natives/slashing.ts";
 import { STAKING_NATIVES } from "./natives/staking.ts";
 import { STORAGE_NATIVES } from "./natives/storage.ts";
 import { SYSTEM_NATIVES } from "./natives/system.ts";
@@ -24,6 +39,8 @@ export interface Package {
   readonly packageId: ObjectId;
   /** Contract version; 0 for packages without one. */
   readonly version: bigint;
+  /** Version of Walrus that calls run in: its own, or the one the package depends on; 0 for none. */
+  readonly walrusVersion: bigint;
   readonly functions: ReadonlyMap<string, MoveFunction>;
 }
 
@@ -31,6 +48,8 @@ export interface Package {
 export interface PackageIds {
   readonly walrus: readonly { readonly version: bigint; readonly packageId: ObjectId }[];
   readonly wal: ObjectId;
+  readonly audit: ObjectId;
+  readonly auditGate: ObjectId;
 }
 
 export class Packages {
@@ -41,19 +60,25 @@ export class Packages {
     const structs = structNames(types);
     const framework = functionTable([FRAMEWORK_NATIVES], structs);
     this.#walrusFunctions = functionTable(
-      [SYSTEM_NATIVES, BLOB_NATIVES, STORAGE_NATIVES, STAKING_NATIVES],
+      [SYSTEM_NATIVES, BLOB_NATIVES, STORAGE_NATIVES, STAKING_NATIVES, SLASHING_NATIVES],
       structs,
     );
-    this.#packages.set(FRAMEWORK, { packageId: FRAMEWORK, version: 0n, functions: framework });
-    this.#packages.set(STDLIB, { packageId: STDLIB, version: 0n, functions: new Map() });
-    this.#packages.set(ids.wal, { packageId: ids.wal, version: 0n, functions: new Map() });
+    const add = (packageId: ObjectId, functions: Package["functions"], walrusVersion = 0n): unknown =>
+      this.#packages.set(packageId, { packageId, version: 0n, walrusVersion, functions });
+    add(FRAMEWORK, framework);
+    add(STDLIB, new Map());
+    add(ids.wal, new Map());
     for (const { version, packageId } of ids.walrus) this.publishWalrus(packageId, version);
+    const audit = [AUDIT_PROOF_NATIVES, AUDIT_REGISTRY_NATIVES, AUDIT_CLAIM_NATIVES];
+    add(ids.audit, functionTable(audit, structs));
+    add(ids.auditGate, functionTable([AUDIT_GATE_NATIVES], structs), ids.walrus.at(-1)?.version);
   }
 
   /** Adds an upgraded Walrus package; its functions are the same, its version is not. */
   publishWalrus(packageId: ObjectId, version: bigint): void {
     assert(!this.#packages.has(packageId), `package ${packageId} is published once`);
-    this.#packages.set(packageId, { packageId, version, functions: this.#walrusFunctions });
+    const functions = this.#walrusFunctions;
+    this.#packages.set(packageId, { packageId, version, walrusVersion: version, functions });
   }
 
   /** @param packageId in any spelling; undefined for packages that do not exist */
@@ -96,6 +121,19 @@ function structNames(types: MoveTypes): Map<string, string> {
     ["Metadata", types.walrus("Metadata")],
     ["StakedWal", types.walrus("StakedWal")],
     ["WAL", types.walToken],
+    ["ProtectedTreasury", types.walTreasury],
+    ["Authenticated", `${types.originalPackageId}::auth::Authenticated`],
+    ["SlashingManager", types.slashingManager],
+    ["AdminCap", auditType(types.auditPackageId, "AdminCap")],
+    ["Registry", auditType(types.auditPackageId, "Registry")],
+    ["Params", auditType(types.auditPackageId, "Params")],
+    ["Claim", auditType(types.auditPackageId, "Claim")],
+    ["SymbolBuf", auditType(types.auditPackageId, "SymbolBuf")],
+    ["Draw", `${types.auditPackageId}::select::Draw`],
+    ["PopEntry", `${types.auditPackageId}::select::PopEntry`],
+    ["SUI", SUI_TYPE],
+    ["Clock", CLOCK_TYPE],
+    ["Random", RANDOM_TYPE],
     ["Coin", `${FRAMEWORK}::coin::Coin`],
     ["Balance", `${FRAMEWORK}::balance::Balance`],
     ["Withdrawal", `${FRAMEWORK}::funds_accumulator::Withdrawal`],

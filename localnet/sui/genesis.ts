@@ -1,9 +1,11 @@
 /**
- * The first transaction: System, Staking, one staking pool per storage node, the Clock.
+ * The first transaction: System, Staking, one staking pool per storage node, the slashing manager, Clock and Random, and
+ * the audit registry.
  *
  * Every ID is blake2b-256("floe-localnet" || seed || label), so a network is the same whenever it is made from the
  * same seed and nodes. The three Walrus package IDs (original, v2, current) and the WAL package are all different:
- * mixing up the package of types and the package of calls must fail here as it does on the public networks.
+ * mixing up the package of types and the package of calls must fail here as it does on the public networks. Module
+ * `slashing` was born in v2, whose ID its types carry.
  */
 import { toBase58 } from "@mysten/sui/utils";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
@@ -15,15 +17,26 @@ import {
 import { concatBytes, toHex } from "../../shared/protocol/bytes.ts";
 import { checkCommittee } from "../../shared/protocol/committee.ts";
 import { type ObjectId, objectIdFromBytes, shardIndex } from "../../shared/protocol/ids.ts";
+import { AUDIT_EVENT_LAYOUTS, auditEventType } from "../../shared/sui/audit-events.ts";
+import { type AuditParamsLayout, auditType } from "../../shared/sui/audit-layouts.ts";
+import type { RegistryParams } from "../../shared/sui/audit-transactions.ts";
 import {
   objectId,
   type StakingInnerLayout,
   type StakingPoolLayout,
   type SystemStateInnerLayout,
 } from "../../shared/sui/layouts.ts";
-import { CLOCK_OBJECT_ID, versionKey } from "../../shared/sui/type-names.ts";
+import { CLOCK_OBJECT_ID, RANDOM_OBJECT_ID, versionKey } from "../../shared/sui/type-names.ts";
 import type { PackageIds } from "./functions.ts";
-import { CLOCK_TYPE, ID_TYPE, SYSTEM_ADDRESS, TABLE_KEY_TYPE } from "./move-types.ts";
+import {
+  CLOCK_TYPE,
+  ID_TYPE,
+  RANDOM_INNER_TYPE,
+  RANDOM_TYPE,
+  SYSTEM_ADDRESS,
+  TABLE_KEY_TYPE,
+  typeNameText,
+} from "./move-types.ts";
 import { dynamicFieldId } from "./objects.ts";
 import type { Session } from "./session.ts";
 
@@ -37,6 +50,14 @@ export interface GenesisNode {
   /** Not used by the ledger; kept beside its public key by those who hold both. */
   readonly secretKey?: Uint8Array;
   readonly shards: readonly number[];
+  /** Who may vote for the node; nobody when absent. */
+  readonly governanceAddress?: ObjectId;
+}
+
+export interface GenesisAudit {
+  /** Owns the AdminCap; nobody when absent. */
+  readonly adminAddress?: ObjectId;
+  readonly params: RegistryParams;
 }
 
 export interface GenesisOptions {
@@ -50,6 +71,7 @@ export interface GenesisOptions {
   readonly writePricePerUnit: bigint;
   readonly maxEpochsAhead: number;
   readonly capacityBytes: bigint;
+  readonly audit: GenesisAudit;
 }
 
 export interface NetworkIds {
@@ -62,10 +84,18 @@ export interface NetworkIds {
   readonly packageId: ObjectId;
   readonly walPackageId: ObjectId;
   readonly walType: string;
+  readonly walTreasuryId: ObjectId;
+  readonly slashingManagerId: ObjectId;
+  readonly auditPackageId: ObjectId;
+  readonly auditGatePackageId: ObjectId;
+  readonly auditRegistryId: ObjectId;
+  readonly auditAdminCapId: ObjectId;
 }
 
 /** Version of the contracts at genesis, as deployed on the public networks. */
 export const GENESIS_VERSION = 3n;
+/** Part of the chain ID: a ledger that began with other objects is another chain. */
+const GENESIS_REVISION = 2;
 
 const encoder = new TextEncoder();
 const label = (seed: string, name: string): Uint8Array =>
@@ -85,12 +115,16 @@ export function networkIds(options: GenesisOptions): NetworkIds {
   const wal = seededId(seed, "wal package");
   const original = seededId(seed, "walrus package 1");
   const current = seededId(seed, "walrus package 3");
+  const audit = seededId(seed, "audit package");
+  const auditGate = seededId(seed, "audit gate package");
   return {
-    chainId: toBase58(label(seed, `chain ${options.nShards} ${committee.join(" ")}`)),
+    chainId: toBase58(label(seed, `chain ${GENESIS_REVISION} ${options.nShards} ${committee.join(" ")}`)),
     systemObjectId: seededId(seed, "system"),
     stakingObjectId: seededId(seed, "staking"),
     packages: {
       wal,
+      audit,
+      auditGate,
       walrus: [
         { version: 1n, packageId: original },
         { version: 2n, packageId: seededId(seed, "walrus package 2") },
@@ -101,6 +135,12 @@ export function networkIds(options: GenesisOptions): NetworkIds {
     packageId: current,
     walPackageId: wal,
     walType: `${wal}::wal::WAL`,
+    walTreasuryId: seededId(seed, "wal treasury"),
+    slashingManagerId: seededId(seed, "slashing manager"),
+    auditPackageId: audit,
+    auditGatePackageId: auditGate,
+    auditRegistryId: seededId(seed, "audit registry"),
+    auditAdminCapId: seededId(seed, "audit admin cap"),
   };
 }
 
@@ -142,7 +182,72 @@ export function writeGenesis(
     const parent = dynamicFieldId(pools, TABLE_KEY_TYPE, nodeKey);
     session.create(types.walrus("StakingPool"), stakingPool(options, node), { kind: "object", parent });
   }
+  writeSlashing(session, ids, options.seed);
+  writeRandom(session, options.seed);
+  writeAudit(session, ids, options);
 }
+
+function writeSlashing(session: Session, ids: NetworkIds, seed: string): void {
+  const shared = { kind: "shared", initialSharedVersion: 0n } as const;
+  const { types } = session;
+  const table = { id: seededId(seed, "slashing candidates"), size: 0n };
+  const manager = { id: ids.slashingManagerId, slashing_candidates: table };
+  session.create(types.slashingManager, manager, shared);
+  session.create(types.walTreasury, { id: ids.walTreasuryId }, shared);
+}
+
+function writeRandom(session: Session, seed: string): void {
+  const inner = seededId(seed, "randomness state");
+  const random = { id: RANDOM_OBJECT_ID, inner: { id: inner, version: 1n } };
+  session.create(RANDOM_TYPE, random, { kind: "shared", initialSharedVersion: 0n });
+  session.addField(inner, "u64", versionKey(1n), RANDOM_INNER_TYPE, {
+    name: 1n,
+    value: { version: 1n, epoch: 0n, randomness_round: 0n, random_bytes: label(seed, "randomness") },
+  });
+}
+
+/** What publishing the package and calling `create` leave behind, with the gate of its own already named. */
+function writeAudit(session: Session, ids: NetworkIds, { seed, audit }: GenesisOptions): void {
+  const { auditPackageId: packageId, auditRegistryId: registry } = ids;
+  const table = (name: string) => ({ id: seededId(seed, `audit ${name}`), size: 0n });
+  const params = auditParams(audit.params);
+  session.create(
+    auditType(packageId, "Registry"),
+    {
+      id: registry,
+      version: 1n,
+      paused: false,
+      auditors: [],
+      params,
+      gate: typeNameText(session.types.gateWitness),
+      populations: table("populations"),
+      rounds: table("rounds"),
+      open_claims: table("open claims"),
+    },
+    { kind: "shared", initialSharedVersion: 0n },
+  );
+  const address = audit.adminAddress ?? SYSTEM_ADDRESS;
+  session.create(auditType(packageId, "AdminCap"), { id: ids.auditAdminCapId }, { kind: "address", address });
+  session.emit({
+    packageId,
+    module: "audit",
+    sender: session.sender,
+    type: auditEventType(packageId, "RegistryCreated"),
+    contents: AUDIT_EVENT_LAYOUTS.RegistryCreated.serialize({ registry, params }).toBytes(),
+  });
+}
+
+const auditParams = (params: RegistryParams): ReturnType<typeof AuditParamsLayout.parse> => ({
+  quorum: params.quorum,
+  n_shards: params.nShards,
+  period_ms: BigInt(params.periodMs),
+  window_ms: BigInt(params.windowMs),
+  bond: params.bondMist,
+  max_open_per_node: params.maxOpenPerNode,
+  max_per_auditor_epoch: params.maxPerAuditorEpoch,
+  draws_per_shard: params.drawsPerShard,
+  retention_rounds: BigInt(params.retentionRounds),
+});
 
 function systemInner(
   options: GenesisOptions,
@@ -233,7 +338,7 @@ function stakingPool(options: GenesisOptions, node: GenesisNode): ReturnType<typ
     rewards_pool: 0n,
     commission: 0n,
     commission_receiver: { $kind: "Address", Address: SYSTEM_ADDRESS },
-    governance_authorized: { $kind: "Address", Address: SYSTEM_ADDRESS },
+    governance_authorized: { $kind: "Address", Address: node.governanceAddress ?? SYSTEM_ADDRESS },
     extra_fields: { id: id("extra fields"), size: 0n },
   };
 }

@@ -2,8 +2,9 @@
  * Runs the commands of a programmable transaction on a session.
  *
  * Rules of use: a value is used up when taken by value (unless it can be copied); within one command nothing may be
- * both borrowed mutably, or taken, and used again; shared inputs are never taken; read-only inputs are never borrowed
- * mutably; the gas coin leaves only by transfer. At the end every result that cannot be dropped must have been used.
+ * both borrowed mutably, or taken, and used again; shared inputs are taken only by functions that end them; read-only
+ * inputs are never borrowed mutably; the gas coin leaves only by transfer. At the end every result that cannot be
+ * dropped must have been used.
  */
 import { fromBase64 } from "@mysten/sui/utils";
 import { equalBytes } from "../../shared/protocol/bytes.ts";
@@ -111,9 +112,10 @@ export class Interpreter {
     const values = signature.parameters.map((parameter, position) => {
       const argument = call.arguments[position];
       assert(argument !== undefined, "arity was checked");
-      return this.#value(argument, position, typeName(parameter.type, typeArguments), parameter.passing);
+      const type = typeName(parameter.type, typeArguments);
+      return this.#value(argument, position, type, parameter.passing, true);
     });
-    const at = { packageId: target.packageId, version: target.version };
+    const at = { packageId: target.packageId, version: target.walrusVersion };
     const returned = native(new NativeCall(this.#session, signature, at, typeArguments, values));
     assert(returned.length === signature.returns.length, `${signature.name} returns what it declares`);
     return signature.returns.map(
@@ -183,7 +185,7 @@ export class Interpreter {
   }
 
   /** The value of an argument as a parameter of this type takes it. */
-  #value(argument: Argument, position: number, type: string, passing: Passing): unknown {
+  #value(argument: Argument, position: number, type: string, passing: Passing, isMoveCall = false): unknown {
     const operand = this.#operand(argument, position);
     if (!(operand instanceof Slot)) {
       return passing === "mutable-reference"
@@ -191,6 +193,12 @@ export class Interpreter {
         : this.#pure(operand.bytes, position, type);
     }
     if (operand.type !== type) return failArgument(position, "TypeMismatch");
+    // A Move function that takes a shared object ends it: none of those here shares it anew.
+    if (isMoveCall && passing === "value" && operand.access === "shared-mutable") {
+      this.#claim(operand, position, passing);
+      operand.moved = true;
+      return operand.data;
+    }
     return this.#use(operand, position, passing);
   }
 

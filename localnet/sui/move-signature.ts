@@ -3,6 +3,7 @@
  *
  *   system::reserve_space(&mut System, u64, u32, &mut Coin<WAL>, &mut TxContext): Storage
  *   coin::split<T>(&mut Coin<T>, u64, &mut TxContext): Coin<T>
+ *   entry audit::open_round(&mut Registry, u64, &Random, &Clock, &mut TxContext)      private, as its `entry` is alone
  *
  * One text is the source of three things that must agree: how arguments are checked, which shared inputs a
  * transaction needs mutably, and what `GetFunction` answers.
@@ -25,6 +26,8 @@ export interface Parameter {
 export interface MoveSignature {
   readonly module: string;
   readonly name: string;
+  /** Private, for transactions only: no other module can wrap a call of it. */
+  readonly isPrivateEntry: boolean;
   readonly typeParameters: number;
   /** Without the transaction context, which callers do not pass. */
   readonly parameters: readonly Parameter[];
@@ -40,9 +43,9 @@ const PRIMITIVES = new Set(["bool", "u8", "u16", "u32", "u64", "u128", "u256", "
  * Programmer errors (bad text, unknown struct) are assertion failures: the texts are our own.
  */
 export function parseSignature(text: string, structs: ReadonlyMap<string, string>): MoveSignature {
-  const head = /^(\w+)::(\w+)(?:<([\w, ]+)>)?\((.*?)\)(?:: (.+))?$/.exec(text);
+  const head = /^(entry )?(\w+)::(\w+)(?:<([\w, ]+)>)?\((.*?)\)(?:: (.+))?$/.exec(text);
   assert(head !== null, `signature: ${text}`);
-  const [, module = "", name = "", generics = "", parameterText = "", returnText = ""] = head;
+  const [, entry, module = "", name = "", generics = "", parameterText = "", returnText = ""] = head;
   const typeParameters = generics === "" ? [] : generics.split(",").map((each) => each.trim());
   const term = (source: string): TypeTerm => parseTerm(source, typeParameters, structs);
   const all = splitTopLevel(parameterText).map((source): Parameter & { isContext: boolean } => {
@@ -62,6 +65,7 @@ export function parseSignature(text: string, structs: ReadonlyMap<string, string
   return {
     module,
     name,
+    isPrivateEntry: entry !== undefined,
     typeParameters: typeParameters.length,
     parameters: all.filter((each) => !each.isContext).map(({ passing, type }) => ({ passing, type })),
     context: all.find((each) => each.isContext)?.passing,

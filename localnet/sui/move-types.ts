@@ -22,6 +22,11 @@ import {
   SystemStateInnerLayout,
   u64,
 } from "../../shared/sui/layouts.ts";
+import {
+  SLASHING_STRUCTS,
+  SlashingManagerLayout,
+  SlashingProposalFieldLayout,
+} from "../../shared/sui/slashing.ts";
 import { WALRUS_STRUCTS } from "../../shared/sui/type-names.ts";
 
 export const FRAMEWORK = `0x${"2".padStart(64, "0")}` as ObjectId;
@@ -29,6 +34,8 @@ export const STDLIB = `0x${"1".padStart(64, "0")}` as ObjectId;
 export const SYSTEM_ADDRESS = `0x${"0".repeat(64)}` as ObjectId;
 export const SUI_TYPE = `${FRAMEWORK}::sui::SUI`;
 export const CLOCK_TYPE = `${FRAMEWORK}::clock::Clock`;
+export const RANDOM_TYPE = `${FRAMEWORK}::random::Random`;
+export const RANDOM_INNER_TYPE = `${FRAMEWORK}::random::RandomInner`;
 export const ID_TYPE = `${FRAMEWORK}::object::ID`;
 /** Key of an object table that is indexed by IDs. */
 export const TABLE_KEY_TYPE = `${FRAMEWORK}::dynamic_object_field::Wrapper<${ID_TYPE}>`;
@@ -39,6 +46,12 @@ export const balanceType = (token: string): string => `${FRAMEWORK}::balance::Ba
 export const withdrawalType = (token: string): string =>
   `${FRAMEWORK}::funds_accumulator::Withdrawal<${balanceType(token)}>`;
 export const optionType = (inner: string): string => `${STDLIB}::option::Option<${inner}>`;
+
+export const tableType = (key: string, value: string): string =>
+  `${FRAMEWORK}::table::Table<${key},${value}>`;
+
+/** What `std::type_name` writes for a type: addresses without 0x. */
+export const typeNameText = (type: string): string => type.replaceAll("0x", "");
 
 /** Token of a coin type, or undefined for any other type. */
 export function tokenOfCoin(type: string): string | undefined {
@@ -52,7 +65,7 @@ export interface Abilities {
   readonly drop: boolean;
   readonly copy: boolean;
 }
-const abilities = (...names: (keyof Abilities)[]): Abilities => ({
+export const abilities = (...names: (keyof Abilities)[]): Abilities => ({
   key: names.includes("key"),
   store: names.includes("store"),
   drop: names.includes("drop"),
@@ -66,9 +79,25 @@ export interface ErasedLayout {
   serialize(value: unknown): { toBytes(): Uint8Array };
 }
 // Values only ever come from `parse` of the same layout or from natives that are typed by it.
-const erase = <T, Input>(layout: BcsType<T, Input>): ErasedLayout => layout as unknown as ErasedLayout;
+export const erase = <T, Input>(layout: BcsType<T, Input>): ErasedLayout => layout as unknown as ErasedLayout;
 
 export const ClockLayout = bcs.struct("Clock", { id: objectId, timestamp_ms: u64 });
+/** Randomness: its state is a dynamic field of `inner` under its version. */
+export const RandomLayout = bcs.struct("Random", {
+  id: objectId,
+  inner: bcs.struct("Versioned", { id: objectId, version: u64 }),
+});
+export const RandomInnerFieldLayout = fieldLayout(
+  u64,
+  bcs.struct("RandomInner", {
+    version: u64,
+    epoch: u64,
+    randomness_round: u64,
+    random_bytes: bcs.byteVector(),
+  }),
+);
+/** Of the token's own books only the object itself is kept. */
+export const ProtectedTreasuryLayout = bcs.struct("ProtectedTreasury", { id: objectId });
 export const StakedWalLayout = bcs.struct("StakedWal", {
   id: objectId,
   state: bcs.enum("StakedWalState", {
@@ -86,7 +115,7 @@ export const SystemFieldLayout = fieldLayout(u64, SystemStateInnerLayout);
 export const StakingFieldLayout = fieldLayout(u64, StakingInnerLayout);
 export const MetadataFieldLayout = fieldLayout(bcs.byteVector(), MetadataLayout);
 
-interface StructEntry {
+export interface StructEntry {
   readonly abilities: Abilities;
   /** Absent for structs that only live inside a transaction. */
   readonly layout?: ErasedLayout;
@@ -106,15 +135,35 @@ const PRIMITIVES: Readonly<Record<string, ErasedLayout>> = {
   [ID_TYPE]: erase(objectId),
 };
 
-/** Types of one network: the framework's, and those of the Walrus package first published as `originalPackageId`. */
+/** Packages that types are named by: those that first defined them. */
+export interface TypePackages {
+  readonly walrus: ObjectId;
+  readonly wal: ObjectId;
+  /** The Walrus version that brought module `slashing`. */
+  readonly slashing: ObjectId;
+  readonly audit: ObjectId;
+  readonly auditGate: ObjectId;
+}
+
+/** Types of one network: the framework's, those of the Walrus packages, and those of the audit. */
 export class MoveTypes {
   readonly originalPackageId: ObjectId;
+  readonly auditPackageId: ObjectId;
+  readonly auditGatePackageId: ObjectId;
   readonly walToken: string;
+  readonly walTreasury: string;
+  readonly slashingManager: string;
+  readonly slashingProposal: string;
   readonly #structs = new Map<string, StructEntry>();
 
-  constructor(originalPackageId: ObjectId, walPackageId: ObjectId) {
-    this.originalPackageId = originalPackageId;
-    this.walToken = `${walPackageId}::wal::WAL`;
+  constructor(packages: TypePackages) {
+    this.originalPackageId = packages.walrus;
+    this.auditPackageId = packages.audit;
+    this.auditGatePackageId = packages.auditGate;
+    this.walToken = `${packages.wal}::wal::WAL`;
+    this.walTreasury = `${packages.wal}::wal::ProtectedTreasury`;
+    this.slashingManager = `${packages.slashing}::${SLASHING_STRUCTS.SlashingManager}`;
+    this.slashingProposal = `${packages.slashing}::${SLASHING_STRUCTS.SlashingProposal}`;
     const owned = abilities("key", "store");
     const add = (name: string, entry: StructEntry): unknown => this.#structs.set(name, entry);
     add(this.walrus("System"), { abilities: abilities("key"), layout: erase(SystemLayout) });
@@ -142,6 +191,28 @@ export class MoveTypes {
       abilities: abilities("key"),
       layout: erase(MetadataFieldLayout),
     });
+    add(RANDOM_TYPE, { abilities: abilities("key"), layout: erase(RandomLayout) });
+    add(this.field("u64", RANDOM_INNER_TYPE), {
+      abilities: abilities("key"),
+      layout: erase(RandomInnerFieldLayout),
+    });
+    add(this.walTreasury, { abilities: abilities("key"), layout: erase(ProtectedTreasuryLayout) });
+    add(`${packages.walrus}::auth::Authenticated`, { abilities: abilities("drop") });
+    add(this.slashingManager, { abilities: abilities("key"), layout: erase(SlashingManagerLayout) });
+    add(this.field(ID_TYPE, this.slashingProposal), {
+      abilities: abilities("key"),
+      layout: erase(SlashingProposalFieldLayout),
+    });
+  }
+
+  /** Adds a struct of a package that is not built in. */
+  define(name: string, entry: StructEntry): void {
+    this.#structs.set(name, entry);
+  }
+
+  /** The type whose values alone may bind claims. */
+  get gateWitness(): string {
+    return `${this.auditGatePackageId}::gate::WalrusCommittee`;
   }
 
   walrus(struct: keyof typeof WALRUS_STRUCTS): string {
@@ -157,6 +228,12 @@ export class MoveTypes {
     const primitive = PRIMITIVES[type];
     if (primitive !== undefined) return primitive;
     if (tokenOfCoin(type) !== undefined) return erase(CoinLayout);
+    const optional = /^0x0*1::option::Option<(.+)>$/.exec(type)?.[1];
+    if (optional !== undefined) {
+      const inner = this.layout(optional);
+      // Erased above by the same reasoning as a vector's element below.
+      return inner === undefined ? undefined : erase(bcs.option(inner as unknown as BcsType<unknown>));
+    }
     const element = /^vector<(.+)>$/.exec(type)?.[1];
     if (element !== undefined) {
       const inner = this.layout(element);

@@ -85,6 +85,11 @@ export class NativeCall {
     return value;
   }
 
+  /** `Option<vector<u8>>`. */
+  optionalBytes(index: number): Uint8Array | null {
+    return this.#arguments[index] === null ? null : this.bytes(index);
+  }
+
   /** A struct's value; changing it in place changes what a mutable reference points to. */
   struct<T>(index: number, _layout: Readable<T>): T {
     const value = this.#arguments[index];

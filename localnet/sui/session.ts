@@ -13,7 +13,7 @@ import { assert } from "../../shared/protocol/errors.ts";
 import { type ObjectId, objectIdFromBytes } from "../../shared/protocol/ids.ts";
 import type { ObjectChange, ObjectVersion } from "./effects.ts";
 import type { BalanceDelta, EmittedEvent, LedgerState } from "./ledger-state.ts";
-import type { MoveTypes } from "./move-types.ts";
+import { CLOCK_TYPE, type ClockLayout, type MoveTypes } from "./move-types.ts";
 import { dynamicFieldId, type Owner, type StoredObject, sealObject } from "./objects.ts";
 
 const FRESH_ID_PREFIX = Uint8Array.of(0xf1);
@@ -78,6 +78,7 @@ export class Session {
   readonly events: EmittedEvent[] = [];
   readonly balanceDeltas: BalanceDelta[] = [];
   readonly #digestBytes: Uint8Array;
+  readonly #nowMs: bigint;
   readonly #inputs = new Map<ObjectId, Input>();
   readonly #created = new Set<ObjectId>();
   readonly #deleted = new Set<ObjectId>();
@@ -86,7 +87,9 @@ export class Session {
   readonly #fields = new Map<ObjectId, FieldCell | undefined>();
   #freshIds = 0n;
 
-  constructor(state: LedgerState, types: MoveTypes, digest: string, sender: ObjectId) {
+  /** @param nowMs what the Clock shows, unless it is already past that */
+  constructor(state: LedgerState, types: MoveTypes, digest: string, sender: ObjectId, nowMs = 0) {
+    this.#nowMs = BigInt(nowMs);
     this.state = state;
     this.types = types;
     this.digest = digest;
@@ -98,9 +101,18 @@ export class Session {
   input(object: StoredObject, access: Access): Slot {
     const layout = this.types.layout(object.type);
     assert(layout !== undefined, `stored objects have a layout: ${object.type}`);
-    const slot = new Slot(object.type, access, layout.parse(object.contents));
+    const data = layout.parse(object.contents);
+    if (object.type === CLOCK_TYPE) this.#setClock(data);
+    const slot = new Slot(object.type, access, data);
     this.#inputs.set(object.id, { object, slot });
     return slot;
+  }
+
+  /** On Sui the Clock moves with every commit, also when nobody sends anything. */
+  #setClock(data: unknown): void {
+    // The layout of the Clock's type.
+    const clock = data as ReturnType<typeof ClockLayout.parse>;
+    if (clock.timestamp_ms < this.#nowMs) clock.timestamp_ms = this.#nowMs;
   }
 
   /** ID of a new object; it must be placed, wrapped or deleted before the transaction ends. */

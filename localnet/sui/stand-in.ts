@@ -14,7 +14,11 @@ import { toBase64 } from "../../shared/protocol/bytes.ts";
 import type { Clock } from "../../shared/protocol/clock.ts";
 import { assert, FloeError } from "../../shared/protocol/errors.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
+import type { AuditorEntry, RegistryParams } from "../../shared/sui/audit-transactions.ts";
 import type { StakingPoolLayout } from "../../shared/sui/layouts.ts";
+import { AUDIT_DEFAULTS, addAuditor, isActiveAuditor } from "./audit-governance.ts";
+import { defineAuditTypes } from "./audit-types.ts";
+import { ExecutionFailure } from "./execution-error.ts";
 import { type ExecutionContext, executeTransaction } from "./executor.ts";
 import { type SuiFault, SuiFaults } from "./faults.ts";
 import { Packages } from "./functions.ts";
@@ -72,11 +76,13 @@ export interface SuiStandInOptions {
   readonly maxEpochsAhead?: number;
   /** Encoded bytes all nodes together may hold. */
   readonly capacityBytes?: bigint;
+  /** Who holds the audit panel's AdminCap, and what differs from the panel's usual parameters. */
+  readonly audit?: { readonly adminAddress?: ObjectId; readonly params?: Partial<RegistryParams> };
   /** Told of errors of the stand-in itself, which clients see as `INTERNAL`. */
   readonly onError?: (method: string, error: unknown) => void;
 }
 
-export class SuiStandInError extends FloeError<"INVALID_AMOUNT" | "CLOSED"> {}
+export class SuiStandInError extends FloeError<"INVALID_AMOUNT" | "AUDITOR_REFUSED" | "CLOSED"> {}
 
 const DEFAULTS = {
   epoch: 1,
@@ -117,11 +123,15 @@ export class SuiStandIn {
 
   constructor(options: SuiStandInOptions) {
     const { clock, dataDir, onError, ...genesis } = options;
-    this.#genesis = { ...DEFAULTS, ...genesis };
+    const params = { ...AUDIT_DEFAULTS, nShards: genesis.nShards, ...options.audit?.params };
+    this.#genesis = { ...DEFAULTS, ...genesis, audit: { ...options.audit, params } };
     this.#clock = clock;
     this.networkIds = networkIds(this.#genesis);
-    const { originalPackageId, walPackageId, packages, chainId } = this.networkIds;
-    this.#types = new MoveTypes(originalPackageId, walPackageId);
+    const { originalPackageId, packages, chainId } = this.networkIds;
+    const { wal, audit, auditGate } = packages;
+    const slashing = packages.walrus[1]?.packageId ?? originalPackageId;
+    this.#types = new MoveTypes({ walrus: originalPackageId, wal, slashing, audit, auditGate });
+    defineAuditTypes(this.#types);
     this.#packages = new Packages(this.#types, packages);
     if (dataDir !== undefined) mkdirSync(dataDir, { recursive: true });
     const log = dataDir === undefined ? undefined : openLedgerLog(join(dataDir, "sui.sqlite"), chainId);
@@ -208,6 +218,25 @@ export class SuiStandIn {
     const epoch = this.#ledger.epoch + 1n;
     this.#ledger.append(null, epoch);
     return epoch;
+  }
+
+  /**
+   * Puts an address on the audit panel, or takes a deactivated one back; one that is active stays as it is.
+   *
+   * @returns whether anything changed
+   * @throws SuiStandInError `AUDITOR_REFUSED` with the contract's abort
+   */
+  addAuditor(auditor: AuditorEntry): boolean {
+    if (isActiveAuditor(this.#session("auditors"), this.networkIds, auditor.address)) return false;
+    try {
+      this.#system(`add auditor ${auditor.address}`, (session) =>
+        addAuditor(session, this.networkIds, this.#packages, auditor),
+      );
+      return true;
+    } catch (error) {
+      if (!(error instanceof ExecutionFailure)) throw error;
+      throw new SuiStandInError("AUDITOR_REFUSED", error.message, { cause: error });
+    }
   }
 
   setPrices(prices: { readonly storagePricePerUnit: bigint; readonly writePricePerUnit: bigint }): void {
@@ -300,7 +329,7 @@ export class SuiStandIn {
 
   #context(): ExecutionContext {
     const { epoch, tip: state } = this.#ledger;
-    return { state, types: this.#types, packages: this.#packages, epoch };
+    return { state, types: this.#types, packages: this.#packages, epoch, nowMs: this.#clock.nowMs() };
   }
 
   #session(purpose: string): Session {

@@ -45,7 +45,7 @@ export function systemTransaction(
     true,
   );
   const digest = transactionDigest(bytes);
-  const session = new Session(context.state, context.types, digest, SYSTEM_ADDRESS);
+  const session = new Session(context.state, context.types, digest, SYSTEM_ADDRESS, context.nowMs);
   change(session);
   // The lamport version depends on what was changed, which only shows once it has been.
   const versions = session.outcome(1n).changes.map((each) => each.before?.version ?? 0n);

@@ -2,6 +2,7 @@
  * What a validator checks before it executes a transaction. A transaction refused here leaves no trace.
  */
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
+import { CLOCK_OBJECT_ID, RANDOM_OBJECT_ID } from "../../shared/sui/type-names.ts";
 import type { Packages } from "./functions.ts";
 import { MAX_GAS_BUDGET, minimumBudget, REFERENCE_GAS_PRICE } from "./gas.ts";
 import { invalidArgument } from "./grpc-error.ts";
@@ -12,12 +13,16 @@ import type { Access } from "./session.ts";
 import {
   type CallArg,
   checkLimits,
+  commandArguments,
   type Expiration,
   type FundsWithdrawal,
   type ObjectRef,
   type TransactionData,
   usesGasCoin,
 } from "./transaction-data.ts";
+
+/** Shared objects that only the validators write. */
+const IMMUTABLE_SHARED: ReadonlySet<ObjectId> = new Set([CLOCK_OBJECT_ID, RANDOM_OBJECT_ID]);
 
 export interface LedgerTime {
   /** Epoch of Sui. */
@@ -71,6 +76,7 @@ export function checkTransaction(
     checkInput(state, input, index, { sender, gasOwner, anyOwner }),
   );
   checkDuplicates(data);
+  checkRandomness(data);
   const gasCoins = mockGas ? [] : checkGasCoins(state, data, gasOwner);
   if (!mockGas) checkGas(data, inputs, gasCoins, time);
   checkFunds(state, data, inputs, gasOwner, mockGas);
@@ -136,6 +142,9 @@ function checkInput(
     return { kind: "object", object, access: "owned" };
   }
   const { objectId, initialSharedVersion, mutable } = input.Object.SharedObject;
+  if (mutable && IMMUTABLE_SHARED.has(parseObjectId(objectId))) {
+    throw invalidArgument(`input ${index}: ${objectId} can only be read`);
+  }
   const object = existing(state, objectId);
   if (object.owner.kind !== "shared") throw invalidArgument(`input ${index}: ${object.id} is not shared`);
   if (object.owner.initialSharedVersion !== BigInt(initialSharedVersion)) {
@@ -189,6 +198,25 @@ function checkDuplicates({ inputs, gas }: TransactionData): void {
     if (seen.has(id)) throw invalidArgument(`object ${id} is used twice as an input`);
     seen.add(id);
   }
+}
+
+/** After a command that reads randomness only coins and objects may move: no command can abort on what was drawn. */
+function checkRandomness({ inputs, commands }: TransactionData): void {
+  const random = inputs.findIndex(
+    (input) =>
+      input.$kind === "Object" &&
+      input.Object.$kind === "SharedObject" &&
+      parseObjectId(input.Object.SharedObject.objectId) === RANDOM_OBJECT_ID,
+  );
+  if (random < 0) return;
+  const first = commands.findIndex((command) =>
+    commandArguments(command).some((each) => each.$kind === "Input" && each.Input === random),
+  );
+  if (first < 0) return;
+  const bad = commands.findIndex(
+    ({ $kind }, index) => index > first && $kind !== "TransferObjects" && $kind !== "MergeCoins",
+  );
+  if (bad >= 0) throw invalidArgument(`command ${bad} follows one that reads randomness`);
 }
 
 function objectIdOf(

@@ -12,14 +12,31 @@ export interface NetworkFile {
   /** 0 = epochs advance only by command. */
   readonly epochDurationMs: number;
   readonly sui: { readonly url: string; readonly chainId: string };
-  readonly walrus: { readonly systemObjectId: ObjectId; readonly stakingObjectId: ObjectId };
-  readonly audit?: { readonly packageId: ObjectId; readonly registryId: ObjectId };
+  readonly walrus: {
+    readonly systemObjectId: ObjectId;
+    readonly stakingObjectId: ObjectId;
+    /** Where votes for slashing are kept. */
+    readonly slashingManagerId?: ObjectId;
+  };
+  readonly audit?: {
+    readonly packageId: ObjectId;
+    readonly registryId: ObjectId;
+    /** Package of the gate that ties claims to the Walrus committee. */
+    readonly gatePackageId?: ObjectId;
+  };
   /** Funded, for local use only. */
-  readonly wallet?: { readonly address: ObjectId; readonly secretKey: string };
+  readonly wallet?: NetworkFileKey;
+  /** On the audit panel and funded, for local use only. */
+  readonly auditors?: readonly (NetworkFileKey & { readonly name: string })[];
   readonly nodes?: readonly NetworkFileNode[];
   readonly control?: { readonly url: string };
   readonly edge?: { readonly url: string };
   readonly auditor?: { readonly url: string };
+}
+
+export interface NetworkFileKey {
+  readonly address: ObjectId;
+  readonly secretKey: string;
 }
 
 export interface NetworkFileNode {
@@ -27,6 +44,8 @@ export interface NetworkFileNode {
   readonly nodeId: ObjectId;
   readonly url: string;
   readonly shards: readonly number[];
+  /** The node's own wallet, which also votes for it; funded, for local use only. */
+  readonly wallet?: NetworkFileKey;
 }
 
 /** @throws ProtocolError `INVALID_NETWORK_FILE` naming the field that is missing or wrong */
@@ -48,20 +67,35 @@ export function parseNetworkFile(text: string): NetworkFile {
     walrus: {
       systemObjectId: id(walrus["systemObjectId"], "walrus.systemObjectId"),
       stakingObjectId: id(walrus["stakingObjectId"], "walrus.stakingObjectId"),
+      ...optionalId(walrus, "slashingManagerId", "walrus"),
     },
     ...optional(root, "audit", (audit) => ({
       packageId: id(audit["packageId"], "audit.packageId"),
       registryId: id(audit["registryId"], "audit.registryId"),
+      ...optionalId(audit, "gatePackageId", "audit"),
     })),
-    ...optional(root, "wallet", (wallet) => ({
-      address: id(wallet["address"], "wallet.address"),
-      secretKey: string(wallet["secretKey"], "wallet.secretKey"),
-    })),
+    ...optional(root, "wallet", (wallet) => parseKey(wallet, "wallet")),
+    ...(root["auditors"] === undefined
+      ? {}
+      : { auditors: list(root["auditors"], "auditors").map(parseAuditor) }),
     ...(root["nodes"] === undefined ? {} : { nodes: list(root["nodes"], "nodes").map(parseNode) }),
     ...optional(root, "control", urlOnly("control")),
     ...optional(root, "edge", urlOnly("edge")),
     ...optional(root, "auditor", urlOnly("auditor")),
   };
+}
+
+function parseKey(key: JsonRecord, at: string): NetworkFileKey {
+  return {
+    address: id(key["address"], `${at}.address`),
+    secretKey: string(key["secretKey"], `${at}.secretKey`),
+  };
+}
+
+function parseAuditor(value: unknown, position: number): NetworkFileKey & { name: string } {
+  const at = `auditors[${position}]`;
+  const auditor = record(value, at);
+  return { name: string(auditor["name"], `${at}.name`), ...parseKey(auditor, at) };
 }
 
 function parseNode(value: unknown, position: number): NetworkFileNode {
@@ -72,6 +106,7 @@ function parseNode(value: unknown, position: number): NetworkFileNode {
     nodeId: id(node["nodeId"], `${at}.nodeId`),
     url: string(node["url"], `${at}.url`),
     shards: list(node["shards"], `${at}.shards`).map((shard) => count(shard, `${at}.shards`)),
+    ...optional(node, "wallet", (wallet) => parseKey(wallet, `${at}.wallet`)),
   };
 }
 
@@ -84,6 +119,11 @@ function optional<Key extends string, Value>(
 ): { [K in Key]?: Value } {
   const value = root[key];
   return (value === undefined ? {} : { [key]: parse(record(value, key)) }) as { [K in Key]?: Value };
+}
+
+function optionalId<Key extends string>(from: JsonRecord, key: Key, at: string): { [K in Key]?: ObjectId } {
+  const value = from[key];
+  return (value === undefined ? {} : { [key]: id(value, `${at}.${key}`) }) as { [K in Key]?: ObjectId };
 }
 
 const urlOnly =

@@ -21,7 +21,7 @@ type StakedWal = ReturnType<typeof StakedWalLayout.parse>;
 /** 1 WAL. */
 const MIN_STAKE_FROST = 1_000_000_000n;
 
-function stakingInner(call: NativeCall, index: number, mutably: boolean): StakingInner {
+export function stakingInner(call: NativeCall, index: number, mutably: boolean): StakingInner {
   const staking = call.struct(index, StakingLayout);
   if (staking.version !== call.packageVersion) call.abort("staking", 1, mutably ? "inner_mut" : "inner");
   const field = call.session.field(staking.id, "u64", versionKey(staking.version));

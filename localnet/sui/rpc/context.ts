@@ -26,11 +26,12 @@ export interface RpcContext {
 }
 
 /** How reads (and simulations) see the ledger. */
-export const readContext = ({ ledger, types, packages }: RpcContext): ExecutionContext => ({
+export const readContext = ({ ledger, types, packages, nowMs }: RpcContext): ExecutionContext => ({
   state: ledger.reads,
   types,
   packages,
   epoch: ledger.epoch,
+  nowMs: nowMs(),
 });
 
 export const ledgerTime = ({ ledger, ids, nowMs }: RpcContext): LedgerTime => ({

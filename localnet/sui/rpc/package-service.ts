@@ -1,7 +1,8 @@
 /** MovePackageService: signatures of functions, and where the types of the Walrus package were first defined. */
 import { GrpcTypes } from "@mysten/sui/grpc";
 import { EVENT_LAYOUTS } from "../../../shared/sui/events.ts";
-import { WALRUS_STRUCTS } from "../../../shared/sui/type-names.ts";
+import { SLASHING_STRUCTS } from "../../../shared/sui/slashing.ts";
+import { parseStructName, WALRUS_STRUCTS } from "../../../shared/sui/type-names.ts";
 import type { MoveFunction, Package } from "../functions.ts";
 import { notFound } from "../grpc-error.ts";
 import { type Methods, unary } from "../grpc-web.ts";
@@ -59,13 +60,19 @@ function parameterMessage(passing: Passing, type: TypeTerm): GrpcTypes.OpenSigna
 
 const CONTEXT_TERM: TypeTerm = { kind: "struct", name: `${FRAMEWORK}::tx_context::TxContext`, arguments: [] };
 
-function functionMessage({ name, ...signature }: MoveSignature): GrpcTypes.FunctionDescriptor {
+function functionMessage({
+  name,
+  isPrivateEntry,
+  ...signature
+}: MoveSignature): GrpcTypes.FunctionDescriptor {
   const parameters = signature.parameters.map(({ passing, type }) => parameterMessage(passing, type));
   if (signature.context !== undefined) parameters.push(parameterMessage(signature.context, CONTEXT_TERM));
   return {
     name,
-    visibility: GrpcTypes.FunctionDescriptor_Visibility.PUBLIC,
-    isEntry: false,
+    visibility: isPrivateEntry
+      ? GrpcTypes.FunctionDescriptor_Visibility.PRIVATE
+      : GrpcTypes.FunctionDescriptor_Visibility.PUBLIC,
+    isEntry: isPrivateEntry,
     typeParameters: Array.from({ length: signature.typeParameters }, () => ({ constraints: [] })),
     parameters,
     returns: signature.returns.map((type) => parameterMessage("value", type)),
@@ -95,6 +102,10 @@ function packageMessage(rpc: RpcContext, found: Package): GrpcTypes.Package {
       ? [
           ...Object.values(WALRUS_STRUCTS).map(origin),
           ...Object.keys(EVENT_LAYOUTS).map((name) => origin(`events::${name}`)),
+          ...Object.values(SLASHING_STRUCTS).map((struct) => ({
+            ...origin(struct),
+            packageId: parseStructName(rpc.types.slashingManager).packageId,
+          })),
         ]
       : [],
     linkage: [],
