@@ -86,10 +86,7 @@ export class EvidenceTree {
     });
     this.#keys = sorted;
     this.#leaves = sorted.map(evidenceBytes);
-    this.#hashes = new Uint8Array((sorted.length + 1) * HASH_BYTES);
-    this.#leaves.forEach((leaf, i) => {
-      leafHashInto(leaf, 0, leaf.length, this.#hashes, i * HASH_BYTES);
-    });
+    this.#hashes = hashesOf(this.#leaves);
   }
 
   get size(): number {
@@ -108,6 +105,23 @@ export class EvidenceTree {
     if (leaf === undefined) return undefined;
     return { index, size: this.size, leaf, path: proofFor(this.#hashes.slice(), this.size, index) };
   }
+}
+
+/** Root over leaves as they were published, already in order; 32 zero bytes when there are none. */
+export const rootOfLeaves = (leaves: readonly Uint8Array[]): Uint8Array =>
+  foldToRoot(hashesOf(leaves), leaves.length) ?? new Uint8Array(HASH_BYTES);
+
+/** Siblings of one of them. @param index 0 <= index < leaves.length */
+export const pathOfLeaf = (leaves: readonly Uint8Array[], index: number): MerkleProof =>
+  proofFor(hashesOf(leaves), leaves.length, index);
+
+/** Leaf hashes with the room for one more that folding needs. */
+function hashesOf(leaves: readonly Uint8Array[]): Uint8Array {
+  const hashes = new Uint8Array((leaves.length + 1) * HASH_BYTES);
+  leaves.forEach((leaf, i) => {
+    leafHashInto(leaf, 0, leaf.length, hashes, i * HASH_BYTES);
+  });
+  return hashes;
 }
 
 /** What anybody needs to check that a round's root stands for one record. */

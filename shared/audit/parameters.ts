@@ -34,6 +34,8 @@ export interface AuditParameters {
   /** Attempts before anything but a pass is final, and the time they are spread over. */
   readonly attempts: number;
   readonly attemptSpreadMs: number;
+  /** A node that leaves so many requests in a row unanswered, over the spread, is not asked again in the round. */
+  readonly silentAfterRequests: number;
   /** An auditor's own network is proven by this share of nodes passing within this time. */
   readonly selfCheckMs: number;
   readonly selfCheckPassThousandths: number;
@@ -80,6 +82,7 @@ const PUBLIC: AuditParameters = {
   requestTimeoutMs: 30 * SECOND,
   attempts: 3,
   attemptSpreadMs: 30 * MINUTE,
+  silentAfterRequests: 6,
   selfCheckMs: 10 * MINUTE,
   selfCheckPassThousandths: 667,
   selfSuspectShardThousandths: 334,
@@ -105,11 +108,14 @@ const PUBLIC: AuditParameters = {
 const LOCAL: AuditParameters = {
   ...PUBLIC,
   profile: "local",
-  roundPeriodMs: 10 * SECOND,
+  roundPeriodMs: 2 * SECOND,
   drawsPerBlob: 4,
+  drawsDeletable: 4,
+  drawsFresh: 4,
   perByteEveryRounds: 1,
   requestTimeoutMs: 2 * SECOND,
   attemptSpreadMs: 600,
+  silentAfterRequests: 3,
   selfCheckMs: 5 * SECOND,
   epochGraceMs: 2 * SECOND,
   shardGraceMs: 5 * SECOND,
@@ -138,6 +144,7 @@ export function checkParameters(parameters: AuditParameters): AuditParameters {
     "symbolsPerRequest",
     "requestTimeoutMs",
     "attempts",
+    "silentAfterRequests",
     "selfCheckMs",
     "requestsPerMinutePerNode",
     "requestsPerThousandSeconds",

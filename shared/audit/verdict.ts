@@ -26,6 +26,8 @@ export type Excuse =
   | "denied"
   | "invalid-blob"
   | "not-owner"
+  /** No node had metadata to check an answer against. */
+  | "no-metadata"
   | "self-suspect";
 
 export type VerdictOutcome = "passed" | "missing" | "invalid" | "timeout" | "refused" | "excused" | "vacuous";
@@ -100,8 +102,11 @@ const final = (outcome: VerdictOutcome, excuse: Excuse | null = null): NextStep 
 const possessionFailure = (failures: readonly Attempt[]): VerdictOutcome =>
   failures.some(({ outcome }) => outcome === "invalid") ? "invalid" : "missing";
 
-/** A node that answered at all refused; one that never did timed out (which includes unreachable). */
-const unavailable = (attempts: readonly Attempt[]): VerdictOutcome =>
+/**
+ * What a draw ends as that never got two answers about the sliver: a node that answered at all refused; one that never
+ * did timed out (which includes unreachable).
+ */
+export const unavailable = (attempts: readonly Attempt[]): VerdictOutcome =>
   attempts.some(({ outcome }) => outcome === "refused") ? "refused" : "timeout";
 
 /** Whether a verdict is a trial of possession, and which way it counts; undefined for the others. */

@@ -18,14 +18,14 @@ export interface CheckpointInfo {
 
 /** Sequence number of the newest checkpoint the endpoint has. */
 export async function readTip(client: SuiGrpcClient): Promise<number> {
-  const { response } = await suiCall("reading the tip", () => client.ledgerService.getServiceInfo({}));
+  const { response } = await suiCall("reading the tip", async () => client.ledgerService.getServiceInfo({}));
   if (response.checkpointHeight === undefined) throw new SuiError("SUI_MALFORMED", "the chain has no height");
   return Number(response.checkpointHeight);
 }
 
 /** @throws SuiError `SUI_NOT_FOUND` (retryable) for a checkpoint that the endpoint does not have */
 export async function readCheckpoint(client: SuiGrpcClient, sequence: number): Promise<CheckpointInfo> {
-  const { response } = await suiCall(`reading checkpoint ${sequence}`, () =>
+  const { response } = await suiCall(`reading checkpoint ${sequence}`, async () =>
     client.ledgerService.getCheckpoint({
       checkpointId: { oneofKind: "sequenceNumber", sequenceNumber: BigInt(sequence) },
       readMask: { paths: ["sequence_number", "digest", "summary.timestamp"] },

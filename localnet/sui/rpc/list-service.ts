@@ -92,7 +92,9 @@ function boundsOf(request: ListRequest, height: bigint): Bounds {
   const reachesCursor = descending ? after !== undefined && low === after : high === before;
   const isBounded = descending ? start > 0n : end <= height;
   const tip = { checkpoint: height < 0n ? 0n : height, index: WHOLE_CHECKPOINT };
-  const last = earliest({ checkpoint: high.checkpoint, index: high.index }, tip);
+  // The end bound is exclusive: what was covered ends with the checkpoint before it.
+  const covered = high === before || end === 0n ? high : { checkpoint: end - 1n, index: WHOLE_CHECKPOINT };
+  const last = earliest({ checkpoint: covered.checkpoint, index: covered.index }, tip);
   return {
     after: low,
     before: high,

@@ -145,7 +145,7 @@ describe("a parameter profile", () => {
   it("is valid, and its hash pinned", () => {
     for (const profile of Object.values(AUDIT_PROFILES)) expect(checkParameters(profile)).toBe(profile);
     expect(toHex(parametersHash(AUDIT_PROFILES.public))).toMatchInlineSnapshot(
-      `"fb986097e69488e4ca3083b6e19abccd78c196008ca22f79832361e1dfe2f558"`,
+      `"e6063b2cead072fe91b64a09fd56d00d42cc8f7773cf161f83930146cd093ad2"`,
     );
     expect(toHex(parametersHash(AUDIT_PROFILES.local))).toMatchInlineSnapshot(
       `"ce6163ebb55b1533baec1d298665b597928dc6dfd3d5402fe65a37c7e503a791"`,

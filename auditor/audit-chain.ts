@@ -1,0 +1,76 @@
+/**
+ * What an auditor does on chain beside reading Walrus: seeds, populations, reports.
+ *
+ * Every call is idempotent by its natural key (round number, epoch), so the caller repeats whatever it is not sure of;
+ * "the reply was lost" and "it was done before" look the same. An implementation keeps what it must before it sends.
+ */
+
+import type { ReportTotals } from "../shared/audit/report-rows.ts";
+import { checkpointSeed } from "../shared/audit/selection.ts";
+import type { ChainReader } from "./chain-reader.ts";
+
+/** Where a round's randomness comes from; a report names it, because one source is better than the other. */
+export type SeedSource = "checkpoint" | "open_round";
+
+export interface RoundSeed {
+  /** 32 bytes. */
+  readonly seed: Uint8Array;
+  readonly source: SeedSource;
+  /** Populations are made of the events of all checkpoints before this one: nobody could know the seed then. */
+  readonly checkpoint: number;
+}
+
+export interface PopulationDeclaration {
+  readonly epoch: number;
+  readonly size: number;
+  readonly totalBytes: bigint;
+  readonly root: Uint8Array;
+}
+
+export interface RoundReport {
+  readonly no: number;
+  readonly epoch: number;
+  readonly totals: ReportTotals;
+  readonly evidenceRoot: Uint8Array;
+  readonly nodesRoot: Uint8Array;
+  /** 52 bytes per node, ascending by node ID. */
+  readonly rows: Uint8Array;
+}
+
+export interface AuditChain {
+  /** False: everything below that writes answers null. */
+  readonly writes: boolean;
+  /**
+   * The seed of a round; with a package, opens it when nobody has.
+   *
+   * @param startMs when the round begins: its number times the period
+   * @returns undefined while the chain has none: ask again
+   */
+  seedOf(no: number, startMs: number): Promise<RoundSeed | undefined>;
+  /** Must stand on chain before the seed of any round of the epoch is drawn. @returns the transaction's digest */
+  declarePopulation(population: PopulationDeclaration): Promise<string | null>;
+  /** @returns the transaction's digest */
+  report(report: RoundReport): Promise<string | null>;
+}
+
+/**
+ * Without key or package: seeds from checkpoints, and nothing is ever written.
+ *
+ * The round's seed is fixed by the first checkpoint at or after its start. Validators could bias it.
+ */
+export function readOnlyAuditChain(chain: ChainReader): AuditChain {
+  return {
+    writes: false,
+    async seedOf(_no, startMs) {
+      const checkpoint = await chain.firstCheckpointAt(startMs);
+      if (checkpoint === undefined) return undefined;
+      return {
+        seed: checkpointSeed(checkpoint.digest),
+        source: "checkpoint",
+        checkpoint: checkpoint.sequence,
+      };
+    },
+    declarePopulation: async () => null,
+    report: async () => null,
+  };
+}

@@ -1,0 +1,122 @@
+/**
+ * AuditLedger: one Durable Object per auditor, the one owner of its rounds, evidence and statistics.
+ *
+ * This file is the platform shell. States and transitions of a round are in `rounds.ts`, tables in `ledger-sql.ts`. All
+ * that matters stands in SQLite before a step ends; what is in memory (requests under way, metadata) may be lost at
+ * any time. The alarm goes on with the round under way, whatever its state; it is set before work begins, so a round
+ * goes on after any death, and running it twice is harmless because `work` runs one at a time and finds what is left.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { Gate } from "../shared/node/gate.ts";
+import { createSuiClient } from "../shared/sui/sui-client.ts";
+import { readOnlyAuditChain } from "./audit-chain.ts";
+import { Auditor } from "./auditor.ts";
+import { suiChainReader } from "./chain-reader.ts";
+import { type AuditorConfig, type Env, type LedgerPort, parseConfig } from "./env.ts";
+import type { LedgerSql } from "./ledger-sql.ts";
+import { failPointsOf, systemClock, systemRandom, writeLog } from "./platform.ts";
+import { answer } from "./routes.ts";
+
+/** One invocation: well below 30 s of CPU and 10,000 subrequests, whatever the answers cost. */
+const BUDGET_MS = 20_000;
+const BUDGET_REQUESTS = 2_000;
+/** After a step that failed, and while one is under way. */
+const RETRY_MS = { local: 500, public: 30_000 } as const;
+/** `POST /v1/audit/run` waits no longer for its round. */
+const RUN_MS = 120_000;
+
+export class AuditLedger extends DurableObject<Env> implements LedgerPort {
+  readonly #config: AuditorConfig;
+  readonly #sql: LedgerSql;
+  readonly #auditor: Auditor;
+  /** Settles when the work under way ends. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const { storage } = ctx;
+    this.#config = parseConfig(env);
+    this.#sql = {
+      exec: (query, ...parameters) => storage.sql.exec(query, ...parameters).toArray(),
+      transaction: (work) => storage.transactionSync(work),
+    };
+    const { suiRpcUrls, networkKind, parameters } = this.#config;
+    const client = createSuiClient({ url: suiRpcUrls, fetch: (input, init) => fetch(input, init) });
+    const chain = suiChainReader(client, this.#config, systemClock);
+    this.#auditor = new Auditor({
+      sql: this.#sql,
+      chain,
+      auditChain: readOnlyAuditChain(chain),
+      transport: {
+        fetch: (request) => fetch(request),
+        clock: systemClock,
+        randomBytes: systemRandom,
+        gate: new Gate(),
+      },
+      networkKind,
+      parameters,
+      failPoint: failPointsOf(env),
+      log: writeLog,
+    });
+  }
+
+  /** Opens a round when one is due and sees to it that the one under way goes on. */
+  async tick(): Promise<void> {
+    if (this.#auditor.open() !== undefined) await this.#wakeAt(systemClock.nowMs());
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#goOn();
+  }
+
+  override async fetch(request: Request): Promise<Response> {
+    const { networkKind, parameters } = this.#config;
+    return answer(request, {
+      sql: this.#sql,
+      rounds: this.#auditor.rounds,
+      nodes: this.#auditor.nodes,
+      lists: this.#auditor.lists,
+      parameters,
+      ids: this.#config,
+      nowMs: systemClock.nowMs(),
+      ...(networkKind === "local" ? { runRound: () => this.#runRound() } : {}),
+    });
+  }
+
+  /** @returns when there is more to do; undefined when no round is under way */
+  #goOn(): Promise<number | undefined> {
+    const work = this.#turn.then(async () => {
+      if (this.#auditor.rounds.active() === undefined) return undefined;
+      await this.#wakeAt(systemClock.nowMs() + RETRY_MS[this.#config.networkKind]);
+      const budget = { untilMs: systemClock.nowMs() + BUDGET_MS, requests: BUDGET_REQUESTS };
+      const wakeMs = await this.#auditor.work(budget);
+      if (wakeMs === undefined) await this.ctx.storage.deleteAlarm();
+      else await this.#wakeAt(wakeMs);
+      return wakeMs;
+    });
+    // The next one comes after this one, however it ends; who waits for this one sees the error.
+    this.#turn = work.catch(() => {});
+    return work;
+  }
+
+  /** One round now: waits for its time, and until it is closed. @returns its number, undefined when it takes too long */
+  async #runRound(): Promise<number | undefined> {
+    const untilMs = systemClock.nowMs() + RUN_MS;
+    let round = this.#auditor.open();
+    while (round === undefined) {
+      const waitMs = this.#auditor.nextOpenMs() - systemClock.nowMs();
+      await systemClock.sleep(Math.max(10, waitMs));
+      round = this.#auditor.open();
+    }
+    while (systemClock.nowMs() < untilMs) {
+      const wakeMs = await this.#goOn();
+      if (this.#auditor.rounds.active()?.no !== round.no) return round.no;
+      await systemClock.sleep(Math.max(0, (wakeMs ?? 0) - systemClock.nowMs()));
+    }
+    return undefined;
+  }
+
+  async #wakeAt(ms: number): Promise<void> {
+    await this.ctx.storage.setAlarm(Math.max(ms, systemClock.nowMs()));
+  }
+}

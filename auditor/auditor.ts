@@ -1,0 +1,188 @@
+/**
+ * Drives rounds: whatever the ledger says is next, one step after the other.
+ *
+ * Every step reads what it needs from the ledger and ends in one transaction, so the steps of a round may be spread
+ * over as many invocations as it takes, and a death anywhere costs at most the step under way. Callers see to it that
+ * only one `work` runs at a time.
+ */
+import type { AuditParameters } from "../shared/audit/parameters.ts";
+import type { NetworkKind } from "../shared/node/node-address.ts";
+import type { NodeTransport } from "../shared/node/storage-node-client.ts";
+import type { FailPoint } from "../shared/protocol/fail-point.ts";
+import { SuiError } from "../shared/sui/sui-error.ts";
+import type { AuditChain } from "./audit-chain.ts";
+import { ChainFollower } from "./chain-follower.ts";
+import type { ChainReader } from "./chain-reader.ts";
+import { challengeRound } from "./challenge-round.ts";
+import { judgeRound } from "./judge-round.ts";
+import { type LedgerSql, openLedger } from "./ledger-sql.ts";
+import { clearShelf } from "./metadata-shelf.ts";
+import { NodeRecords } from "./node-records.ts";
+import { earliestRound, followToSeed, openRound, populateRound, seedRound } from "./open-round.ts";
+import type { Log } from "./platform.ts";
+import type { Budget } from "./polite-asker.ts";
+import { PopulationLists, SqlPopulationStore } from "./population-tables.ts";
+import { parseReport } from "./publish-round.ts";
+import { type Round, Rounds } from "./rounds.ts";
+
+export interface AuditorParts {
+  readonly sql: LedgerSql;
+  readonly chain: ChainReader;
+  readonly auditChain: AuditChain;
+  readonly transport: NodeTransport;
+  readonly networkKind: NetworkKind;
+  readonly parameters: AuditParameters;
+  readonly failPoint: FailPoint;
+  readonly log: Log;
+}
+
+/** Pause before the chain, or an endpoint that lags, is asked again. */
+const CHAIN_WAIT_MS = { local: 100, public: 5_000 } as const;
+/** Populations kept behind the newest round and epoch, for those who verify it. */
+const LISTS_KEPT_ROUNDS = 2;
+const LISTS_KEPT_EPOCHS = 1;
+
+export class Auditor {
+  readonly rounds: Rounds;
+  readonly nodes: NodeRecords;
+  readonly lists: PopulationLists;
+  readonly store: SqlPopulationStore;
+  readonly #parts: AuditorParts;
+  readonly #follower: ChainFollower;
+
+  /** Creates the ledger's tables when there are none. */
+  constructor(parts: AuditorParts) {
+    const { sql, chain } = parts;
+    openLedger(sql);
+    this.#parts = parts;
+    this.rounds = new Rounds(sql);
+    this.nodes = new NodeRecords(sql, parts.parameters);
+    this.lists = new PopulationLists(sql);
+    this.store = new SqlPopulationStore(sql);
+    this.#follower = new ChainFollower({ sql, chain, store: this.store, lists: this.lists });
+  }
+
+  /** Opens the round that is due, if one is. Harmless at any time and any number of times. */
+  open(): Round | undefined {
+    openRound(this.#openingParts(), this.#parts.transport.clock.nowMs());
+    return this.rounds.active();
+  }
+
+  /** When the next round may open. */
+  nextOpenMs(): number {
+    const { sql, parameters, transport } = this.#parts;
+    const no = earliestRound(sql, this.rounds, parameters);
+    return Math.max(transport.clock.nowMs(), no * parameters.roundPeriodMs);
+  }
+
+  /**
+   * Works on the round under way until it is closed, the budget is spent or nothing is due.
+   *
+   * @returns when to call again; undefined when no round is under way
+   */
+  async work(budget: Budget): Promise<number | undefined> {
+    const { clock } = this.#parts.transport;
+    for (;;) {
+      const round = this.rounds.active();
+      if (round === undefined) {
+        this.#tidy();
+        return undefined;
+      }
+      const wakeMs = await this.#step(round, budget);
+      if (wakeMs !== undefined && wakeMs > clock.nowMs()) return wakeMs;
+      if (clock.nowMs() >= budget.untilMs) return clock.nowMs();
+    }
+  }
+
+  /** @returns when to go on if not at once */
+  async #step(round: Round, budget: Budget): Promise<number | undefined> {
+    const { failPoint, networkKind, transport } = this.#parts;
+    const later = (): number => transport.clock.nowMs() + CHAIN_WAIT_MS[networkKind];
+    await failPoint(`audit.${round.state}`);
+    try {
+      switch (round.state) {
+        case "opening":
+          return (await seedRound(this.#openingParts(), round)) ? undefined : later();
+        case "following":
+          await followToSeed(this.#openingParts(), round);
+          return undefined;
+        case "populating":
+          if (!(await populateRound(this.#openingParts(), round))) this.#abandon(round);
+          return undefined;
+        case "challenging": {
+          const progress = await challengeRound(
+            { ...this.#parts, rounds: this.rounds, store: this.store },
+            round,
+            budget,
+          );
+          if (!progress.isDone) return progress.wakeMs;
+          this.rounds.update(round.no, "challenging", "judging", {});
+          return undefined;
+        }
+        case "judging":
+          return (await this.#judge(round)) ? undefined : later();
+        case "reporting":
+          await this.#report(round);
+          return undefined;
+        default:
+          return undefined;
+      }
+    } catch (error) {
+      if (!(error instanceof SuiError) || !error.retryable) throw error;
+      this.#parts.log("chain-unavailable", { round: round.no, state: round.state, code: error.code });
+      return later();
+    }
+  }
+
+  async #judge(round: Round): Promise<boolean> {
+    const { transport } = this.#parts;
+    return judgeRound(
+      {
+        ...this.#parts,
+        clock: transport.clock,
+        rounds: this.rounds,
+        follower: this.#follower,
+        store: this.store,
+        nodes: this.nodes,
+      },
+      round,
+    );
+  }
+
+  async #report(round: Round): Promise<void> {
+    const { auditChain, transport, log } = this.#parts;
+    const report = parseReport(round, this.nodes.ofRound(round.no));
+    const tx = await auditChain.report(report);
+    await this.#parts.failPoint("audit.after-report");
+    this.rounds.update(round.no, "reporting", round.isVoid ? "void" : "done", {
+      finished_ms: transport.clock.nowMs(),
+      ...(tx === null ? {} : { tx }),
+    });
+    clearShelf(this.#parts.sql);
+    log("round-closed", { round: round.no, isVoid: round.isVoid, challenged: report.totals.challenged });
+  }
+
+  /** The committee of the round's epoch cannot be read any more: nobody was asked, nothing counts. */
+  #abandon(round: Round): void {
+    const { transport, log } = this.#parts;
+    this.rounds.update(round.no, "populating", "void", { finished_ms: transport.clock.nowMs() });
+    log("round-abandoned", { round: round.no, epoch: round.epoch });
+  }
+
+  /** Forgets lists nobody needs, one slice a call. */
+  #tidy(): void {
+    const newest = this.rounds.latest();
+    if (newest === undefined) return;
+    const isOld = (list: string): boolean => {
+      const [stratum, number] = list.split("/");
+      return stratum === "permanent"
+        ? newest.epoch !== null && Number(number) < newest.epoch - LISTS_KEPT_EPOCHS
+        : Number(number) <= newest.no - LISTS_KEPT_ROUNDS;
+    };
+    for (const list of this.lists.names()) if (isOld(list)) this.lists.drop(list);
+  }
+
+  #openingParts() {
+    return { ...this.#parts, rounds: this.rounds, lists: this.lists, follower: this.#follower };
+  }
+}

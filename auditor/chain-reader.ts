@@ -1,0 +1,40 @@
+/** What the auditor reads from the chain, as one port. Reads may be repeated; none has an effect. */
+import type { SuiGrpcClient } from "@mysten/sui/grpc";
+import type { Clock } from "../shared/protocol/clock.ts";
+import type { ObjectId } from "../shared/protocol/ids.ts";
+import { ChainCache } from "../shared/sui/chain-cache.ts";
+import { type ChainSnapshot, readChainSnapshot, type WalrusObjectIds } from "../shared/sui/chain-snapshot.ts";
+import {
+  type CheckpointInfo,
+  firstCheckpointAt,
+  readCheckpoint,
+  readTip,
+} from "../shared/sui/checkpoints.ts";
+import { type EventPage, readEventPage } from "../shared/sui/event-pages.ts";
+
+export interface ChainReader {
+  /** Epoch, committees, packages. @param minReadAtMs read anew when older */
+  snapshot(minReadAtMs?: number): Promise<ChainSnapshot>;
+  tip(): Promise<number>;
+  checkpoint(sequence: number): Promise<CheckpointInfo>;
+  /** The first checkpoint at or after a moment; undefined while there is none. */
+  firstCheckpointAt(startMs: number): Promise<CheckpointInfo | undefined>;
+  /** Events in ledger order. @param beforeCheckpoint exclusive */
+  events(after: Uint8Array | undefined, beforeCheckpoint: number): Promise<EventPage>;
+}
+
+export function suiChainReader(client: SuiGrpcClient, ids: WalrusObjectIds, clock: Clock): ChainReader {
+  const cache = new ChainCache(clock, (nowMs, known) => readChainSnapshot(client, ids, nowMs, known));
+  const packages = async (): Promise<readonly ObjectId[]> => {
+    const { originalPackageId, packageId } = await cache.snapshot();
+    return [originalPackageId, packageId];
+  };
+  return {
+    snapshot: (minReadAtMs) => cache.snapshot(minReadAtMs === undefined ? {} : { minReadAtMs }),
+    tip: () => readTip(client),
+    checkpoint: (sequence) => readCheckpoint(client, sequence),
+    firstCheckpointAt: (startMs) => firstCheckpointAt(client, startMs),
+    events: async (after, beforeCheckpoint) =>
+      readEventPage(client, { packages: await packages(), after, beforeCheckpoint }),
+  };
+}

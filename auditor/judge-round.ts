@@ -1,0 +1,305 @@
+/**
+ * From answers to consequences: what each draw counts as, whether the round counts at all, what follows for the nodes,
+ * and the evidence for it.
+ *
+ * Before anything is held against a node the chain is read once more, up to a checkpoint after the last request: a
+ * blob that was deleted, has ended or was declared invalid meanwhile excuses its draws, and so does an epoch change.
+ * Everything is then decided and written in one transaction, in (mode, shard, t) order, so that anybody who repeats
+ * it from the evidence gets the same numbers.
+ */
+
+import { jitterOf } from "../shared/audit/challenge-rules.ts";
+import {
+  type EvidenceRecord,
+  EvidenceTree,
+  evidenceBytes,
+  evidenceLeafHash,
+} from "../shared/audit/evidence.ts";
+import { excuseFor, isSelfSuspect, type NodePass } from "../shared/audit/fairness.ts";
+import type { AuditParameters } from "../shared/audit/parameters.ts";
+import {
+  countOutcome,
+  NO_OUTCOMES,
+  type ReportRow,
+  reportTotals,
+  serializeRow,
+  serializeRows,
+} from "../shared/audit/report-rows.ts";
+import { drawDigest } from "../shared/audit/selection.ts";
+import { addTrial, nodeState, type PossessionState, possessionTest } from "../shared/audit/statistics.ts";
+import {
+  availabilityTrial,
+  type Excuse,
+  nextStep,
+  possessionTrial,
+  unavailable,
+  type Verdict,
+} from "../shared/audit/verdict.ts";
+import { toHex } from "../shared/protocol/bytes.ts";
+import type { Clock } from "../shared/protocol/clock.ts";
+import type { Committee } from "../shared/protocol/committee.ts";
+import { assert } from "../shared/protocol/errors.ts";
+import type { ObjectId } from "../shared/protocol/ids.ts";
+import type { ChainFollower } from "./chain-follower.ts";
+import type { ChainReader } from "./chain-reader.ts";
+import { type LedgerSql, readMeta, writeMeta } from "./ledger-sql.ts";
+import { countRound } from "./metrics.ts";
+import type { NodeRecords } from "./node-records.ts";
+import type { SqlPopulationStore } from "./population-tables.ts";
+import type { Round, RoundDraw, Rounds } from "./rounds.ts";
+
+export interface JudgingParts {
+  readonly sql: LedgerSql;
+  readonly rounds: Rounds;
+  readonly chain: ChainReader;
+  readonly follower: ChainFollower;
+  readonly store: SqlPopulationStore;
+  readonly nodes: NodeRecords;
+  readonly clock: Clock;
+  readonly parameters: AuditParameters;
+}
+
+const UNITS_PER_STEP = 100;
+
+/** @returns false while the chain has to be read on: call again */
+export async function judgeRound(parts: JudgingParts, round: Round): Promise<boolean> {
+  const { sql, chain, follower } = parts;
+  assert(round.nShards !== null, `round ${round.no} has a shard count`);
+  const [last] = sql.exec("SELECT MAX(started_ms) AS ms FROM attempt WHERE round = ?", round.no);
+  const lastAskedMs = Number(last?.["ms"] ?? 0);
+  const known = readMeta(sql, "judge_to");
+  if (known === undefined) {
+    const tip = await chain.checkpoint(await chain.tip());
+    if (tip.timestampMs < lastAskedMs) return false;
+    sql.transaction(() => {
+      writeMeta(sql, "judge_to", `${tip.sequence}`);
+      writeMeta(sql, "read_to_ms", `${tip.timestampMs}`);
+    });
+    return false;
+  }
+  for (let unit = 0; unit < UNITS_PER_STEP; unit++) {
+    if (!(await follower.step(Number(known), round.nShards))) continue;
+    sql.transaction(() => {
+      new Judgement(parts, round).write();
+      sql.exec("DELETE FROM meta WHERE name = 'judge_to'");
+    });
+    return true;
+  }
+  return false;
+}
+
+interface JudgedDraw {
+  readonly draw: RoundDraw;
+  readonly verdict: Verdict;
+}
+
+class Judgement {
+  readonly #parts: JudgingParts;
+  readonly #round: Round;
+  readonly #seed: Uint8Array;
+  readonly #epoch: number;
+  readonly #committee: Committee;
+  readonly #nowMs: number;
+
+  constructor(parts: JudgingParts, round: Round) {
+    assert(round.seed !== null && round.epoch !== null, `round ${round.no} has a seed`);
+    this.#parts = parts;
+    this.#round = round;
+    this.#seed = round.seed;
+    this.#epoch = round.epoch;
+    this.#committee = parts.rounds.committee(round.no);
+    this.#nowMs = parts.clock.nowMs();
+  }
+
+  /** Runs inside one transaction. */
+  write(): void {
+    const { sql, rounds } = this.#parts;
+    const { no } = this.#round;
+    const draws = rounds.draws(no);
+    const raw = draws.map((draw) => ({ draw, verdict: this.#verdictOf(draw) }));
+    const isVoid = this.#isVoid(raw);
+    const judged = isVoid ? raw.map(excusedAltogether) : raw;
+    const evidenceRoot = this.#writeEvidence(judged);
+    const rows = this.#committee.members.map((member) =>
+      this.#judgeNode(
+        member,
+        judged.filter(({ draw }) => draw.node === member.nodeId),
+      ),
+    );
+    const { root } = serializeRows(rows);
+    countRound(sql, no, isVoid);
+    rounds.update(no, "judging", "reporting", {
+      evidence_root: toHex(evidenceRoot),
+      nodes_root: toHex(root),
+      totals: JSON.stringify(reportTotals(rows)),
+      is_void: isVoid ? 1 : 0,
+    });
+  }
+
+  #verdictOf(draw: RoundDraw): Verdict {
+    if (draw.isVacuous) return { outcome: "vacuous", excuse: null };
+    if (!draw.hasMetadata) return { outcome: "excused", excuse: "no-metadata" };
+    const jitter = jitterOf(drawDigest(this.#seed, draw, draw.populationSize));
+    const step = nextStep(draw.attempts, this.#parts.parameters, jitter, draw.isOwner);
+    const verdict: Verdict =
+      step.kind === "final" ? step.verdict : { outcome: unavailable(draw.attempts), excuse: null };
+    const { outcome } = verdict;
+    if (outcome === "passed" || outcome === "excused") return verdict;
+    const excuse = this.#excuseOf(draw, outcome === "timeout" || outcome === "refused");
+    return excuse === undefined ? verdict : { outcome: "excused", excuse };
+  }
+
+  #excuseOf(draw: RoundDraw, isUnavailable: boolean): Excuse | undefined {
+    const { sql, follower, store, nodes, parameters } = this.#parts;
+    const [change] = sql.exec("SELECT * FROM epoch_change ORDER BY epoch DESC LIMIT 1");
+    const [receipt] = sql.exec(
+      "SELECT received_ms FROM shard_receipt WHERE epoch = ? AND shard = ?",
+      this.#epoch,
+      draw.shard,
+    );
+    const doneMs = change?.["done_ms"];
+    const health = this.#parts.rounds.requests(this.#round.no, draw.node, "health").at(-1);
+    const nodeStatus = health?.outcome === "pass" ? (health.detail ?? undefined) : undefined;
+    const circumstances = {
+      epochChangeStartMs: Number(change?.["start_ms"] ?? 0),
+      // Without any change in the ledger, none is under way.
+      epochChangeDoneMs:
+        change === undefined ? Number.NEGATIVE_INFINITY : doneMs === null ? undefined : Number(doneMs),
+      shardMove: draw.hasMoved
+        ? { receivedMs: receipt === undefined ? undefined : Number(receipt["received_ms"]) }
+        : undefined,
+      nodeStatus,
+      maintenanceUsedMs: nodes.maintenanceMs(draw.node, this.#epoch, nodeStatus, this.#nowMs),
+      isBlobInvalid: !store.isLive(draw.blobId, follower.epoch ?? this.#epoch),
+    };
+    // A draw that was never asked because its node was silent is as late as the round.
+    const asked = draw.attempts.length === 0 ? [this.#nowMs] : draw.attempts.map((each) => each.startedMs);
+    for (const askedMs of asked) {
+      const excuse = excuseFor({ ...circumstances, askedMs }, isUnavailable, parameters);
+      if (excuse !== undefined) return excuse;
+    }
+    return undefined;
+  }
+
+  /** Whether the auditor's own network is to blame. A round in which nothing had to be asked shows nothing either way. */
+  #isVoid(judged: readonly JudgedDraw[]): boolean {
+    const asked = judged.filter(({ draw }) => !draw.isVacuous);
+    if (asked.length === 0) return false;
+    const passes: NodePass[] = [];
+    const reachable = new Set<number>();
+    for (const { draw, verdict } of asked) {
+      const last = draw.attempts.at(-1);
+      if (verdict.outcome === "passed" && last !== undefined) {
+        const nodeIndex = this.#committee.members.findIndex((member) => member.nodeId === draw.node);
+        passes.push({ nodeIndex, passedMs: last.startedMs + last.ms });
+      }
+      if (verdict.outcome !== "timeout") reachable.add(draw.shard);
+    }
+    const shards = new Set(asked.map(({ draw }) => draw.shard));
+    return isSelfSuspect(
+      {
+        passes,
+        nodeCount: new Set(asked.map(({ draw }) => draw.node)).size,
+        nShards: shards.size,
+        unreachableShards: shards.size - reachable.size,
+      },
+      this.#parts.parameters,
+    );
+  }
+
+  #writeEvidence(judged: readonly JudgedDraw[]): Uint8Array {
+    const { sql } = this.#parts;
+    const { no } = this.#round;
+    const records = judged.map(({ draw, verdict }) => toRecord(no, draw, verdict));
+    records.forEach((record, i) => {
+      const leaf = evidenceBytes(record);
+      const hash = toHex(evidenceLeafHash(leaf));
+      sql.exec(
+        "INSERT OR IGNORE INTO evidence (leaf_hash, canonical_json) VALUES (?, ?)",
+        hash,
+        new TextDecoder().decode(leaf),
+      );
+      sql.exec(
+        `INSERT INTO verdict (round, mode, shard, t, node, outcome, attempts, excuse, leaf_hash)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        no,
+        record.mode,
+        record.shard,
+        record.t,
+        record.node,
+        record.outcome,
+        judged[i]?.draw.requests ?? 0,
+        record.excuse,
+        hash,
+      );
+    });
+    return new EvidenceTree(records).root();
+  }
+
+  #judgeNode(
+    member: { readonly nodeId: ObjectId; readonly name: string },
+    judged: readonly JudgedDraw[],
+  ): ReportRow {
+    const { nodes, parameters } = this.#parts;
+    const test = possessionTest(parameters);
+    const before = nodes.possession(member.nodeId, this.#epoch);
+    let after: PossessionState = before;
+    let counts = NO_OUTCOMES;
+    for (const { draw, verdict } of judged) {
+      counts = countOutcome(counts, verdict.outcome);
+      const trial = possessionTrial(verdict);
+      if (trial !== undefined) after = addTrial(after, trial === "failure", test);
+      const isAnswered = availabilityTrial(verdict);
+      if (isAnswered !== undefined) {
+        const atMs = draw.attempts.at(-1)?.startedMs ?? this.#nowMs;
+        nodes.noteAvailability(member.nodeId, atMs, isAnswered);
+      }
+    }
+    const confirmed = nodes.confirmedClaims(member.nodeId, this.#epoch);
+    const row: ReportRow = {
+      ...counts,
+      node: member.nodeId,
+      logLikelihoodRatio: after.logLikelihoodRatio,
+      state: nodeState(after, test, confirmed),
+      availability: nodes.availability(member.nodeId),
+    };
+    nodes.save({
+      round: this.#round.no,
+      node: member.nodeId,
+      name: member.name,
+      epoch: this.#epoch,
+      before,
+      after,
+      state: row.state,
+      availability: row.availability,
+      row: serializeRow(row),
+    });
+    return row;
+  }
+}
+
+const excusedAltogether = ({ draw, verdict }: JudgedDraw): JudgedDraw => ({
+  draw,
+  verdict: verdict.outcome === "vacuous" ? verdict : { outcome: "excused", excuse: "self-suspect" },
+});
+
+const toRecord = (round: number, draw: RoundDraw, verdict: Verdict): EvidenceRecord => ({
+  round,
+  mode: draw.mode,
+  shard: draw.shard,
+  t: draw.t,
+  node: draw.node,
+  blobId: draw.blobId,
+  pair: draw.pair,
+  axis: draw.axis,
+  symbol: draw.symbol,
+  outcome: verdict.outcome,
+  excuse: verdict.excuse,
+  attempts: draw.attempts.map(({ kind, startedMs, ms, httpStatus, bodyHash }) => ({
+    kind,
+    startedMs,
+    ms,
+    httpStatus,
+    bodyHash,
+  })),
+});

@@ -1,0 +1,87 @@
+/** Prometheus metrics: running totals that a judged round adds to, and gauges read when asked. */
+import type { LedgerSql } from "./ledger-sql.ts";
+import type { NodeRound } from "./node-records.ts";
+
+const SECONDS_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+/** Enough of a node ID to tell nodes apart. */
+const NODE_LABEL_CHARACTERS = 10;
+
+export const shortNode = (node: string): string => node.slice(0, NODE_LABEL_CHARACTERS);
+
+function add(sql: LedgerSql, name: string, value: number): void {
+  if (value === 0) return;
+  sql.exec(
+    "INSERT INTO counter (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+    name,
+    value,
+  );
+}
+
+/** Adds a round's requests; runs inside the transaction that judges the round. */
+export function countRound(sql: LedgerSql, round: number, isVoid: boolean): void {
+  for (const row of sql.exec(
+    "SELECT node, kind, outcome, COUNT(*) AS count FROM attempt WHERE round = ? GROUP BY node, kind, outcome",
+    round,
+  )) {
+    const labels = `node="${shortNode(String(row["node"]))}",type="${row["kind"]}",outcome="${row["outcome"]}"`;
+    add(sql, `floe_audit_challenges_total{${labels}}`, Number(row["count"]));
+  }
+  const [sums] = sql.exec(
+    "SELECT COUNT(*) AS count, SUM(ms) AS ms, SUM(bytes) AS bytes FROM attempt WHERE round = ?",
+    round,
+  );
+  for (const bound of SECONDS_BUCKETS) {
+    const [row] = sql.exec(
+      "SELECT COUNT(*) AS count FROM attempt WHERE round = ? AND ms <= ?",
+      round,
+      bound * 1000,
+    );
+    add(sql, `floe_audit_challenge_seconds_bucket{le="${bound}"}`, Number(row?.["count"]));
+  }
+  add(sql, 'floe_audit_challenge_seconds_bucket{le="+Inf"}', Number(sums?.["count"]));
+  add(sql, "floe_audit_challenge_seconds_count", Number(sums?.["count"]));
+  add(sql, "floe_audit_challenge_seconds_sum", Number(sums?.["ms"] ?? 0) / 1000);
+  add(sql, "floe_audit_bytes_total", Number(sums?.["bytes"] ?? 0));
+  const [vacuous] = sql.exec("SELECT COUNT(*) AS count FROM draw WHERE round = ? AND vacuous = 1", round);
+  add(sql, "floe_audit_vacuous_total", Number(vacuous?.["count"]));
+  add(sql, "floe_audit_self_suspect_total", isVoid ? 1 : 0);
+}
+
+const HELP: readonly (readonly [string, "counter" | "gauge" | "histogram", string])[] = [
+  ["floe_audit_challenges_total", "counter", "Requests to storage nodes by node, type and outcome."],
+  ["floe_audit_challenge_seconds", "histogram", "Duration of requests to storage nodes."],
+  ["floe_audit_bytes_total", "counter", "Bytes received from storage nodes."],
+  ["floe_audit_vacuous_total", "counter", "Draws that hit padding and were asked of nobody."],
+  ["floe_audit_self_suspect_total", "counter", "Rounds voided because of the auditor's own network."],
+  ["floe_audit_possession_loglr", "gauge", "Log-likelihood ratio of loss against honest noise, this epoch."],
+  ["floe_audit_availability_ratio", "gauge", "Share of windows in which the node answered."],
+  ["floe_audit_round_lag_seconds", "gauge", "Since the last round was closed."],
+];
+
+/** The text exposition. @param nodes of the newest published round */
+export function metricsText(sql: LedgerSql, nodes: readonly NodeRound[], lagMs: number | undefined): string {
+  const samples = new Map<string, string[]>(HELP.map(([name]) => [name, []]));
+  for (const row of sql.exec("SELECT name, value FROM counter ORDER BY name")) {
+    const name = String(row["name"]);
+    const family = HELP.find(([each]) => name.startsWith(each))?.[0];
+    if (family !== undefined) samples.get(family)?.push(`${name} ${row["value"]}`);
+  }
+  for (const { node, after, availability } of nodes) {
+    const label = `{node="${shortNode(node)}"}`;
+    samples
+      .get("floe_audit_possession_loglr")
+      ?.push(`floe_audit_possession_loglr${label} ${after.logLikelihoodRatio}`);
+    if (availability !== undefined)
+      samples
+        .get("floe_audit_availability_ratio")
+        ?.push(`floe_audit_availability_ratio${label} ${availability}`);
+  }
+  if (lagMs !== undefined)
+    samples.get("floe_audit_round_lag_seconds")?.push(`floe_audit_round_lag_seconds ${lagMs / 1000}`);
+  const lines = HELP.flatMap(([name, type, help]) => [
+    `# HELP ${name} ${help}`,
+    `# TYPE ${name} ${type}`,
+    ...(samples.get(name) ?? []),
+  ]);
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,90 @@
+/** A closed round in the forms in which it leaves the ledger: the report for the chain, the export for verifiers. */
+import type { AuditParameters } from "../shared/audit/parameters.ts";
+import type { ReportTotals } from "../shared/audit/report-rows.ts";
+import { EXPORT_FORMAT, type PublishedPopulations, type RoundExport } from "../shared/audit/round-export.ts";
+import { concatBytes, fromHex, toHex } from "../shared/protocol/bytes.ts";
+import { assert } from "../shared/protocol/errors.ts";
+import type { WalrusObjectIds } from "../shared/sui/chain-snapshot.ts";
+import type { RoundReport } from "./audit-chain.ts";
+import type { LedgerSql } from "./ledger-sql.ts";
+import type { NodeRecords, NodeRound } from "./node-records.ts";
+import type { Round, Rounds } from "./rounds.ts";
+
+/** What the report transaction says of a judged round. */
+export function parseReport(round: Round, nodes: readonly NodeRound[]): RoundReport {
+  const { no, epoch, totals, evidenceRoot, nodesRoot } = round;
+  assert(epoch !== null && totals !== null, `round ${no} is judged`);
+  assert(evidenceRoot !== null && nodesRoot !== null, `round ${no} is judged`);
+  return {
+    no,
+    epoch,
+    // Written by the judgement.
+    totals: JSON.parse(totals) as ReportTotals,
+    evidenceRoot: fromHex(evidenceRoot),
+    nodesRoot: fromHex(nodesRoot),
+    rows: concatBytes(...nodes.map(({ row }) => row)),
+  };
+}
+
+/** @returns undefined for a round that is not closed, or was abandoned before anybody was asked */
+export function exportRound(
+  parts: {
+    readonly sql: LedgerSql;
+    readonly rounds: Rounds;
+    readonly nodes: NodeRecords;
+    readonly parameters: AuditParameters;
+    readonly ids: WalrusObjectIds;
+  },
+  round: Round,
+): RoundExport | undefined {
+  const { state, seed, seedSource, seedCheckpoint, epoch, nShards, finishedMs } = round;
+  const { committeeHash, populations, evidenceRoot, nodesRoot, totals } = round;
+  if (state !== "done" && state !== "void") return undefined;
+  if (evidenceRoot === null || nodesRoot === null || totals === null || populations === null)
+    return undefined;
+  assert(seed !== null && seedSource !== null && seedCheckpoint !== null, "a judged round has a seed");
+  assert(epoch !== null && nShards !== null && committeeHash !== null, "a judged round has a committee");
+  assert(finishedMs !== null, "a closed round has an end");
+  const { members } = parts.rounds.committee(round.no);
+  return {
+    format: EXPORT_FORMAT,
+    network: parts.ids,
+    no: round.no,
+    state,
+    openedMs: round.openedMs,
+    finishedMs,
+    seed: toHex(seed),
+    seedSource,
+    seedCheckpoint,
+    epoch,
+    nShards,
+    committee: members.map(({ nodeId, shards }) => ({ nodeId, shards })),
+    committeeHash,
+    parameters: parts.parameters,
+    parametersHash: round.parametersHash,
+    // Both written by the ledger.
+    populations: JSON.parse(populations) as PublishedPopulations,
+    leaves: leavesOf(parts.sql, round.no),
+    evidenceRoot,
+    nodes: parts.nodes.ofRound(round.no).map(({ node, name, row, before, after }) => ({
+      node,
+      name,
+      row: toHex(row),
+      before,
+      after,
+      confirmedClaims: 0,
+    })),
+    nodesRoot,
+    totals: JSON.parse(totals) as ReportTotals,
+    tx: round.tx,
+  };
+}
+
+/** Leaves in (mode, shard, t) order. */
+export const leavesOf = (sql: LedgerSql, round: number): string[] =>
+  sql
+    .exec(
+      `SELECT canonical_json FROM verdict JOIN evidence USING (leaf_hash) WHERE round = ? ORDER BY mode, shard, t`,
+      round,
+    )
+    .map((row) => String(row["canonical_json"]));

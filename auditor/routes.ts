@@ -1,0 +1,210 @@
+/**
+ * The auditor's public face. Everything is read from the ledger; nothing here changes it, except `run` on a local network.
+ *
+ * | method and path                                     | answer                                                     |
+ * |-----------------------------------------------------|------------------------------------------------------------|
+ * | GET  /v1/audit/nodes                                | score, interval and state of every node                    |
+ * | GET  /v1/audit/nodes/{id}                           | one of them, with its last failures                        |
+ * | GET  /v1/audit/nodes/{id}/history?days=             | its rows, newest first                                     |
+ * | GET  /v1/audit/rounds[?before=]                     | rounds, newest first                                       |
+ * | GET  /v1/audit/rounds/{no}                          | one round                                                  |
+ * | GET  /v1/audit/rounds/{no}/draws[?node=]            | its draws with verdicts and every request made for them    |
+ * | GET  /v1/audit/rounds/{no}/proof/{mode}/{shard}/{t} | leaf and path under the evidence root                      |
+ * | GET  /v1/audit/rounds/{no}/export                   | everything that `floe audit verify` recomputes             |
+ * | GET  /v1/audit/bodies/{hash}                        | a kept answer body                                         |
+ * | GET  /v1/audit/population/{epoch}[?from=]           | size, root and a page of entries                           |
+ * | GET  /v1/audit/claims                               | claims on chain                                            |
+ * | GET  /metrics                                       | Prometheus                                                 |
+ * | GET  /audit                                         | the page                                                   |
+ * | POST /v1/audit/run                                  | local networks only: holds one round now                   |
+ *
+ * Errors are `{"error": {"code", "message"}}`.
+ */
+import type { AuditParameters } from "../shared/audit/parameters.ts";
+import { FloeError } from "../shared/protocol/errors.ts";
+import type { WalrusObjectIds } from "../shared/sui/chain-snapshot.ts";
+import { auditPage, PAGE_HEADERS } from "./audit-page.ts";
+import { bytesOf, type LedgerSql } from "./ledger-sql.ts";
+import { metricsText } from "./metrics.ts";
+import type { NodeRecords } from "./node-records.ts";
+import type { PopulationLists } from "./population-tables.ts";
+import { exportRound } from "./publish-round.ts";
+import type { Round, Rounds } from "./rounds.ts";
+import {
+  drawsView,
+  historyView,
+  nodesView,
+  nodeView,
+  populationView,
+  proofView,
+  publishedRound,
+  roundView,
+} from "./views.ts";
+
+export interface RouteParts {
+  readonly sql: LedgerSql;
+  readonly rounds: Rounds;
+  readonly nodes: NodeRecords;
+  readonly lists: PopulationLists;
+  readonly parameters: AuditParameters;
+  readonly ids: WalrusObjectIds;
+  readonly nowMs: number;
+  /** Absent on a public network. @returns the round's number; undefined when it is still under way */
+  readonly runRound?: () => Promise<number | undefined>;
+}
+
+const ROUNDS_PER_PAGE = 50;
+/** Rounds do not change once closed, and the newest is at most this much behind. */
+const CACHE_SECONDS = 5;
+
+class RouteError extends FloeError<"NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INVALID_REQUEST"> {
+  readonly status: number;
+  constructor(status: number, code: RouteError["code"], message: string) {
+    super(code, message, { details: { status } });
+    this.status = status;
+  }
+}
+const notFound = (what: string): RouteError => new RouteError(404, "NOT_FOUND", `there is no ${what}`);
+
+/** Answers one request; operating errors become their JSON form. */
+export async function answer(request: Request, parts: RouteParts): Promise<Response> {
+  try {
+    return await dispatch(request, parts);
+  } catch (error) {
+    if (error instanceof RouteError) {
+      return json({ error: { code: error.code, message: error.message } }, error.status);
+    }
+    throw error;
+  }
+}
+
+async function dispatch(request: Request, parts: RouteParts): Promise<Response> {
+  const url = new URL(request.url);
+  const [root, version, area, what, id, detail, ...more] = url.pathname.split("/");
+  if (url.pathname === "/v1/audit/run") return run(request, parts);
+  if (request.method !== "GET" && request.method !== "HEAD")
+    throw new RouteError(405, "METHOD_NOT_ALLOWED", "this takes GET");
+  if (url.pathname === "/audit") return new Response(auditPage(parts), { headers: PAGE_HEADERS });
+  if (url.pathname === "/metrics") return metrics(parts);
+  if (root !== "" || version !== "v1" || area !== "audit") throw notFound("such path");
+  switch (what) {
+    case "nodes":
+      return json(nodesRoute(parts, url, id, detail));
+    case "rounds":
+      return json(roundsRoute(parts, url, id, detail, more));
+    case "bodies":
+      return bodyRoute(parts.sql, id ?? "");
+    case "population":
+      return json(populationRoute(parts, url, id));
+    case "claims":
+      if (id !== undefined) throw notFound("such claim");
+      return json({ claims: [] });
+    default:
+      throw notFound("such path");
+  }
+}
+
+async function run(request: Request, { runRound, rounds }: RouteParts): Promise<Response> {
+  if (runRound === undefined) throw notFound("such path");
+  if (request.method !== "POST") throw new RouteError(405, "METHOD_NOT_ALLOWED", "this takes POST");
+  const no = await runRound();
+  const round = no === undefined ? undefined : rounds.round(no);
+  if (round === undefined) return json({ state: "under way" }, 202);
+  return json(roundView(round));
+}
+
+function nodesRoute(
+  parts: RouteParts,
+  url: URL,
+  id: string | undefined,
+  detail: string | undefined,
+): unknown {
+  if (id === undefined) return nodesView(parts);
+  if (detail === undefined) return nodeView(parts, id) ?? fail(notFound(`node ${id.slice(0, 66)}`));
+  if (detail !== "history") throw notFound("such path");
+  return historyView(parts, id, wholeNumber(url, "days", 30, 366));
+}
+
+function roundsRoute(
+  parts: RouteParts,
+  url: URL,
+  id: string | undefined,
+  detail: string | undefined,
+  more: readonly string[],
+): unknown {
+  if (id === undefined) {
+    const before = wholeNumber(url, "before", Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+    return { rounds: parts.rounds.list(before, ROUNDS_PER_PAGE).map(roundView) };
+  }
+  const round = knownRound(parts, id);
+  switch (detail) {
+    case undefined:
+      return roundView(round);
+    case "draws":
+      return drawsView(parts, round, url.searchParams.get("node"));
+    case "export":
+      return exportRound(parts, round) ?? fail(notFound("export: the round is not closed, or was abandoned"));
+    case "proof":
+      return proofView(parts, round, more.map(Number)) ?? fail(notFound("such draw"));
+    default:
+      throw notFound("such path");
+  }
+}
+
+function knownRound(parts: RouteParts, id: string): Round {
+  const round = /^[0-9]{1,15}$/.test(id) ? parts.rounds.round(Number(id)) : undefined;
+  return round ?? fail(notFound("such round"));
+}
+
+function populationRoute(parts: RouteParts, url: URL, id: string | undefined): unknown {
+  if (id === undefined || !/^[0-9]{1,9}$/.test(id)) throw notFound("such epoch");
+  const from = wholeNumber(url, "from", 0, Number.MAX_SAFE_INTEGER);
+  return populationView(parts, Number(id), from) ?? fail(notFound("population of this epoch"));
+}
+
+function bodyRoute(sql: LedgerSql, hash: string): Response {
+  const [row] = sql.exec("SELECT bytes FROM body WHERE body_hash = ?", hash);
+  if (row === undefined) throw notFound("such body");
+  // A copy: the response owns its bytes. An untrusted node made them, so no browser may take them for a page.
+  return new Response(bytesOf(row["bytes"]).slice(), {
+    headers: {
+      "content-type": "application/octet-stream",
+      "content-disposition": "attachment",
+      "x-content-type-options": "nosniff",
+    },
+  });
+}
+
+function metrics(parts: RouteParts): Response {
+  const round = publishedRound(parts);
+  const nodes = round === undefined ? [] : parts.nodes.ofRound(round.no);
+  const finishedMs = round?.finishedMs ?? undefined;
+  const lagMs = finishedMs === undefined ? undefined : Math.max(0, parts.nowMs - finishedMs);
+  return new Response(metricsText(parts.sql, nodes, lagMs), {
+    headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+  });
+}
+
+function wholeNumber(url: URL, name: string, otherwise: number, most: number): number {
+  const text = url.searchParams.get(name);
+  if (text === null) return otherwise;
+  const value = Number(text);
+  if (!/^[0-9]{1,16}$/.test(text) || value > most)
+    throw new RouteError(400, "INVALID_REQUEST", `${name} is a whole number up to ${most}`);
+  return value;
+}
+
+function fail(error: Error): never {
+  throw error;
+}
+
+const json = (value: unknown, status = 200): Response =>
+  new Response(JSON.stringify(value), {
+    status,
+    headers: {
+      "content-type": "application/json",
+      "access-control-allow-origin": "*",
+      "cache-control": status === 200 ? `public, max-age=${CACHE_SECONDS}` : "no-store",
+      "x-content-type-options": "nosniff",
+    },
+  });

@@ -1,0 +1,247 @@
+/** What the ledger shows of itself, as plain JSON. A round's consequences are shown after the publication delay. */
+
+import { pathOfLeaf } from "../shared/audit/evidence.ts";
+import type { AuditParameters } from "../shared/audit/parameters.ts";
+import { parseRow, type ReportTotals } from "../shared/audit/report-rows.ts";
+import type { PublishedPopulations } from "../shared/audit/round-export.ts";
+import {
+  detectableLoss,
+  type NodeState,
+  possessionTest,
+  reputationInterval,
+} from "../shared/audit/statistics.ts";
+import { toHex } from "../shared/protocol/bytes.ts";
+import { type LedgerSql, textOrNull } from "./ledger-sql.ts";
+import type { NodeRecords, NodeRound } from "./node-records.ts";
+import { listName, type PopulationLists } from "./population-tables.ts";
+import { leavesOf } from "./publish-round.ts";
+import type { Round, Rounds } from "./rounds.ts";
+
+export interface ViewParts {
+  readonly sql: LedgerSql;
+  readonly rounds: Rounds;
+  readonly nodes: NodeRecords;
+  readonly lists: PopulationLists;
+  readonly parameters: AuditParameters;
+  readonly nowMs: number;
+}
+
+const ENTRIES_PER_PAGE = 1_000;
+const FAILURES_SHOWN = 20;
+const HISTORY_ROWS = 2_000;
+/** Confidence behind "would have shown itself". */
+const CONFIDENCE = 0.95;
+
+export interface NodeSummary {
+  readonly nodeId: string;
+  readonly name: string;
+  readonly state: NodeState;
+  readonly trials: number;
+  readonly failures: number;
+  readonly logLikelihoodRatio: number;
+  readonly suspectAt: number;
+  readonly score: { readonly mean: number; readonly low: number; readonly high: number };
+  readonly availability: number | null;
+  /** The smallest loss that this epoch's challenges would have shown with 95 % confidence. */
+  readonly detectableLoss: number;
+  readonly lastRound: number;
+  readonly outcomes: ReturnType<typeof outcomesOf>;
+}
+
+/** Closed rounds whose consequences are public, newest first. */
+export function publishedRounds(parts: Pick<ViewParts, "rounds" | "parameters">, limit: number): Round[] {
+  const { publicationDelayRounds } = parts.parameters;
+  return parts.rounds
+    .list(Number.MAX_SAFE_INTEGER, limit + publicationDelayRounds + 1)
+    .filter((round) => round.finishedMs !== null && round.evidenceRoot !== null)
+    .slice(publicationDelayRounds, publicationDelayRounds + limit);
+}
+
+export const publishedRound = (parts: Pick<ViewParts, "rounds" | "parameters">): Round | undefined =>
+  publishedRounds(parts, 1)[0];
+
+function outcomesOf({ row }: NodeRound) {
+  const { passed, missing, invalid, timeouts, refused, excused, vacuous } = parseRow(row);
+  return { passed, missing, invalid, timeouts, refused, excused, vacuous };
+}
+
+function summary(record: NodeRound, parameters: AuditParameters): NodeSummary {
+  const { after } = record;
+  return {
+    nodeId: record.node,
+    name: record.name,
+    state: record.state,
+    trials: after.trials,
+    failures: after.failures,
+    logLikelihoodRatio: after.logLikelihoodRatio,
+    suspectAt: possessionTest(parameters).suspectAt,
+    score: reputationInterval(after),
+    availability: record.availability ?? null,
+    detectableLoss: detectableLoss(after.trials, CONFIDENCE),
+    lastRound: record.round,
+    outcomes: outcomesOf(record),
+  };
+}
+
+export function nodesView(parts: ViewParts): {
+  nodes: NodeSummary[];
+  round: number | null;
+  epoch: number | null;
+} {
+  const round = publishedRound(parts);
+  const records = round === undefined ? [] : parts.nodes.ofRound(round.no);
+  return {
+    nodes: records.map((record) => summary(record, parts.parameters)),
+    round: round?.no ?? null,
+    epoch: round?.epoch ?? null,
+  };
+}
+
+export interface FailureView {
+  readonly round: number;
+  readonly mode: number;
+  readonly shard: number;
+  readonly t: number;
+  readonly node: string;
+  readonly outcome: string;
+  readonly excuse: string | null;
+  readonly blobId: string;
+  readonly proof: string;
+}
+
+/** Verdicts other than passes and padding, newest first, of published rounds. */
+export function failuresOf(parts: ViewParts, node: string | undefined, limit: number): FailureView[] {
+  const newest = publishedRound(parts);
+  if (newest === undefined) return [];
+  return parts.sql
+    .exec(
+      `SELECT verdict.*, draw.blob_id FROM verdict JOIN draw USING (round, mode, shard, t)
+       WHERE round <= ?1 AND outcome NOT IN ('passed', 'vacuous') AND (?2 = '' OR verdict.node = ?2)
+       ORDER BY round DESC, mode, shard, t LIMIT ?3`,
+      newest.no,
+      node ?? "",
+      limit,
+    )
+    .map((row) => ({
+      round: Number(row["round"]),
+      mode: Number(row["mode"]),
+      shard: Number(row["shard"]),
+      t: Number(row["t"]),
+      node: String(row["node"]),
+      outcome: String(row["outcome"]),
+      excuse: textOrNull(row["excuse"]),
+      blobId: String(row["blob_id"]),
+      proof: `/v1/audit/rounds/${row["round"]}/proof/${row["mode"]}/${row["shard"]}/${row["t"]}`,
+    }));
+}
+
+export function nodeView(parts: ViewParts, id: string): unknown {
+  const found = nodesView(parts).nodes.find(({ nodeId, name }) => nodeId === id || name === id);
+  if (found === undefined) return undefined;
+  return { ...found, failures_recent: failuresOf(parts, found.nodeId, FAILURES_SHOWN) };
+}
+
+export function historyView(parts: ViewParts, id: string, days: number): unknown {
+  const newest = publishedRound(parts);
+  const since = Math.floor((parts.nowMs - days * 86_400_000) / parts.parameters.roundPeriodMs);
+  const records = parts.nodes.ofNode(id, Math.max(0, since), HISTORY_ROWS);
+  return {
+    nodeId: id,
+    history: records
+      .filter((record) => newest !== undefined && record.round <= newest.no)
+      .map((record) => summary(record, parts.parameters)),
+  };
+}
+
+export function roundView(round: Round): Record<string, unknown> {
+  return {
+    no: round.no,
+    state: round.state,
+    openedMs: round.openedMs,
+    finishedMs: round.finishedMs,
+    epoch: round.epoch,
+    nShards: round.nShards,
+    seed: round.seed === null ? null : toHex(round.seed),
+    seedSource: round.seedSource,
+    seedCheckpoint: round.seedCheckpoint,
+    committeeHash: round.committeeHash,
+    parametersHash: round.parametersHash,
+    // Both written by the ledger.
+    populations: round.populations === null ? null : (JSON.parse(round.populations) as PublishedPopulations),
+    totals: round.totals === null ? null : (JSON.parse(round.totals) as ReportTotals),
+    evidenceRoot: round.evidenceRoot,
+    nodesRoot: round.nodesRoot,
+    tx: round.tx,
+    draws: `/v1/audit/rounds/${round.no}/draws`,
+    export: `/v1/audit/rounds/${round.no}/export`,
+  };
+}
+
+/** Draws of a closed round; while it is under way nobody learns what will be asked. */
+export function drawsView(parts: ViewParts, round: Round, node: string | null): unknown {
+  if (round.finishedMs === null) return { round: round.no, draws: [] };
+  const wanted = node ?? "";
+  const attempts = new Map<string, unknown[]>();
+  const key = (row: Record<string, unknown>): string => `${row["mode"]}/${row["shard"]}/${row["t"]}`;
+  for (const row of parts.sql.exec("SELECT * FROM attempt WHERE round = ? ORDER BY id", round.no)) {
+    const { id: _id, round: _round, mode: _mode, shard: _shard, t: _t, ...attempt } = row;
+    const list = attempts.get(key(row));
+    if (list === undefined) attempts.set(key(row), [attempt]);
+    else list.push(attempt);
+  }
+  const rows = parts.sql.exec(
+    `SELECT draw.mode, draw.shard, draw.t, draw.blob_id, draw.pair, draw.axis, draw.symbol, draw.node, outcome,
+            excuse, leaf_hash
+     FROM draw LEFT JOIN verdict USING (round, mode, shard, t)
+     WHERE round = ?1 AND (?2 = '' OR draw.node = ?2) ORDER BY mode, shard, t`,
+    round.no,
+    wanted,
+  );
+  return { round: round.no, draws: rows.map((row) => ({ ...row, attempts: attempts.get(key(row)) ?? [] })) };
+}
+
+/** Leaf and path of one draw. Cost: hashes all leaves of the round. */
+export function proofView(parts: ViewParts, round: Round, key: readonly number[]): unknown {
+  const [mode, shard, t] = key;
+  if (key.length !== 3 || round.evidenceRoot === null || round.finishedMs === null) return undefined;
+  const leaves = leavesOf(parts.sql, round.no);
+  const index = leaves.findIndex((leaf) => {
+    // Written by the ledger in canonical form.
+    const record = JSON.parse(leaf) as { mode: number; shard: number; t: number };
+    return record.mode === mode && record.shard === shard && record.t === t;
+  });
+  const leaf = leaves[index];
+  if (leaf === undefined) return undefined;
+  return {
+    round: round.no,
+    root: round.evidenceRoot,
+    index,
+    size: leaves.length,
+    leaf,
+    path: pathOfLeaf(
+      leaves.map((each) => new TextEncoder().encode(each)),
+      index,
+    ).map((sibling) => (sibling === null ? null : toHex(sibling))),
+  };
+}
+
+export function populationView(parts: ViewParts, epoch: number, from: number): unknown {
+  const list = listName("permanent", epoch);
+  const summary = parts.lists.summary(list);
+  if (summary === undefined) return undefined;
+  const entries = parts.lists.index(list).entries(from, ENTRIES_PER_PAGE);
+  return {
+    epoch,
+    size: summary.size,
+    totalBytes: summary.totalBytes.toString(),
+    root: toHex(summary.root),
+    from,
+    entries: entries.map(({ index, blobId, unencodedLength, endEpoch, cumBytes }) => ({
+      index,
+      blobId,
+      unencodedLength,
+      endEpoch,
+      cumBytes: cumBytes.toString(),
+    })),
+  };
+}

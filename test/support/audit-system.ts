@@ -1,0 +1,96 @@
+/**
+ * An auditor over the embedded network, in this process: the ledger's logic on Node's SQLite, speaking real HTTP and
+ * gRPC. The platform shell around the same logic is tested in workerd.
+ */
+import { type AuditChain, readOnlyAuditChain } from "../../auditor/audit-chain.ts";
+import { Auditor } from "../../auditor/auditor.ts";
+import { type ChainReader, suiChainReader } from "../../auditor/chain-reader.ts";
+import type { LedgerSql } from "../../auditor/ledger-sql.ts";
+import { answer } from "../../auditor/routes.ts";
+import { systemClock } from "../../localnet/clock.ts";
+import { AUDIT_PROFILES, type AuditParameters } from "../../shared/audit/parameters.ts";
+import { Gate } from "../../shared/node/gate.ts";
+import type { FailPoint } from "../../shared/protocol/fail-point.ts";
+import type { NetworkFile } from "../../shared/protocol/network-file.ts";
+import { createSuiClient } from "../../shared/sui/sui-client.ts";
+import { nodeLedger } from "./memory-ledger.ts";
+
+export interface TestAuditor {
+  readonly auditor: Auditor;
+  readonly sql: LedgerSql;
+  readonly chain: ChainReader;
+  /** One whole round. @returns its number */
+  run(): Promise<number>;
+  /** JSON of a route. */
+  get<T>(path: string): Promise<T>;
+  text(path: string): Promise<string>;
+}
+
+export interface TestAuditorOptions {
+  readonly network: NetworkFile;
+  readonly sql?: LedgerSql;
+  readonly parameters?: AuditParameters;
+  /** Stands between the auditor and the nodes. */
+  readonly fetch?: (request: Request) => Promise<Response>;
+  readonly failPoint?: FailPoint;
+  readonly auditChain?: (chain: ChainReader) => AuditChain;
+  readonly budgetMs?: number;
+}
+
+const RUN_MS = 60_000;
+
+export function testAuditor(options: TestAuditorOptions): TestAuditor {
+  const { network, parameters = AUDIT_PROFILES.local, sql = nodeLedger() } = options;
+  const client = createSuiClient({ url: network.sui.url, fetch });
+  const chain = suiChainReader(client, network.walrus, systemClock);
+  const auditor = new Auditor({
+    sql,
+    chain,
+    auditChain: (options.auditChain ?? readOnlyAuditChain)(chain),
+    transport: {
+      fetch: options.fetch ?? ((request) => fetch(request)),
+      clock: systemClock,
+      randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+      gate: new Gate(),
+    },
+    networkKind: "local",
+    parameters,
+    failPoint: options.failPoint ?? (() => {}),
+    log: () => {},
+  });
+  const ask = (path: string): Promise<Response> =>
+    answer(new Request(`http://auditor${path}`), {
+      sql,
+      rounds: auditor.rounds,
+      nodes: auditor.nodes,
+      lists: auditor.lists,
+      parameters,
+      ids: network.walrus,
+      nowMs: systemClock.nowMs(),
+    });
+  return {
+    auditor,
+    sql,
+    chain,
+    async run() {
+      const untilMs = Date.now() + RUN_MS;
+      let round = auditor.rounds.active() ?? auditor.open();
+      while (round === undefined) {
+        await systemClock.sleep(Math.max(5, auditor.nextOpenMs() - Date.now()));
+        round = auditor.open();
+      }
+      while (Date.now() < untilMs) {
+        const budgetMs = options.budgetMs ?? RUN_MS;
+        const wakeMs = await auditor.work({ untilMs: Date.now() + budgetMs, requests: 10_000 });
+        if (auditor.rounds.active()?.no !== round.no) return round.no;
+        await systemClock.sleep(Math.max(0, (wakeMs ?? 0) - Date.now()));
+      }
+      throw new Error(`round ${round.no} is still ${auditor.rounds.active()?.state}`);
+    },
+    async get<T>(path: string): Promise<T> {
+      // Tests read what the routes document.
+      return (await (await ask(path)).json()) as T;
+    },
+    text: async (path) => (await ask(path)).text(),
+  };
+}
