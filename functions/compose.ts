@@ -4,7 +4,9 @@
  * Of one isolate: the codec, the memory lease, the chain memo, what reads share and the memory of faulty nodes, none of which holds I/O. Of one invocation:
  * the gate, the log's request ID and every stub (a stub is broken for good after its object died, so none is kept).
  */
-import { createReferenceCodec } from "../shared/codec/reference-codec.ts";
+// Relaxed SIMD: workerd compiles modules at start-up only, so the variant is chosen here, at build.
+import kernels from "../build/kernels/floe-relaxed.wasm";
+import { createKernelCodec } from "../shared/codec/kernel-codec.ts";
 import { Gate } from "../shared/node/gate.ts";
 import { toHex } from "../shared/protocol/bytes.ts";
 import { LIMITS } from "../shared/protocol/limits.ts";
@@ -28,8 +30,11 @@ const writeLog = (requestId: string): Log => {
 };
 
 // The lease admits what the codec will hold; the codec's own limit is the same bytes counted a second time.
-const codec = createReferenceCodec({ maxBytes: LIMITS.leaseBytes });
-const lease = new KernelLease({ clock: systemClock });
+const codec = createKernelCodec({ module: kernels, maxMemoryBytes: LIMITS.leaseBytes });
+const lease = new KernelLease({
+  clock: systemClock,
+  idle: { bytes: () => codec.spareBytes, drop: () => codec.dropIdle() },
+});
 const reads = new SharedReads(systemClock);
 const chainMemo = new ChainMemo(systemClock);
 const faults = new NodeFaults(systemClock, writeLog("-"));
@@ -82,7 +87,8 @@ function trackerOf(env: Env, blobId: string): Tracker {
   const call = <T>(method: (tracker: Tracker) => Promise<T>): Promise<T> =>
     again(() => method(trackerStub(env, blobId)));
   return {
-    begin: (request, workerId) => call((tracker) => tracker.begin(request, workerId)),
+    begin: (request, workerId, arrivedAtMs) =>
+      call((tracker) => tracker.begin(request, workerId, arrivedAtMs)),
     claim: (intentId, claim, waitMs) => call((tracker) => tracker.claim(intentId, claim, waitMs)),
     renew: (intentId, workerId) => call((tracker) => tracker.renew(intentId, workerId)),
     leave: (intentId, workerId, failure, isUnpaid) =>

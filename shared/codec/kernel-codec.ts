@@ -42,6 +42,10 @@ export interface KernelCodec extends Codec {
   ): VerifiedMetadata;
   /** Bytes of all instances, idle ones included. */
   readonly heldBytes: number;
+  /** Bytes held beyond what open encoders and decoders asked for. */
+  readonly spareBytes: number;
+  /** Gives up idle instances. */
+  dropIdle(): void;
 }
 
 /** A codec with its own pool of kernel instances. */
@@ -179,6 +183,10 @@ export function createKernelCodec(options: KernelCodecOptions): KernelCodec {
     verifyInconsistencyProof: (metadata, proof) => checkInconsistencyProof(metadata, proof, math),
     verifyBlob,
     combineColumnBlocks,
+    dropIdle: () => pool.dropIdle(),
+    get spareBytes() {
+      return pool.spareBytes;
+    },
     get heldBytes() {
       return pool.heldBytes;
     },

@@ -24,6 +24,8 @@ export class KernelPool {
   /** Bytes of all instances, held and idle. */
   #heldBytes = 0;
   #leasedBytes = 0;
+  /** What the jobs under way asked for; their instances may be larger. */
+  #askedBytes = 0;
 
   constructor(module: WebAssembly.Module, maxBytes: number) {
     this.#module = module;
@@ -33,6 +35,14 @@ export class KernelPool {
   /** Bytes of memory of all instances, idle ones included. */
   get heldBytes(): number {
     return this.#heldBytes;
+  }
+  /** Bytes that no job asked for: idle instances, and what instances in use have beyond their job. */
+  get spareBytes(): number {
+    return this.#heldBytes - this.#askedBytes;
+  }
+  /** Gives all idle instances up; their memory goes with the next garbage collection. */
+  dropIdle(): void {
+    for (const kernel of this.#idle.splice(0)) this.#heldBytes -= kernel.bytes.length;
   }
   /** Bytes of memory of the instances in use. */
   get leasedBytes(): number {
@@ -49,6 +59,7 @@ export class KernelPool {
     const kernel = this.#reuse(need) ?? this.#grow(need) ?? this.#create(need);
     const size = kernel.bytes.length;
     this.#leasedBytes += size;
+    this.#askedBytes += need;
     let isHeld = true;
     return {
       kernel,
@@ -56,6 +67,7 @@ export class KernelPool {
         if (!isHeld) return;
         isHeld = false;
         this.#leasedBytes -= size;
+        this.#askedBytes -= need;
         this.#idle.push(kernel);
       },
     };
