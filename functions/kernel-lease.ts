@@ -3,7 +3,7 @@
  *
  * All concurrent requests of an isolate share 128 MB, and exceeding them kills every one. So each request says what it
  * will hold (encoder, decoder, slivers under way, rows read ahead) before it reads a body, asks a node or pays; what
- * does not fit waits a moment, first come, first served, and is then refused. What is counted are bytes really held;
+ * does not fit waits a moment, uploads and reads each first come, first served, and is then refused. What is counted are bytes really held;
  * the isolate's own needs and garbage not yet collected fit between `LIMITS.leaseBytes` and the platform's limit.
  *
  * | state of an entry | meaning                                                                                    |
@@ -40,7 +40,12 @@ export interface KernelLeaseOptions {
   readonly idle?: IdleMemory;
 }
 
+/** Uploads and reads wait in lines of their own: large uploads must not keep small reads waiting. */
+export type HoldKind = "upload" | "read";
+
 export interface HoldOptions {
+  /** `upload` by default. */
+  readonly kind?: HoldKind;
   /** At least this much will do; the rest is a wish. By default all of it is needed. */
   readonly atLeastBytes?: number;
   readonly signal?: AbortSignal | undefined;
@@ -64,6 +69,8 @@ interface Waiter {
   seenMs: number;
 }
 
+/** Of all memory, for reads while uploads wait. */
+const READ_SHARE = 1 / 4;
 const POLL_MS = 20;
 /** A waiter that did not look for so long belongs to a request that has ended. */
 const WAITER_LOST_MS = 5_000;
@@ -77,8 +84,8 @@ export class KernelLease {
   readonly #idle: IdleMemory | undefined;
   readonly #entries = new Set<Entry>();
   /** First come, first served; growing entries stand before new ones. */
-  readonly #waiting: Waiter[] = [];
-  #heldBytes = 0;
+  readonly #lines: Readonly<Record<HoldKind, Waiter[]>> = { upload: [], read: [] };
+  readonly #heldByKind: Record<HoldKind, number> = { upload: 0, read: 0 };
   #peakBytes = 0;
 
   constructor(options: KernelLeaseOptions) {
@@ -91,7 +98,7 @@ export class KernelLease {
     return this.#maxBytes;
   }
   get heldBytes(): number {
-    return this.#heldBytes;
+    return this.#heldByKind.upload + this.#heldByKind.read;
   }
   /** The most that was ever held. */
   get peakBytes(): number {
@@ -105,10 +112,11 @@ export class KernelLease {
    *   reason when that aborts
    */
   async hold(bytes: number, options: HoldOptions = {}): Promise<HeldMemory> {
-    const entry = new Entry(this.#clock, {
+    const kind = options.kind ?? "upload";
+    const entry = new Entry(this.#clock, kind, {
       grow: (more, signal) => this.#admit(entry, more, more, true, signal),
       gaveBack: (less) => {
-        this.#heldBytes -= less;
+        this.#heldByKind[kind] -= less;
       },
       ended: () => {
         this.#entries.delete(entry);
@@ -129,16 +137,16 @@ export class KernelLease {
   ): Promise<void> {
     assert(atLeastBytes >= 0 && wishedBytes >= atLeastBytes, `${atLeastBytes} to ${wishedBytes} bytes`);
     if (entry.bytes + atLeastBytes > this.#maxBytes) throw this.#tooSmall(entry.bytes + atLeastBytes);
-    if (this.#waiting.length >= LIMITS.admissionQueue)
-      throw this.#full(atLeastBytes, "too many wait already");
+    const line = this.#lines[entry.kind];
+    if (line.length >= LIMITS.admissionQueue) throw this.#full(atLeastBytes, "too many wait already");
     const waiter: Waiter = { seenMs: this.#clock.nowMs() };
-    if (isGrowth) this.#waiting.unshift(waiter);
-    else this.#waiting.push(waiter);
+    if (isGrowth) line.unshift(waiter);
+    else line.push(waiter);
     const untilMs = waiter.seenMs + LIMITS.admissionWaitMs;
     try {
       for (;;) {
         waiter.seenMs = this.#clock.nowMs();
-        const freeBytes = this.#roomFor(waiter, atLeastBytes);
+        const freeBytes = this.#roomFor(waiter, entry.kind, atLeastBytes);
         if (freeBytes >= atLeastBytes) {
           this.#take(entry, Math.min(wishedBytes, freeBytes));
           return;
@@ -147,26 +155,33 @@ export class KernelLease {
         await this.#clock.sleep(POLL_MS, signal);
       }
     } finally {
-      const at = this.#waiting.indexOf(waiter);
-      if (at >= 0) this.#waiting.splice(at, 1);
+      const at = line.indexOf(waiter);
+      if (at >= 0) line.splice(at, 1);
     }
   }
 
-  /** Free bytes when it is this waiter's turn, else -1. */
-  #roomFor(waiter: Waiter, needBytes: number): number {
+  /** Bytes free for this waiter when it is its turn, else -1. */
+  #roomFor(waiter: Waiter, kind: HoldKind, needBytes: number): number {
     const nowMs = waiter.seenMs;
-    while (this.#waiting[0] !== undefined && nowMs - this.#waiting[0].seenMs > WAITER_LOST_MS) {
-      this.#waiting.shift();
+    for (const line of Object.values(this.#lines)) {
+      while (line[0] !== undefined && nowMs - line[0].seenMs > WAITER_LOST_MS) line.shift();
     }
-    if (this.#waiting[0] !== waiter) {
+    const line = this.#lines[kind];
+    if (line[0] !== waiter) {
       // Somebody else took a waiter for lost whose request was only slow to come round: to the end of the line.
-      if (!this.#waiting.includes(waiter)) this.#waiting.push(waiter);
+      if (!line.includes(waiter)) line.push(waiter);
       return -1;
     }
-    const free = (): number => this.#maxBytes - this.#heldBytes - (this.#idle?.bytes() ?? 0);
-    if (free() < needBytes) this.#idle?.drop();
-    if (free() < needBytes) this.#takeBackLost(nowMs);
-    return free();
+    if (this.#free(kind) < needBytes) this.#idle?.drop();
+    if (this.#free(kind) < needBytes) this.#takeBackLost(nowMs);
+    return this.#free(kind);
+  }
+
+  /** While an upload waits, reads leave it all but their share: many small ones must not keep it waiting for ever. */
+  #free(kind: HoldKind): number {
+    const freeBytes = this.#maxBytes - this.heldBytes - (this.#idle?.bytes() ?? 0);
+    if (kind === "upload" || this.#lines.upload.length === 0) return freeBytes;
+    return Math.min(freeBytes, Math.floor(this.#maxBytes * READ_SHARE) - this.#heldByKind.read);
   }
 
   #takeBackLost(nowMs: number): void {
@@ -174,13 +189,13 @@ export class KernelLease {
   }
 
   #take(entry: Entry, bytes: number): void {
-    this.#heldBytes += bytes;
-    this.#peakBytes = Math.max(this.#peakBytes, this.#heldBytes);
+    this.#heldByKind[entry.kind] += bytes;
+    this.#peakBytes = Math.max(this.#peakBytes, this.heldBytes);
     entry.took(bytes);
   }
 
   #full(needBytes: number, reason: string): LeaseError {
-    const freeBytes = this.#maxBytes - this.#heldBytes;
+    const freeBytes = this.#maxBytes - this.heldBytes;
     return new LeaseError(
       "LEASE_FULL",
       `needs ${needBytes} bytes, ${freeBytes} of ${this.#maxBytes} are free (${reason})`,
@@ -202,6 +217,7 @@ interface EntryEvents {
 }
 
 class Entry implements HeldMemory {
+  readonly kind: HoldKind;
   readonly #clock: Clock;
   readonly #events: EntryEvents;
   readonly #stopped = new AbortController();
@@ -211,7 +227,8 @@ class Entry implements HeldMemory {
   #isReleased = false;
   #free: (() => void) | undefined;
 
-  constructor(clock: Clock, events: EntryEvents) {
+  constructor(clock: Clock, kind: HoldKind, events: EntryEvents) {
+    this.kind = kind;
     this.#clock = clock;
     this.#events = events;
     this.#renewedMs = clock.nowMs();

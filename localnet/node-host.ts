@@ -42,7 +42,8 @@ export interface NodeHostOptions {
 /** Counted since the host started; restarts of the node do not reset it. */
 export interface NodeStats {
   readonly requests: number;
-  /** Requests that had arrived and were not yet answered completely, at the busiest moment. */
+  /** Requests that have arrived and are not yet answered completely, now and at the busiest moment. */
+  readonly inFlight: number;
   readonly peakInFlight: number;
   /** By method and route, e.g. "PUT sliver". */
   readonly byRoute: Readonly<Record<string, number>>;
@@ -162,9 +163,9 @@ export class NodeHost {
   }
 
   stats(): NodeStats {
-    const { bytesIn, bytesOut, peakInFlight } = this.server.traffic;
+    const { bytesIn, bytesOut, inFlight, peakInFlight } = this.server.traffic;
     const byRoute = Object.fromEntries(this.#byRoute);
-    return { requests: this.#requests, peakInFlight, byRoute, bytesIn, bytesOut };
+    return { requests: this.#requests, inFlight, peakInFlight, byRoute, bytesIn, bytesOut };
   }
 
   /** `shard/axis` to the hex BLAKE2b-256 of the serialised sliver, for every sliver whose bytes are here. */

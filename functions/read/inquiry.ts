@@ -18,6 +18,7 @@ export interface Inquiry<Answer> {
   readonly late: Promise<void>;
 }
 
+const HEDGE_SLICES = 4;
 /** Half of the connections. */
 const LATE_KEPT = Math.floor(LIMITS.requestsInFlight / 2);
 
@@ -54,8 +55,9 @@ export class Inquirer {
     let startMs = clock.nowMs();
     const started = (): void => {
       startMs = clock.nowMs();
-      clock.sleep(reads.latency.hedgeMs, timer.signal).then(
+      this.#untilLate(timer.signal).then(
         () => {
+          if (!reads.latency.takeHedge()) return;
           isLate = true;
           faults.record(nodeId, "LATE");
           this.#keepLate(entry);
@@ -89,6 +91,13 @@ export class Inquirer {
       },
     );
     return { answer, late: late.promise };
+  }
+
+  /** In slices: while the isolate computes, neither answers nor time come through, and the node is not to blame. */
+  async #untilLate(signal: AbortSignal): Promise<void> {
+    const { reads, transport } = this.#services;
+    const sliceMs = Math.ceil(reads.latency.hedgeMs / HEDGE_SLICES);
+    for (let slice = 0; slice < HEDGE_SLICES; slice++) await transport.clock.sleep(sliceMs, signal);
   }
 
   #keepLate(entry: { readonly stop: AbortController; readonly node: ReachableNode }): void {

@@ -7,7 +7,7 @@
  * when it comes to that. It does not grow with the blob unless the whole of it has to be decoded.
  */
 import { CodecError } from "../../shared/codec/codec.ts";
-import { equalBytes } from "../../shared/protocol/bytes.ts";
+import { discardBytes, equalBytes } from "../../shared/protocol/bytes.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { SliverIndex, SliverPairIndex } from "../../shared/protocol/ids.ts";
 import { LIMITS } from "../../shared/protocol/limits.ts";
@@ -17,13 +17,14 @@ import type { Sliver } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../edge-error.ts";
 import type { Services } from "../services.ts";
 import type { ByteRange } from "./range.ts";
+import { rebuildBytes } from "./rebuild-sliver.ts";
 import { RowReader } from "./row-reader.ts";
 
 /** Twice the connections: one set under way, one set waiting for its turn. */
 const MAX_WINDOW_ROWS = 2 * LIMITS.requestsInFlight;
 
 /**
- * The bytes of `range`, in pieces of at most one sliver.
+ * The bytes of `range`, in pieces of at most one sliver, each valid until the next one is asked for.
  *
  * @param signal ends the read, for a client that has left
  * @throws EdgeError from any step of the iteration: `BLOB_UNAVAILABLE` with slivers had and needed, `BLOB_NOT_FOUND`,
@@ -37,7 +38,8 @@ export async function* readBlob(
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (range.start === range.end) return;
-  const rowBytes = sliverBytes(blobLayout(metadata.nShards, metadata.unencodedLength), "primary");
+  const layout = blobLayout(metadata.nShards, metadata.unencodedLength);
+  const rowBytes = sliverBytes(layout, "primary");
   const rows = { from: Math.floor(range.start / rowBytes), to: Math.ceil(range.end / rowBytes) };
   const wish = Math.min(
     rows.to - rows.from,
@@ -45,8 +47,13 @@ export async function* readBlob(
     Math.max(1, Math.floor(LIMITS.readWindowBytes / rowBytes)),
   );
   // One row more than asked for ahead: the one that is going out.
-  const held = await services.lease.hold((wish + 1) * rowBytes, { atLeastBytes: 2 * rowBytes, signal });
-  const windowRows = Math.max(1, Math.floor(held.bytes / rowBytes) - 1);
+  const fixedBytes = rowBytes + rebuildBytes(layout);
+  const held = await services.lease.hold(fixedBytes + wish * rowBytes, {
+    kind: "read",
+    atLeastBytes: fixedBytes + rowBytes,
+    signal,
+  });
+  const windowRows = Math.max(1, Math.floor((held.bytes - fixedBytes) / rowBytes));
   const work = new AbortController();
   const ended = signal === undefined ? work.signal : AbortSignal.any([signal, work.signal]);
   const reader = new RowReader(services, {
@@ -64,6 +71,7 @@ export async function* readBlob(
       const base = row * rowBytes;
       checkTail(metadata, data, base);
       yield data.subarray(Math.max(0, range.start - base), Math.min(rowBytes, range.end - base));
+      discardBytes(data);
     }
   } finally {
     work.abort(new Error("the read has ended"));

@@ -26,7 +26,7 @@ export async function* readStrictly(
     });
   }
   const encoderBytes = codec.encoderBytes(metadata.nShards, size);
-  const held = await lease.hold(size + encoderBytes, { signal });
+  const held = await lease.hold(size + encoderBytes, { kind: "read", signal });
   try {
     const blob = new Uint8Array(size);
     let offset = 0;

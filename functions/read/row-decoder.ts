@@ -14,8 +14,8 @@ import type { PrimarySlivers } from "./primary-slivers.ts";
 
 export interface CollectOptions {
   readonly slivers: PrimarySlivers;
-  /** Slivers already asked for, by index. */
-  readonly underWay: ReadonlyMap<number, Inquiry<VerifiedSliver>>;
+  /** Slivers asked for and not yet consumed, by index; looked at when memory is admitted. */
+  readonly underWay: () => ReadonlyMap<number, Inquiry<VerifiedSliver>>;
   /** Slivers of this blob that may be on their way at once. */
   readonly width: number;
   /** Grows by the decoder's bytes. */
@@ -89,7 +89,9 @@ export class RowDecoder {
     this.#decoder.release();
   }
 
-  async #collect({ slivers, underWay, width }: CollectOptions): Promise<void> {
+  async #collect(options: CollectOptions): Promise<void> {
+    const { slivers, width } = options;
+    const underWay = new Map(options.underWay());
     const fresh: number[] = [];
     for (let index = 0; index < slivers.layout.nShards; index++) {
       if (!underWay.has(index) && !slivers.hasFailed(index)) fresh.push(index);

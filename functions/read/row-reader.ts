@@ -4,8 +4,11 @@
  *
  * Which way to restore is a matter of cost: symbols of the one row, or all rows by the decoder. The decoder wins when
  * several rows of the rest are missing, symbols when the blob is long or does not fit into memory, and each stands in
- * for the other: rebuilding needs s = n-f shards, decoding only p = n-2f.
+ * for the other: rebuilding needs s = n-f shards, decoding only p = n-2f. Last of all the row's own node is asked again,
+ * with the whole deadline. A read that has begun never fails for lack of memory: one rebuilding at a time is admitted
+ * with the window, and the last way needs none.
  */
+import { Gate } from "../../shared/node/gate.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import { FloeError } from "../../shared/protocol/errors.ts";
 import type { SliverIndex } from "../../shared/protocol/ids.ts";
@@ -27,7 +30,7 @@ const REQUEST_COST_BYTES = 64 * 1024;
 export interface RowReaderOptions {
   readonly committee: Committee;
   readonly metadata: VerifiedMetadata;
-  /** The bytes of `windowRows` + 1 rows; what restoring needs is added. */
+  /** The bytes of `windowRows` + 1 rows and of one rebuilding; a decoder is added when it comes to that. */
   readonly held: HeldMemory;
   /** Rows asked for at once. */
   readonly windowRows: number;
@@ -45,6 +48,8 @@ export class RowReader {
   readonly #inquiries = new Map<number, Inquiry<VerifiedSliver>>();
   /** Rows that need restoring, known so far. */
   readonly #missing = new Set<number>();
+  /** Room for one is admitted. */
+  readonly #rebuilding = new Gate(1);
   #opening: Promise<RowDecoder> | undefined;
   #decoder: RowDecoder | undefined;
   #isClosed = false;
@@ -108,16 +113,17 @@ export class RowReader {
 
   async #restore(row: number): Promise<Uint8Array> {
     const prefersSymbols = this.#opening === undefined && this.#symbolsAreCheaper(row);
-    let failure: FloeError | undefined;
-    for (const way of prefersSymbols ? ["symbols", "decoder"] : ["decoder", "symbols"]) {
+    const ways = prefersSymbols ? [this.#rebuild, this.#decode] : [this.#decode, this.#rebuild];
+    let failure: EdgeError | undefined;
+    for (const way of [...ways, this.#waitForOwner]) {
       try {
-        const data = way === "symbols" ? await this.#rebuild(row) : (await this.#openDecoder()).row(row);
+        const data = await way.call(this, row);
         if (data !== undefined) return data;
       } catch (error) {
         const isOtherWayOpen =
           error instanceof LeaseError || (error instanceof EdgeError && error.code === "BLOB_UNAVAILABLE");
         if (!isOtherWayOpen) throw error;
-        failure = error;
+        if (error instanceof EdgeError) failure = error;
       }
     }
     throw failure ?? this.#slivers.unavailable(1);
@@ -139,18 +145,23 @@ export class RowReader {
     return symbolCost <= decoderCost;
   }
 
-  async #rebuild(row: number): Promise<Uint8Array | undefined> {
-    const { committee, metadata, held, signal } = this.#options;
-    const bytes = rebuildBytes(this.#slivers.layout);
-    await held.grow(bytes, signal);
-    try {
+  #rebuild(row: number): Promise<Uint8Array | undefined> {
+    return this.#rebuilding.run(async () => {
+      const { committee, metadata } = this.#options;
       const nodes = nodesByPreference(this.#services, committee);
       const index = row as number as SliverIndex;
       const sliver = await rebuildSliver(this.#services, metadata, index, nodes, this.#slivers.inquirer);
       return sliver?.data;
-    } finally {
-      held.shrink(bytes);
-    }
+    });
+  }
+
+  async #decode(row: number): Promise<Uint8Array> {
+    return (await this.#openDecoder()).row(row);
+  }
+
+  async #waitForOwner(row: number): Promise<Uint8Array | undefined> {
+    const sliver = await this.#slivers.fetchPatiently(row).answer;
+    return sliver instanceof FloeError ? undefined : sliver.data;
   }
 
   #openDecoder(): Promise<RowDecoder> {
@@ -163,7 +174,7 @@ export class RowReader {
     const width = Math.max(1, Math.min(windowRows, LIMITS.requestsInFlight));
     const decoder = await RowDecoder.open(this.#services, {
       slivers: this.#slivers,
-      underWay: new Map(this.#inquiries),
+      underWay: () => this.#inquiries,
       width,
       held,
       signal,

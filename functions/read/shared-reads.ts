@@ -68,11 +68,23 @@ export class Flights<Result> {
   }
 }
 
-/** How long answers of all nodes took lately: the measure of what is late. */
+/**
+ * How long answers of all nodes took lately: the measure of what is late. And how many may be given up as late: when
+ * everybody is, asking others as well would only double the load.
+ */
 export class AnswerTimes {
   readonly #recentMs: number[] = [];
+  #hedges: number = LIMITS.hedgesKept;
+
+  /** Takes one of the hedges, if any is left; answers in time earn new ones. */
+  takeHedge(): boolean {
+    if (this.#hedges < 1) return false;
+    this.#hedges--;
+    return true;
+  }
 
   add(ms: number): void {
+    this.#hedges = Math.min(LIMITS.hedgesKept, this.#hedges + LIMITS.hedgesPerAnswer);
     this.#recentMs.push(ms);
     if (this.#recentMs.length > LIMITS.answerTimesKept) this.#recentMs.shift();
   }

@@ -14,6 +14,7 @@ import { backoffMs } from "../../shared/node/deadline.ts";
 import { Gate } from "../../shared/node/gate.ts";
 import type { CallOptions, NodeTransport } from "../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
+import { discardBytes } from "../../shared/protocol/bytes.ts";
 import {
   AXES,
   type Axis,
@@ -169,6 +170,8 @@ class NodeUpload {
     if (this.#has(shard, axis)) return;
     const { blobId, events } = this.#options;
     await this.#contact((call) => this.#node.client.putSliver(blobId, pair, axis, bytes, call));
+    // Sent: the next batch need not wait for the garbage collector.
+    discardBytes(bytes);
     this.#options.stored.add(this.#node.member.nodeId, shard, axis);
     events.stored(this.#node, shard, axis);
   }

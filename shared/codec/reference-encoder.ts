@@ -8,6 +8,7 @@
  * Peak memory: 1.5 x the padded blob at n = 1000 (blob and row parity), the Merkle forest of the rows (672 n bytes),
  * work space of about 2 MiB, and whatever slivers are handed out.
  */
+import { discardBytes } from "../protocol/bytes.ts";
 import { assert } from "../protocol/errors.ts";
 import { type Axis, type SliverIndex, type SliverPairIndex, sliverPairIndex } from "../protocol/ids.ts";
 import { pairOfSliver, sliverOfPair } from "../protocol/mapping.ts";
@@ -278,7 +279,9 @@ export class ReferenceEncoder implements BlobEncoder {
   #serialize(data: Uint8Array, pair: SliverPairIndex, axis: Axis): Uint8Array {
     assert(data.length === sliverBytes(this.#layout, axis), `${axis} sliver of ${data.length} bytes`);
     const index = sliverOfPair(pair, axis, this.nShards);
-    return serializeSliver({ data, symbolBytes: this.#layout.symbolBytes, index });
+    const bytes = serializeSliver({ data, symbolBytes: this.#layout.symbolBytes, index });
+    discardBytes(data);
+    return bytes;
   }
 }
 

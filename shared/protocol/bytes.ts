@@ -20,6 +20,14 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
+/**
+ * Gives the memory under `bytes` back now: large buffers are collected late, and an isolate's memory is counted with
+ * its garbage. Nothing may use the buffer or any view of it afterwards.
+ */
+export function discardBytes(bytes: Uint8Array): void {
+  if (bytes.buffer instanceof ArrayBuffer && !bytes.buffer.detached) bytes.buffer.transfer(0);
+}
+
 export const toHex = (bytes: Uint8Array): string => hex.encode(bytes);
 export const toBase64 = (bytes: Uint8Array): string => base64.encode(bytes);
 export const toBase64Url = (bytes: Uint8Array): string => base64urlnopad.encode(bytes);

@@ -14,9 +14,10 @@ import { EPOCH, type ScriptedNodes } from "./scripted-nodes.ts";
 
 // Node has no FixedLengthStream; the length itself is tested in workerd.
 Object.assign(globalThis, {
-  FixedLengthStream: class extends TransformStream {
+  FixedLengthStream: class extends TransformStream<Uint8Array, Uint8Array> {
     constructor(_expectedLength: number) {
-      super();
+      // Like the platform's, it has taken the bytes when a write is done.
+      super({ transform: (piece, controller) => controller.enqueue(piece.slice()) });
     }
   },
 });

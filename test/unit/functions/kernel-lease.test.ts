@@ -73,6 +73,24 @@ describe("admission", () => {
     for (const held of [all, rest]) held.release();
   });
 
+  it("lets small reads past large uploads that wait, but only to their share", async () => {
+    const memory = lease();
+    const first = await memory.hold(70);
+    const large = memory.hold(60);
+    const read = await memory.hold(20, { kind: "read" });
+    let isAdmitted = false;
+    const another = memory.hold(6, { kind: "read" }).then((held) => {
+      isAdmitted = true;
+      return held;
+    });
+    await clock.sleep(1_000);
+    expect(isAdmitted).toBe(false);
+    first.release();
+    for (const held of await Promise.all([large, another])) held.release();
+    read.release();
+    expect(memory.heldBytes).toBe(0);
+  });
+
   it("keeps at most a bounded line", async () => {
     const memory = lease();
     const held = await memory.hold(100);
