@@ -38,6 +38,8 @@ export interface NetworkOptions {
   readonly heal?: boolean;
   /** How long a node waits for an upload's tail before it rebuilds. Default 5 s. */
   readonly healGraceMs?: number;
+  /** Whether nodes answer false claims against them on chain. Default true. */
+  readonly refute?: boolean;
   /** Auditors with keys of their own on the audit panel, at most 64. Default 3. */
   readonly auditors?: number;
   /** What differs from the audit panel's usual parameters, on a fresh network. */
@@ -66,6 +68,7 @@ export interface NetworkPlan {
   readonly codec: Codec;
   readonly heal: boolean;
   readonly healGraceMs: number;
+  readonly refute: boolean;
   readonly auditors: number;
   readonly auditParams: Partial<RegistryParams>;
   readonly log: (line: string) => void;
@@ -100,6 +103,7 @@ export function planNetwork(options: NetworkOptions, codec: Codec): NetworkPlan 
     codec,
     heal: options.heal ?? false,
     healGraceMs: options.healGraceMs ?? DEFAULT_HEAL_GRACE_MS,
+    refute: options.refute ?? true,
     auditors,
     auditParams: options.auditParams ?? {},
     log: options.log ?? (() => {}),

@@ -29,6 +29,7 @@ import {
   writeRecord,
 } from "./network-plan.ts";
 import { NodeHost, type NodeStats } from "./node-host.ts";
+import { createSuiClaimSource } from "./storage-node/claim-source.ts";
 import { createSuiChainSource } from "./storage-node/sui-chain-source.ts";
 import type { SuiFault } from "./sui/faults.ts";
 import { serveSui } from "./sui/server.ts";
@@ -50,6 +51,8 @@ export interface Network {
   restartNode(name: string): Promise<void>;
   /** The operator's deny list of one node, replaced as a whole. */
   setBlocked(name: string, blobIds: Iterable<BlobId>): void;
+  /** Whether a node answers false claims against it on chain. */
+  setRefuting(name: string, wanted: boolean): Promise<void>;
   setSuiFault(fault: SuiFault): void;
   advanceEpoch(): Promise<number>;
   /** Puts an address on the audit panel; one that is on it stays. @returns whether it was added. @throws SuiStandInError `AUDITOR_REFUSED` */
@@ -133,9 +136,19 @@ async function openNetwork(
   const ids = standIn.networkIds;
   await Promise.all(
     hosts.map((host) =>
-      host.start(createSuiChainSource({ ...ids, url: suiUrl, fetch, nowMs: () => plan.clock.nowMs() })),
+      host.start(
+        createSuiChainSource({ ...ids, url: suiUrl, fetch, nowMs: () => plan.clock.nowMs() }),
+        createSuiClaimSource({
+          url: suiUrl,
+          fetch,
+          packageId: ids.auditPackageId,
+          registryId: ids.auditRegistryId,
+        }),
+      ),
     ),
   );
+  // Before the chain goes, so that nobody complains of its end.
+  closers.push(async () => void (await Promise.all(hosts.map((host) => host.setRefuting(false)))));
   const parts = { plan, hosts, standIn, suiUrl, wallet, auditors };
   const network = networkOf(parts, () => control.url, close);
   const control = await withPort(plan, plan.ports[0] ?? 0, "the control API", (port) =>
@@ -170,6 +183,8 @@ async function bindNodes(plan: NetworkPlan, closers: Closers): Promise<NodeHost[
         codec: plan.codec,
         heal: plan.heal,
         healGraceMs: plan.healGraceMs,
+        wallet: nodeWallet(plan, i),
+        refute: plan.refute,
         onError: reporter(plan, name),
       }),
     );
@@ -254,6 +269,7 @@ function networkOf(
     setNodeFault: (name, fault) => hostOf(name).setFault(fault),
     restartNode: (name) => hostOf(name).restart(),
     setBlocked: (name, blobIds) => hostOf(name).setBlocked(blobIds),
+    setRefuting: (name, wanted) => hostOf(name).setRefuting(wanted),
     setSuiFault: (fault) => standIn.setFault(fault),
     advanceEpoch: async () => standIn.advanceEpoch(),
     addAuditor: (auditor) => standIn.addAuditor(auditor),

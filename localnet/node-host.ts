@@ -4,6 +4,8 @@
  * The port is bound before the node exists, because the node's address stands in the chain's genesis. The store is
  * the node's disk: it outlives a restart of the node, in memory too.
  */
+
+import type { Keypair } from "@mysten/sui/cryptography";
 import type { Codec } from "../shared/codec/codec.ts";
 import { blake2b256 } from "../shared/crypto/blake2b.ts";
 import { parseNodePath, UnparsableRequest } from "../shared/node/storage-node-api.ts";
@@ -14,8 +16,10 @@ import type { BlobId } from "../shared/protocol/ids.ts";
 import { answerWithFault, type NodeFault, sliversToDrop } from "./faults.ts";
 import { type FetchServer, serveFetch } from "./http-server.ts";
 import type { ChainSource } from "./storage-node/chain-source.ts";
+import type { ClaimSource } from "./storage-node/claim-source.ts";
 import { Healer } from "./storage-node/healer.ts";
 import type { NodeKeys } from "./storage-node/node-context.ts";
+import { Refuter } from "./storage-node/refuter.ts";
 import { StorageNode } from "./storage-node/storage-node.ts";
 import { NodeStore } from "./storage-node/store.ts";
 
@@ -36,6 +40,10 @@ export interface NodeHostOptions {
   readonly heal: boolean;
   /** How long it waits for an upload's tail before it does. */
   readonly healGraceMs: number;
+  /** Pays when the node answers a claim, and receives the bond; without it the node answers none. */
+  readonly wallet?: Keypair;
+  /** Whether it does, until told otherwise. Default true. */
+  readonly refute?: boolean;
   readonly onError: (error: unknown) => void;
 }
 
@@ -50,6 +58,8 @@ export interface NodeStats {
   /** Body bytes. */
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** False claims this node has ended. */
+  readonly claimsRefuted: number;
 }
 
 export class NodeHost {
@@ -65,6 +75,11 @@ export class NodeHost {
   #chain: ChainSource | undefined;
   #node: StorageNode | undefined;
   #healer: Healer | undefined;
+  #claims: ClaimSource | undefined;
+  #refuter: Refuter | undefined;
+  #refutes: boolean;
+  /** Refutations of refuters that have ended. */
+  #refutedBefore = 0;
   #fault: NodeFault = { kind: "none" };
   #requests = 0;
 
@@ -74,6 +89,7 @@ export class NodeHost {
     this.server = server;
     this.#options = options;
     this.#store = store;
+    this.#refutes = options.refute ?? true;
   }
 
   /** Opens the disk and binds the port; requests get 503 until `start`. @throws the listen or the store's error */
@@ -90,9 +106,10 @@ export class NodeHost {
     }
   }
 
-  async start(chain: ChainSource): Promise<void> {
+  async start(chain: ChainSource, claims?: ClaimSource): Promise<void> {
     const { keys, codec, clock, onError } = this.#options;
     this.#chain = chain;
+    this.#claims = claims;
     const node = new StorageNode({
       keys,
       store: this.#store,
@@ -105,20 +122,22 @@ export class NodeHost {
     await node.start();
     this.#node = node;
     void this.#setHealing(this.#healsNow());
+    void this.#updateRefuting();
   }
 
   /** Ends the node as a crash would, connections included, and starts a new one on the same disk and port. */
   async restart(): Promise<void> {
-    assert(this.#chain !== undefined, "a node is restarted only after it started");
+    const [chain, claims] = [this.#chain, this.#claims];
+    assert(chain !== undefined, "a node is restarted only after it started");
     this.server.setAccepting(false);
     const old = this.#node;
     this.#node = undefined;
-    await this.#setHealing(false);
+    await Promise.all([this.#setHealing(false), this.#updateRefuting()]);
     await Promise.allSettled([...this.#active]);
     await old?.stop();
     // A process takes a moment to come back; clients meanwhile notice that their connections are gone.
     await this.#options.clock.sleep(RESTART_MS);
-    await this.start(this.#chain);
+    await this.start(chain, claims);
     this.server.setAccepting(this.#fault.kind !== "down");
   }
 
@@ -126,6 +145,7 @@ export class NodeHost {
     this.#fault = fault;
     this.server.setAccepting(fault.kind !== "down");
     void this.#setHealing(this.#healsNow());
+    void this.#updateRefuting();
     if (fault.kind === "drop-slivers") {
       this.#store.loseSlivers(sliversToDrop(this.#store.sliverKeys(), fault.fraction ?? 1));
     }
@@ -156,6 +176,27 @@ export class NodeHost {
     await healer?.stop();
   }
 
+  /** Whether the node answers false claims against it. @returns when an answer under way has ended */
+  setRefuting(wanted: boolean): Promise<void> {
+    this.#refutes = wanted;
+    return this.#updateRefuting();
+  }
+
+  /** A node that is down answers nothing. @returns when a refuter that was running has ended */
+  async #updateRefuting(): Promise<void> {
+    const { clock, wallet, onError } = this.#options;
+    const [node, claims] = [this.#node?.context, this.#claims];
+    const isWanted = this.#refutes && this.#fault.kind !== "down";
+    if (isWanted && node !== undefined && claims !== undefined && wallet !== undefined) {
+      this.#refuter ??= new Refuter({ node, claims, wallet, clock, onError });
+      return;
+    }
+    const refuter = this.#refuter;
+    this.#refuter = undefined;
+    await refuter?.stop();
+    this.#refutedBefore += refuter?.refuted ?? 0;
+  }
+
   /** The operator's deny list, effective at once. */
   setBlocked(blobIds: Iterable<BlobId>): void {
     this.#blocked.clear();
@@ -165,7 +206,8 @@ export class NodeHost {
   stats(): NodeStats {
     const { bytesIn, bytesOut, inFlight, peakInFlight } = this.server.traffic;
     const byRoute = Object.fromEntries(this.#byRoute);
-    return { requests: this.#requests, inFlight, peakInFlight, byRoute, bytesIn, bytesOut };
+    const claimsRefuted = this.#refutedBefore + (this.#refuter?.refuted ?? 0);
+    return { requests: this.#requests, inFlight, peakInFlight, byRoute, bytesIn, bytesOut, claimsRefuted };
   }
 
   /** `shard/axis` to the hex BLAKE2b-256 of the serialised sliver, for every sliver whose bytes are here. */
@@ -181,7 +223,7 @@ export class NodeHost {
     await this.server.close();
     const node = this.#node;
     this.#node = undefined;
-    await this.#setHealing(false);
+    await Promise.all([this.#setHealing(false), this.#updateRefuting()]);
     await Promise.allSettled([...this.#active]);
     await node?.stop();
     this.#store.close();

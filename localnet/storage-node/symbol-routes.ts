@@ -99,8 +99,12 @@ function registeredMetadata(node: NodeContext, blobId: BlobId): VerifiedMetadata
   return metadata;
 }
 
-/** A symbol lies on two slivers: without a wanted axis the primary one is tried first. */
-function symbolAt(
+/**
+ * A symbol lies on two slivers: without a wanted axis the primary one is tried first.
+ *
+ * @throws NodeRefusal `SYMBOL_NOT_PRESENT_AT_SHARDS`, or `SLIVER_NOT_FOUND` when it should be here
+ */
+export function symbolAt(
   node: NodeContext,
   metadata: VerifiedMetadata,
   id: SymbolId,

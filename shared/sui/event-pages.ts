@@ -1,11 +1,18 @@
 /**
- * Walrus events in ledger order, page by page, with a place to go on from after every event.
+ * Events of the contracts in ledger order, page by page, with a place to go on from after every event.
  *
- * `ListEvents` with a filter on the contracts' `events` module yields every event; its watermark cursor moves on over
+ * `ListEvents` with a filter on a module (or on one type) yields every event of it; its watermark cursor moves on over
  * stretches without events too. A cursor is opaque and belongs to the chain, not to the endpoint.
  */
 import { GrpcTypes, type SuiGrpcClient } from "@mysten/sui/grpc";
 import type { ObjectId } from "../protocol/ids.ts";
+import {
+  type AuditEvent,
+  type AuditEventName,
+  auditEventModule,
+  auditEventType,
+  parseAuditEvent,
+} from "./audit-events.ts";
 import { parseWalrusEvent, type WalrusEvent } from "./events.ts";
 import { suiCall } from "./sui-client.ts";
 import { SuiError } from "./sui-error.ts";
@@ -13,8 +20,8 @@ import { SuiError } from "./sui-error.ts";
 /** Servers cap a page at about this. */
 const PAGE_EVENTS = 50;
 
-export interface PlacedEvent {
-  readonly event: WalrusEvent;
+export interface PlacedEvent<Event = WalrusEvent> {
+  readonly event: Event;
   readonly txDigest: string;
   /** Index among the transaction's events, decimal. */
   readonly eventSeq: string;
@@ -23,18 +30,16 @@ export interface PlacedEvent {
   readonly cursor: Uint8Array;
 }
 
-export interface EventPage {
+export interface EventPage<Event = WalrusEvent> {
   /** In chain order, none left out between `after` and `cursor`; types this program does not know are skipped. */
-  readonly events: readonly PlacedEvent[];
+  readonly events: readonly PlacedEvent<Event>[];
   /** Where the next page starts; moves on also over stretches without events. */
   readonly cursor: Uint8Array | undefined;
   /** `more`: read on at once; `bound`: everything before `beforeCheckpoint` was read; `tip`: the endpoint has no more. */
   readonly end: "more" | "bound" | "tip";
 }
 
-export interface EventPageRequest {
-  /** The contracts' packages: an event type is named by the release that brought it. */
-  readonly packages: readonly ObjectId[];
+interface Span {
   /** From genesis when absent. */
   readonly after?: Uint8Array | undefined;
   /** Exclusive. */
@@ -42,13 +47,47 @@ export interface EventPageRequest {
   readonly signal?: AbortSignal;
 }
 
-/** @throws SuiError `SUI_MALFORMED` for an answer that broke off, or a transport error; may be repeated */
+export interface EventPageRequest extends Span {
+  /** The contracts' packages: an event type is named by the release that brought it. */
+  readonly packages: readonly ObjectId[];
+}
+
+export interface AuditEventPageRequest extends Span {
+  readonly originalPackageId: ObjectId;
+  /** All kinds when absent. */
+  readonly kind?: AuditEventName;
+}
+
+/** Walrus events. @throws SuiError `SUI_MALFORMED` for an answer that broke off, or a transport error; may be repeated */
 export function readEventPage(client: SuiGrpcClient, request: EventPageRequest): Promise<EventPage> {
+  return readPage(client, eventFilter(request.packages), request, parseWalrusEvent);
+}
+
+/** Events of `floe_audit`. @throws as `readEventPage` */
+export function readAuditEventPage(
+  client: SuiGrpcClient,
+  request: AuditEventPageRequest,
+): Promise<EventPage<AuditEvent>> {
+  const { originalPackageId } = request;
+  return readPage(client, auditEventFilter(originalPackageId, request.kind), request, (type, contents) =>
+    parseAuditEvent(type, contents, originalPackageId),
+  );
+}
+
+/** @returns undefined for types this program does not know */
+type ParseEvent<Event> = (type: string, contents: Uint8Array) => Event | undefined;
+
+function readPage<Event>(
+  client: SuiGrpcClient,
+  filter: GrpcTypes.EventFilter,
+  request: Span,
+  parse: ParseEvent<Event>,
+): Promise<EventPage<Event>> {
   return suiCall("listing events", async () => {
     const call = client.ledgerService.listEvents(
       {
         readMask: { paths: ["event_type", "contents", "checkpoint", "transaction_digest", "event_index"] },
-        filter: eventFilter(request.packages),
+        filter,
         ...(request.beforeCheckpoint === undefined
           ? {}
           : { endCheckpoint: BigInt(request.beforeCheckpoint) }),
@@ -60,12 +99,12 @@ export function readEventPage(client: SuiGrpcClient, request: EventPageRequest):
       },
       request.signal === undefined ? {} : { abort: request.signal },
     );
-    const events: PlacedEvent[] = [];
+    const events: PlacedEvent<Event>[] = [];
     let cursor = request.after;
     let reason: GrpcTypes.QueryEndReason | undefined;
     for await (const frame of call.responses) {
       cursor = frame.watermark?.cursor ?? cursor;
-      const event = frame.event && placedEvent(frame.event, cursor);
+      const event = frame.event && placedEvent(frame.event, cursor, parse);
       if (event !== undefined) events.push(event);
       reason = frame.end?.reason ?? reason;
     }
@@ -77,18 +116,17 @@ export function readEventPage(client: SuiGrpcClient, request: EventPageRequest):
   });
 }
 
-export function eventFilter(packages: readonly ObjectId[]): GrpcTypes.EventFilter {
-  return {
-    terms: [...new Set(packages)].map((id) => ({
-      literals: [
-        {
-          negated: false,
-          predicate: { oneofKind: "eventType" as const, eventType: { eventType: `${id}::events` } },
-        },
-      ],
-    })),
-  };
-}
+export const eventFilter = (packages: readonly ObjectId[]): GrpcTypes.EventFilter =>
+  anyOf([...new Set(packages)].map((id) => `${id}::events`));
+
+export const auditEventFilter = (originalPackageId: ObjectId, kind?: AuditEventName): GrpcTypes.EventFilter =>
+  anyOf([kind === undefined ? auditEventModule(originalPackageId) : auditEventType(originalPackageId, kind)]);
+
+const anyOf = (eventTypes: readonly string[]): GrpcTypes.EventFilter => ({
+  terms: eventTypes.map((eventType) => ({
+    literals: [{ negated: false, predicate: { oneofKind: "eventType" as const, eventType: { eventType } } }],
+  })),
+});
 
 function endOf(reason: GrpcTypes.QueryEndReason): EventPage["end"] {
   switch (reason) {
@@ -102,7 +140,11 @@ function endOf(reason: GrpcTypes.QueryEndReason): EventPage["end"] {
 }
 
 /** @returns undefined for events of types this program does not know: newer packages may add some */
-function placedEvent(event: GrpcTypes.Event, cursor: Uint8Array | undefined): PlacedEvent | undefined {
+function placedEvent<Event>(
+  event: GrpcTypes.Event,
+  cursor: Uint8Array | undefined,
+  parse: ParseEvent<Event>,
+): PlacedEvent<Event> | undefined {
   const { eventType, contents, transactionDigest, eventIndex, checkpoint } = event;
   if (
     eventType === undefined ||
@@ -112,7 +154,7 @@ function placedEvent(event: GrpcTypes.Event, cursor: Uint8Array | undefined): Pl
   ) {
     throw new SuiError("SUI_MALFORMED", "an event without type, contents, transaction digest or cursor");
   }
-  const parsed = parseWalrusEvent(eventType, contents.value);
+  const parsed = parse(eventType, contents.value);
   if (parsed === undefined) return undefined;
   return {
     event: parsed,

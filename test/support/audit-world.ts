@@ -144,6 +144,11 @@ export class AuditWorld {
     return this.network.standIn;
   }
 
+  /** Every blob of the population. */
+  get blobs(): readonly EncodedBlob[] {
+    return [...encodedBlobs().values()];
+  }
+
   close(): void {
     this.standIn.close();
   }
