@@ -58,8 +58,8 @@ export class BlobTracker extends DurableObject<Env> implements Tracker {
     });
   }
 
-  begin(request: IntentRequest, workerId: string): Promise<Turn> {
-    return this.#service.begin(request, workerId);
+  begin(request: IntentRequest, workerId: string, arrivedAtMs: number): Promise<Turn> {
+    return this.#service.begin(request, workerId, arrivedAtMs);
   }
   claim(intentId: string, claim: Claim, waitMs: number): Promise<Turn> {
     return this.#service.claim(intentId, claim, waitMs);

@@ -31,8 +31,16 @@ const writeLog = (requestId: string): Log => {
 
 // The lease admits what the codec will hold; the codec's own limit is the same bytes counted a second time.
 const codec = createKernelCodec({ module: kernels, maxMemoryBytes: LIMITS.leaseBytes });
+let loggedBytes = 0;
 const lease = new KernelLease({
   clock: systemClock,
+  // Kernel memory is no part of the JavaScript heap: without this line nobody sees how much there is.
+  observe: (admittedBytes) => {
+    const kernelBytes = codec.heldBytes;
+    if (kernelBytes <= loggedBytes) return;
+    loggedBytes = kernelBytes;
+    writeLog("-")("kernel-memory-peak", { kernelBytes, admittedBytes });
+  },
   idle: { bytes: () => codec.spareBytes, drop: () => codec.dropIdle() },
 });
 const reads = new SharedReads(systemClock);

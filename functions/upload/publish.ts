@@ -46,6 +46,7 @@ export type PublishResult =
 
 /** What the steps of one request share. */
 interface Joining {
+  readonly arrivedAtMs: number;
   readonly encoder: SharedEncoder;
   readonly metadata: VerifiedMetadata;
   readonly snapshot: ChainSnapshot;
@@ -58,6 +59,7 @@ interface Joining {
  * @throws EdgeError as `http-errors.ts` lists them. Whatever was paid by then is used by the next request for the same.
  */
 export async function publish(services: Services, request: PublishRequest): Promise<PublishResult> {
+  const arrivedAtMs = services.transport.clock.nowMs();
   const snapshot = await services.chain.snapshot();
   checkEpochs(request.query.epochs, snapshot);
   const steps = new StepTimes(services.transport.clock);
@@ -68,7 +70,7 @@ export async function publish(services: Services, request: PublishRequest): Prom
     steps.done("encodeMs");
     const intent = intentOf(request, metadata, snapshot);
     await services.bindIdempotencyKey(intent);
-    const outcome = await joinUpload(services, intent, { encoder, metadata, snapshot, steps });
+    const outcome = await joinUpload(services, intent, { arrivedAtMs, encoder, metadata, snapshot, steps });
     return resultOf(metadata.blobId, outcome);
   } finally {
     if (!encoder.isReleased) encoder.done();
@@ -109,13 +111,13 @@ function intentOf(
 async function joinUpload(
   services: Services,
   intent: IntentRequest,
-  { encoder, metadata, snapshot, steps }: Joining,
+  { arrivedAtMs, encoder, metadata, snapshot, steps }: Joining,
 ): Promise<UploadOutcome> {
   const { clock, randomBytes } = services.transport;
   const workerId = toHex(randomBytes(16));
   const tracker = services.tracker(metadata.blobId);
   const untilMs = clock.nowMs() + LIMITS.uploadJoinWaitMs;
-  let turn: Turn = await tracker.begin(intent, workerId);
+  let turn: Turn = await tracker.begin(intent, workerId, arrivedAtMs);
   for (;;) {
     switch (turn.kind) {
       case "already-certified":

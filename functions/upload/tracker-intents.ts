@@ -52,9 +52,9 @@ export class TrackerIntents {
     this.#leaseMs = leaseMs;
   }
 
-  begin(request: IntentRequest, workerId: string): Turn {
+  begin(request: IntentRequest, workerId: string, arrivedAtMs: number): Turn {
     const key = intentKey(request, workerId);
-    const known = this.#find(request, key);
+    const known = this.#find(request, key, arrivedAtMs);
     if (known?.kind === "already-certified") return known;
     if (known !== undefined) this.#join(known.row);
     const intentId = known?.row.intentId ?? this.#insert(key, request);
@@ -184,6 +184,7 @@ export class TrackerIntents {
   #find(
     request: IntentRequest,
     key: string,
+    arrivedAtMs: number,
   ): AlreadyCertified | { kind: "intent"; row: IntentRow } | undefined {
     if (!request.force && !request.deletable && request.idempotencyKey === null) {
       const certified = this.#certifiedUntil(request.endEpoch);
@@ -192,10 +193,12 @@ export class TrackerIntents {
     const sweptBeforeMs = this.#tables.clock.nowMs() - LIMITS.walletSweepAfterMs + SWEEP_MARGIN_MS;
     for (const row of this.#tables.intents("key = ?", key).reverse()) {
       const isOpen = !ENDED.includes(row.state);
-      const isRevivable = row.state === "abandoned" && (row.steps.registered ?? 0) > sweptBeforeMs;
+      const paidAtMs = row.steps.registered ?? row.steps.staged ?? 0;
+      const isRevivable = row.state === "abandoned" && paidAtMs > sweptBeforeMs;
       // A key stands for its outcome for ever; without one, a repetition after success is a new request.
       const isReplay = request.idempotencyKey !== null && (row.state === "certified" || row.answer !== null);
-      if (isOpen || isRevivable || isReplay) return { kind: "intent", row };
+      const wasInFlight = row.state === "certified" && (row.steps.certified ?? 0) > arrivedAtMs;
+      if (isOpen || isRevivable || isReplay || wasInFlight) return { kind: "intent", row };
     }
     return undefined;
   }
@@ -229,6 +232,7 @@ export class TrackerIntents {
       leasedUntilMs: nowMs + this.#leaseMs,
       // When this worker dies, its attempt has still had its pause: one that kills its isolate must not spin.
       retryAtMs: nowMs + this.#pauseMs(attempt),
+      ...(this.#staging.isHeld && row.steps.staged === undefined ? { steps: this.#step(row, "staged") } : {}),
     });
     this.#events.add("attempt", row.intentId, { attempt });
     return attempt;

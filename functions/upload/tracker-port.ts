@@ -144,8 +144,12 @@ export interface TailView {
 }
 
 export interface Tracker {
-  /** Joins or begins the upload, and takes its work up if nobody works on it. */
-  begin(request: IntentRequest, workerId: string): Promise<Turn>;
+  /**
+   * Joins or begins the upload, and takes its work up if nobody works on it.
+   *
+   * @param arrivedAtMs when the request came: an equal one that succeeded since then was in flight with it
+   */
+  begin(request: IntentRequest, workerId: string, arrivedAtMs: number): Promise<Turn>;
   /** Takes the work up if it is free, else waits for news at most `waitMs`. */
   claim(intentId: string, claim: Claim, waitMs: number): Promise<Turn>;
   /** @returns false when somebody else works on it by now */

@@ -141,7 +141,8 @@ export class TrackerSchedule {
 
   #actionOf(row: IntentRow): "finish" | "dropped" | "abandoned" {
     const isStaged = this.#staging.isHeld;
-    if (!isStaged && row.state === "begun") return "dropped";
+    // Nothing is paid before the blob is held; afterwards the wallet may have been asked, even if the copy is lost.
+    if (row.state === "begun" && row.steps.staged === undefined) return "dropped";
     // An attempt that was due before the end is made, however late the alarm comes.
     return isStaged && row.retryAtMs < row.giveUpAtMs ? "finish" : "abandoned";
   }

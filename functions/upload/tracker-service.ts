@@ -86,10 +86,10 @@ export class TrackerService implements Tracker {
     this.#news = new News(clock);
   }
 
-  async begin(request: IntentRequest, workerId: string): Promise<Turn> {
+  async begin(request: IntentRequest, workerId: string, arrivedAtMs: number): Promise<Turn> {
     const turn = await this.#change(() => {
       this.#tables.create(request);
-      return this.#intents.begin(request, workerId);
+      return this.#intents.begin(request, workerId, arrivedAtMs);
     });
     await this.#reach("tracker.after-begin");
     return turn;

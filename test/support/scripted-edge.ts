@@ -32,6 +32,8 @@ export class ScriptedEdge {
   readonly #trackers = new Map<BlobId, MemoryTracker>();
   readonly #keys = new Map<string, string>();
   access: "open" | "closed" = "open";
+  /** For every invocation, the Uploader's included. */
+  overrides: Partial<Services> = {};
 
   constructor(nodes: ScriptedNodes) {
     this.nodes = nodes;
@@ -84,6 +86,7 @@ export class ScriptedEdge {
       waitUntil: (work) => {
         this.background.push(work);
       },
+      ...this.overrides,
       ...overrides,
     });
   }

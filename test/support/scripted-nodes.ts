@@ -73,6 +73,9 @@ export class ScriptedNodes {
   readonly scripts = new Map<number, Script>();
   /** Every request that reached a node, in order. */
   readonly requests: { readonly node: number; readonly method: string; readonly route: NodeRoute }[] = [];
+  /** What the nodes take for the current one. */
+  epoch = EPOCH;
+  #random = 1;
   readonly #secretKeys: Uint8Array[] = [];
   readonly #metadata = new Map<BlobId, VerifiedMetadata>();
   /** By node: what it stores, by a key of blob and place. */
@@ -138,7 +141,7 @@ export class ScriptedNodes {
         return this.#data(kept, sliverKey(route.blobId, route.pair, route.axis), request, "SLIVER_NOT_FOUND");
       case "confirmation": {
         const { blobId, persistence } = route;
-        const message = confirmationMessage({ epoch: EPOCH, blobId, persistence });
+        const message = confirmationMessage({ epoch: this.epoch, blobId, persistence });
         const signature = signatureOf(node, message, this.#secretKeys[node] ?? new Uint8Array(32));
         return json(200, { signed: signedMessageToJson({ message, signature }) });
       }
@@ -198,7 +201,6 @@ export class ScriptedNodes {
       throw new Error(`${what} is not part of this test`);
     };
     const background: Promise<unknown>[] = [];
-    let random = 1;
     return {
       requestId: "0".repeat(32),
       networkKind: "local",
@@ -209,7 +211,7 @@ export class ScriptedNodes {
       transport: {
         fetch: this.fetch,
         clock: this.clock,
-        randomBytes: (count) => Uint8Array.from({ length: count }, () => (random = (random * 73 + 29) % 256)),
+        randomBytes: (count) => Uint8Array.from({ length: count }, () => this.#randomByte()),
         gate: this.gate,
       },
       codec: this.codec,
@@ -228,6 +230,12 @@ export class ScriptedNodes {
       background,
       ...overrides,
     };
+  }
+
+  /** Different for every invocation, the same in every run. */
+  #randomByte(): number {
+    this.#random = (Math.imul(this.#random, 1_103_515_245) + 12_345) >>> 0;
+    return this.#random >>> 24;
   }
 
   snapshot(overrides: Partial<ChainSnapshot> = {}): ChainSnapshot {

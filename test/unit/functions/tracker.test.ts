@@ -64,7 +64,7 @@ async function begin(
   changes: Partial<IntentRequest> = {},
   workerId = "a",
 ): Promise<WorkTurn> {
-  const turn = await tracker.service.begin({ ...request, ...changes }, workerId);
+  const turn = await tracker.service.begin({ ...request, ...changes }, workerId, nodes.clock.nowMs());
   if (turn.kind !== "work") throw new Error(`got ${turn.kind}`);
   return turn;
 }
@@ -127,7 +127,9 @@ describe("requests for one blob", () => {
   it("give the work to one, and let all others wait for its outcome", async () => {
     const { tracker } = setUp();
     const { intent } = await begin(tracker);
-    const others = await Promise.all(["b", "c", "d"].map((worker) => tracker.service.begin(request, worker)));
+    const others = await Promise.all(
+      ["b", "c", "d"].map((worker) => tracker.service.begin(request, worker, nodes.clock.nowMs())),
+    );
     for (const turn of others) expect(turn).toMatchObject({ kind: "wait", attempt: 1, isStaged: false });
     const waiting = tracker.service.claim(intent.intentId, claimOf("b"), 60_000);
     await stage(tracker);
@@ -193,16 +195,32 @@ describe("requests for one blob", () => {
     const first = await certify(tracker);
     expect((await begin(tracker, {}, "b")).intent.intentId).not.toBe(first);
     await certify(tracker, { deletable: false });
-    const turn = await tracker.service.begin({ ...request, deletable: false }, "c");
+    const turn = await tracker.service.begin({ ...request, deletable: false }, "c", nodes.clock.nowMs());
     expect(turn).toEqual({ kind: "already-certified", txDigest: DIGEST, eventSeq: "1", endEpoch: EPOCH + 2 });
     await begin(tracker, { deletable: false, endEpoch: EPOCH + 3 }, "d");
+  });
+
+  it("that were in flight together share the outcome, however late one of them asks", async () => {
+    const { tracker } = setUp();
+    const arrivedAtMs = nodes.clock.nowMs();
+    await nodes.clock.sleep(5);
+    const intentId = await certify(tracker);
+    await nodes.clock.sleep(5);
+    const late = await tracker.service.begin(request, "b", arrivedAtMs);
+    expect(late).toMatchObject({ kind: "certified", intent: { intentId, certified } });
+    const forced = await tracker.service.begin({ ...request, force: true }, "c", arrivedAtMs);
+    expect(forced.kind).toBe("work");
   });
 
   it("with one Idempotency-Key get one outcome, also after success and in a later epoch", async () => {
     const { tracker } = setUp();
     const key = { idempotencyKey: "k", force: true };
     const intentId = await certify(tracker, key);
-    const again = await tracker.service.begin({ ...request, ...key, endEpoch: EPOCH + 3 }, "b");
+    const again = await tracker.service.begin(
+      { ...request, ...key, endEpoch: EPOCH + 3 },
+      "b",
+      nodes.clock.nowMs(),
+    );
     expect(again).toMatchObject({ kind: "certified", intent: { intentId, certified } });
   });
 
