@@ -86,7 +86,8 @@ export async function run(args: string[]): Promise<void> {
     const runtime = name === "node" ? nodeRuntime() : await workerdRuntime();
     try {
       for (const each of cases(ops, numbers(values.n, [1000, 100]), numbers(values.sizes, DEFAULT_SIZES))) {
-        const wantsPeak = runtime.name === "node" && values["no-peak"] !== true;
+        const wantsPeak =
+          runtime.name === "node" && process.platform === "linux" && values["no-peak"] !== true;
         print(await measure(runtime, each, rounds, wantsPeak));
       }
     } finally {

@@ -15,7 +15,7 @@ export {
   decodeSlots,
   encodePlanes,
   encodeRows,
-  gatherColumn,
+  gatherColumns,
   gatherRows,
   joinRows,
   rowGroup,

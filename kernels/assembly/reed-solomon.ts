@@ -174,16 +174,27 @@ export function columnGroup(columns: i32, symbolBytes: i32): i32 {
   return min(columns, max(1, 512 / symbolBytes));
 }
 
-/** Copies one symbol out of each of `rows` rows, one after the other. */
-export function gatherColumn(
+/**
+ * Turns `columns` neighbouring symbols of each of `rows` rows into columns: `rows` symbols one after the other, then
+ * the next column. Many columns at a time read whole cache lines and pages of the rows.
+ */
+export function gatherColumns(
   target: usize,
   source: usize,
   sourceRow: usize,
   rows: i32,
+  columns: i32,
   symbolBytes: i32,
 ): void {
+  const columnBytes = <usize>rows * <usize>symbolBytes;
   for (let r = 0; r < rows; r++) {
-    copyShort(target, source, <usize>symbolBytes);
+    let from = source;
+    let to = target;
+    for (let c = 0; c < columns; c++) {
+      copyShort(to, from, <usize>symbolBytes);
+      from += <usize>symbolBytes;
+      to += columnBytes;
+    }
     target += <usize>symbolBytes;
     source += sourceRow;
   }

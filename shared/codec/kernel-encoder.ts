@@ -108,10 +108,11 @@ export class KernelEncoder implements BlobEncoder {
       return frame;
     });
     if (wanted.length > 0) this.#makeRows(matrix, wanted);
+    const secondaries = this.#secondaries(matrix, pairs);
     return pairs.map((pair, i) => {
-      const primary = frames[i];
-      assert(primary !== undefined, "one frame per pair");
-      return { pair, primary: primary.bytes, secondary: this.#secondary(matrix, pair) };
+      const [primary, secondary] = [frames[i], secondaries[i]];
+      assert(primary !== undefined && secondary !== undefined, "two frames per pair");
+      return { pair, primary: primary.bytes, secondary: secondary.bytes };
     });
   }
 
@@ -236,17 +237,34 @@ export class KernelEncoder implements BlobEncoder {
     }
   }
 
-  #secondary({ kernel, layout, plan, filled }: SourceMatrix, pair: SliverPairIndex): Uint8Array {
+  /** Secondary slivers are columns of blob and row parity; neighbouring ones are gathered together. */
+  #secondaries(matrix: SourceMatrix, pairs: readonly SliverPairIndex[]): Frame[] {
+    const { kernel, layout, plan, filled } = matrix;
     const { nShards, primarySourceSymbols: p, secondarySourceSymbols: s, symbolBytes } = layout;
-    const column = sliverOfPair(pair, "secondary", nShards);
-    const frame = this.#frame(p * symbolBytes, column);
-    const isSource = column < s;
-    const source = isSource ? plan.blob + column * symbolBytes : plan.rowParity + (column - s) * symbolBytes;
-    const row = (isSource ? s : nShards - s) * symbolBytes;
-    // The planes are scratch between steps and hold more than a column.
-    kernel.exports.gatherColumn(plan.planes, source, row, filled, symbolBytes);
-    frame.bytes.set(kernel.bytes.subarray(plan.planes, plan.planes + filled * symbolBytes), frame.dataAt);
-    return frame.bytes;
+    const frames = pairs.map((pair) =>
+      this.#frame(p * symbolBytes, sliverOfPair(pair, "secondary", nShards)),
+    );
+    const columns = pairs
+      .map((pair, i) => ({ column: sliverOfPair(pair, "secondary", nShards) as number, frame: frames[i] }))
+      .sort((a, b) => a.column - b.column);
+    const columnBytes = filled * symbolBytes;
+    for (let at = 0; at < columns.length; ) {
+      const first = columns[at]?.column ?? 0;
+      const isSource = first < s;
+      // The planes are scratch between steps and hold the columns of one.
+      const limit = Math.min(first + plan.stepColumns, isSource ? s : nShards);
+      const group = columns.slice(at, at + plan.stepColumns).filter(({ column }) => column < limit);
+      const count = Math.max(...group.map(({ column }) => column)) + 1 - first;
+      const source = isSource ? plan.blob + first * symbolBytes : plan.rowParity + (first - s) * symbolBytes;
+      const row = (isSource ? s : nShards - s) * symbolBytes;
+      kernel.exports.gatherColumns(plan.planes, source, row, filled, count, symbolBytes);
+      for (const { column, frame } of group) {
+        const from = plan.planes + (column - first) * columnBytes;
+        frame?.bytes.set(kernel.bytes.subarray(from, from + columnBytes), frame.dataAt);
+      }
+      at += group.length;
+    }
+    return frames;
   }
 }
 

@@ -53,7 +53,7 @@ export interface KernelExports {
     planes: I,
     work: I,
   ): void;
-  gatherColumn(target: I, source: I, sourceRow: I, rows: I, symbolBytes: I): void;
+  gatherColumns(target: I, source: I, sourceRow: I, rows: I, columns: I, symbolBytes: I): void;
   gatherRows(
     target: I,
     slots: I,
