@@ -26,6 +26,7 @@ const ENTRY = (main: string) => `
   import edge, * as parts from "./${main}";
   const hooked = (Base) => class extends Base {
     hookAbort() { this.ctx.abort(new Error("aborted by a test")); }
+    async hookWipe() { await this.ctx.storage.deleteAll(); this.hookAbort(); }
     hookSql(query, parameters) { return this.ctx.storage.sql.exec(query, ...parameters).toArray(); }
     hookAlarm() { return this.alarm(); }
     hookAlarmAt() { return this.ctx.storage.getAlarm(); }

@@ -3,6 +3,7 @@
  * finds wrong it returns as sentences; nothing wrong is an empty list.
  */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
+import type { UploadStatus } from "../../functions/upload/upload-status.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";
 import { toHex } from "../../shared/protocol/bytes.ts";
@@ -194,11 +195,7 @@ export class StateChecker {
     this.#handedOver.set(blobId, handedOver);
     const system = this.#system;
     const wrong: string[] = [];
-    const intents = await system.sql("BLOB_TRACKER", blobId, "SELECT state FROM intent");
-    const states = intents.map(({ state }) => String(state)).sort();
-    if (states.filter((state) => state === "certified").length !== certifications) {
-      wrong.push(`the tracker's intents are ${states.join(", ") || "none"}`);
-    }
+    wrong.push(...(await this.#trackerViolations(blobId, certifications, expected.onAllNodes ?? true)));
     const ledger = await system.sql(
       "WALLET",
       WALLET,
@@ -220,6 +217,28 @@ export class StateChecker {
       "SELECT COUNT(*) AS n FROM operation WHERE state IN ('waiting', 'signed')",
     );
     if (unsettled?.["n"] !== 0) wrong.push(`${unsettled?.["n"]} operations are unsettled`);
+    return wrong;
+  }
+
+  /** What `GET /v1/uploads/{blob_id}` tells: certified as often as it happened, no staged copy left over. */
+  async #trackerViolations(blobId: BlobId, certifications: number, isComplete: boolean): Promise<string[]> {
+    const response = await fetch(`${this.#system.edge.url}/v1/uploads/${blobId}`);
+    if (response.status === 404 && certifications === 0) return [];
+    const status = (await response.json()) as UploadStatus;
+    if (response.status !== 200) return [`the upload's status is ${response.status}`];
+    const states = status.intents.map(({ state }) => state);
+    const wrong: string[] = [];
+    if (states.filter((state) => state === "certified").length !== certifications) {
+      wrong.push(`the tracker's intents are ${states.join(", ") || "none"}`);
+    }
+    if (states.some((state) => !["certified", "dropped"].includes(state))) {
+      wrong.push(`an intent is left ${states.join(", ")}`);
+    }
+    if (certifications > 0 && isComplete) {
+      if (status.tail !== "complete") wrong.push(`the tail is ${status.tail}`);
+      if (status.staging !== null) wrong.push(`${status.staging.bytes} staged bytes are still held`);
+      if (/[^3]/.test(status.shards)) wrong.push(`shards are ${status.shards}`);
+    }
     return wrong;
   }
 

@@ -1,32 +1,32 @@
 // If this fails, an upload whose isolate, object, step or client dies is paid twice, lost, or never finished.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { FAIL_POINT_NAMES, type FailPointName } from "../../../functions/fail-point-names.ts";
 import { encodeBlob } from "../../support/encoded-blob.ts";
 import { FaultSystem } from "../../support/fault-system.ts";
 import { StateChecker } from "../../support/state-checker.ts";
 import { prng } from "../../support/system.ts";
 import { OutcomeTable } from "./outcomes.ts";
 
-/** Steps in the order an upload reaches them. */
-const FAIL_POINTS = [
-  "tracker.after-begin",
-  "publish.before-register",
-  "wallet.before-sign",
-  "wallet.after-persist",
-  "wallet.after-send",
-  "wallet.after-effects",
-  "publish.after-register",
-  "tracker.before-registered",
-  "tracker.after-registered",
-  "tracker.after-certificate",
-  "publish.after-certificate",
-  "publish.after-certify",
-  "tracker.before-certified",
-  "tracker.after-certified",
-] as const;
+/** Reached only when a request joins, drops, fails, or leaves work to the alarm; everything else by every upload. */
+const UNUSUAL: readonly FailPointName[] = [
+  "tracker.after-claim",
+  "tracker.after-drop",
+  "tracker.after-leave",
+  "tracker.before-alarm",
+  "uploader.before-finish",
+  "uploader.after-read",
+  "uploader.after-finish",
+  "uploader.before-tail",
+  "uploader.after-tail",
+];
+const USUAL = FAIL_POINT_NAMES.filter((name) => !UNUSUAL.includes(name));
+/** The last step before the blob is held, in the order of an upload; up to here a death costs nothing. */
+const LAST_UNHELD = USUAL.indexOf("tracker.before-staged");
 
 const LONG = process.env["FLOE_LONG"] === "1";
 const N_SHARDS = 4;
 const EPOCHS = 3;
+const QUERY = `epochs=${EPOCHS}`;
 
 let system: FaultSystem;
 let checker: StateChecker;
@@ -43,84 +43,237 @@ afterAll(async () => {
   await system[Symbol.asyncDispose]();
 });
 
-/** What a step's death looks like from outside it. */
+/** What a step's death looks like from outside it; settles when it has happened. */
 const DEATHS = {
-  "the step throws": async (point: string) => {
-    await system.failPoints.arm(point, () => false);
-  },
-  "its object crashes": async (point: string, blobId: string) => {
+  "the step throws": (point: FailPointName) => system.failPoints.arm(point, () => false),
+  "its object crashes": async (point: FailPointName, blobId: string) => {
     await system.failPoints.arm(point, async () => {
       if (point.startsWith("wallet.")) await system.abort("WALLET", "main");
       else await system.abort("BLOB_TRACKER", blobId);
       return true;
     });
   },
-  "the process is killed": async (point: string) => {
+  "the process is killed": async (point: FailPointName) => {
     await system.failPoints.arm(point, () => new Promise<boolean>(() => {}));
     await system.kill();
     await system.revive();
   },
 } as const;
 type Death = keyof typeof DEATHS;
-const DEATH_KINDS = Object.keys(DEATHS) as Death[];
 
-/** Certified and written down: a repeat of a deletable upload is then a new one, as it is upstream. */
-const FINAL_STEP = "tracker.after-certified";
-
-interface Case {
-  readonly point: string;
-  readonly fault: Death;
-  readonly deletable: boolean;
+/** Every death of every step, or the ones that differ: only objects crash by themselves. */
+function deathsOf(point: FailPointName): Death[] {
+  const isInObject = point.startsWith("tracker.") || point.startsWith("wallet.");
+  if (LONG)
+    return isInObject
+      ? ["the step throws", "its object crashes", "the process is killed"]
+      : ["the step throws", "the process is killed"];
+  return isInObject ? ["the step throws", "its object crashes"] : ["the process is killed"];
 }
-const cases: Case[] = FAIL_POINTS.flatMap((point, row) =>
-  DEATH_KINDS.flatMap((fault, column): Case[] => {
-    if (point === FINAL_STEP) return [{ point, fault, deletable: false }];
-    const each: Case[] = [true, false].map((deletable) => ({ point, fault, deletable }));
-    return LONG ? each : each.slice((row + column) % 2, ((row + column) % 2) + 1);
-  }),
-);
 
-const queryOf = (deletable: boolean): string => `epochs=${EPOCHS}&permanent=${!deletable}`;
+const casesOf = (points: readonly FailPointName[]) =>
+  points.flatMap((point) => deathsOf(point).map((death) => ({ point, death })));
 
-describe("D1 D2: an upload that meets a death is paid once and certified once by the time the client has its 200", () => {
-  it.each(cases)("at $point, when $fault (deletable: $deletable)", async ({ point, fault, deletable }) => {
-    const content = prng(seed++, 300);
-    const { blobId } = encodeBlob(N_SHARDS, content).metadata;
-    const death = DEATHS[fault](point, blobId);
-    const answers: (number | "no answer")[] = [];
-    const publish = async (): Promise<void> => {
-      const response = await system.publish(content, queryOf(deletable)).catch(() => undefined);
-      await response?.text().catch(() => {});
-      answers.push(response?.status ?? "no answer");
-    };
-    const first = publish();
-    await death;
+interface Upload {
+  readonly content: Uint8Array;
+  readonly blobId: string;
+}
+function newUpload(): Upload {
+  const content = prng(seed++, 300);
+  return { content, blobId: encodeBlob(N_SHARDS, content).metadata.blobId };
+}
+
+/** The status, or "no answer". */
+async function put({ content }: Upload, headers: Record<string, string> = {}): Promise<string> {
+  const response = await system.publish(content, QUERY, { headers }).catch(() => undefined);
+  await response?.text().catch(() => {});
+  return String(response?.status ?? "no answer");
+}
+
+/** Leases run out and pauses are over, as they would be half a minute later. */
+async function timePasses({ blobId }: Upload): Promise<void> {
+  await system.sql("BLOB_TRACKER", blobId, "UPDATE intent SET leased_until_ms = 0, retry_at_ms = 0");
+}
+
+async function alarm({ blobId }: Upload): Promise<void> {
+  // A death inside the alarm fails it; the platform would run it again, as the callers here do.
+  await system.edge.call("BLOB_TRACKER", blobId, "hookAlarm").catch(() => {});
+}
+
+/** Whether anything is left to do for this blob; then an alarm must be set. */
+async function isUnfinished({ blobId }: Upload): Promise<boolean> {
+  const intents = await system.sql("BLOB_TRACKER", blobId, "SELECT state FROM intent");
+  return intents.some(({ state }) => state !== "certified" && state !== "dropped");
+}
+
+async function finishByAlarm(upload: Upload): Promise<void> {
+  for (let rounds = 0; rounds < 4 && (await isUnfinished(upload)); rounds++) {
+    expect(await system.edge.call("BLOB_TRACKER", upload.blobId, "hookAlarmAt")).not.toBeNull();
+    await timePasses(upload);
+    await alarm(upload);
+  }
+}
+
+const checked = ({ content }: Upload, registrations = 1): Promise<string[]> =>
+  checker.violations({ content, epochs: EPOCHS, deletable: true, registrations });
+
+it("D1: an undisturbed upload reaches the steps listed as usual and no other", async () => {
+  const upload = newUpload();
+  expect(await put(upload)).toBe("200");
+  expect([...new Set(system.failPoints.reached)].sort()).toEqual([...USUAL].sort());
+  expect(await checked(upload)).toEqual([]);
+});
+
+describe("D1 L1: an upload that dies and that nobody asks for again is finished by alarms, paid once, or costs nothing", () => {
+  it.each(casesOf(USUAL))("at $point, when $death", async ({ point, death }) => {
+    const upload = newUpload();
+    const dead = DEATHS[death](point, upload.blobId);
+    const first = put(upload);
+    await dead;
+    const answer = await first;
     const startMs = performance.now();
-    await first;
-    // A crash of an object that was not at work at that moment may go unnoticed.
-    if (answers[0] !== 200) await publish();
+    const isHeld = USUAL.indexOf(point) > LAST_UNHELD || answer === "200";
+    await finishByAlarm(upload);
     const recoveryMs = performance.now() - startMs;
-    table.add({ row: "D1", step: point, fault, outcome: answers.join(", then "), recoveryMs });
-    expect(answers.at(-1)).toBe(200);
-    expect(await checker.violations({ content, epochs: EPOCHS, deletable })).toEqual([]);
+    const outcome = `${answer}, then ${isHeld ? "certified" : "nothing paid"}`;
+    table.add({ row: "D1", step: point, fault: death, outcome, recoveryMs });
+    expect(await checked(upload, isHeld ? 1 : 0)).toEqual([]);
+  });
+});
+
+describe("D1: whatever finishes an upload may die as well", () => {
+  const points = UNUSUAL.filter(
+    (name) => name === "tracker.before-alarm" || /^uploader.*(finish|read)$/.test(name),
+  );
+  it.each(casesOf(points))("at $point, when $death", async ({ point, death }) => {
+    const upload = newUpload();
+    const dead = DEATHS["the step throws"]("publish.after-register");
+    const first = put(upload);
+    await dead;
+    await first;
+    await timePasses(upload);
+    const deadAgain = DEATHS[death](point, upload.blobId);
+    const failed = alarm(upload);
+    await deadAgain;
+    await failed;
+    const startMs = performance.now();
+    await finishByAlarm(upload);
+    const recoveryMs = performance.now() - startMs;
+    table.add({ row: "D1", step: point, fault: death, outcome: "certified", recoveryMs });
+    expect(await checked(upload)).toEqual([]);
+  });
+});
+
+describe("D2: a client that got no answer and repeats its request pays once", () => {
+  const KINDS: Death[] = ["the step throws", "the process is killed"];
+  const cases = USUAL.flatMap((point, row) =>
+    KINDS.filter((_, column) => LONG || row % 4 === 2 * column).map((death) => ({ point, death })),
+  );
+  it.each(cases)("at $point, when $death", async ({ point, death }) => {
+    const upload = newUpload();
+    const headers = { "idempotency-key": `retry-${upload.blobId}` };
+    const dead = DEATHS[death](point, upload.blobId);
+    const first = put(upload, headers);
+    await dead;
+    const answers = [await first];
+    await timePasses(upload);
+    const startMs = performance.now();
+    answers.push(await put(upload, headers));
+    const recoveryMs = performance.now() - startMs;
+    table.add({ row: "D2", step: point, fault: death, outcome: answers.join(", then "), recoveryMs });
+    expect(answers[1]).toBe("200");
+    expect(await checked(upload)).toEqual([]);
   });
 });
 
 describe("D2: an upload whose client leaves is finished without it", () => {
-  const points = LONG ? FAIL_POINTS : FAIL_POINTS.filter((_, index) => index % 4 === 1);
-  it.each(points)("at %s", async (point) => {
-    const content = prng(seed++, 300);
+  const held = USUAL.slice(USUAL.indexOf("publish.after-begin"));
+  it.each(held.filter((_, index) => LONG || index % 6 === 1))("at %s", async (point) => {
+    const upload = newUpload();
     const client = new AbortController();
     const left = system.failPoints.arm(point, () => {
       client.abort();
       return true;
     });
-    const answer = system.publish(content, queryOf(true), { signal: client.signal });
+    const answer = system.publish(upload.content, QUERY, { signal: client.signal });
     await expect(answer).rejects.toThrow();
     await left;
     const startMs = performance.now();
-    expect(await checker.violations({ content, epochs: EPOCHS, deletable: true })).toEqual([]);
+    expect(await checked(upload)).toEqual([]);
     const recoveryMs = performance.now() - startMs;
     table.add({ row: "D2", step: point, fault: "the client leaves", outcome: "finished", recoveryMs });
+  });
+});
+
+describe("D3: alarms", () => {
+  it("that go off twice at once, and once more afterwards, finish an upload once", async () => {
+    const upload = newUpload();
+    const dead = DEATHS["the step throws"]("publish.after-register");
+    const first = put(upload);
+    await dead;
+    await first;
+    await timePasses(upload);
+    await Promise.all([alarm(upload), alarm(upload)]);
+    await alarm(upload);
+    expect(await checked(upload)).toEqual([]);
+    table.add({ row: "D3", step: "alarm", fault: "three times", outcome: "certified", recoveryMs: 0 });
+  });
+
+  it("that are lost are set again by the next question for the upload", async () => {
+    const upload = newUpload();
+    const dead = DEATHS["the step throws"]("publish.after-register");
+    const first = put(upload);
+    await dead;
+    await first;
+    await system.edge.call("BLOB_TRACKER", upload.blobId, "hookSetAlarm", null);
+    await system.abort("BLOB_TRACKER", upload.blobId);
+    await timePasses(upload);
+    expect(await put(upload)).toBe("200");
+    expect(await system.edge.call("BLOB_TRACKER", upload.blobId, "hookAlarmAt")).not.toBeNull();
+    expect(await checked(upload)).toEqual([]);
+    table.add({ row: "D3", step: "alarm", fault: "lost", outcome: "200", recoveryMs: 0 });
+  });
+
+  it("of a process that came back finish an upload in real time, untouched", async () => {
+    await system.kill();
+    await system.revive({ UPLOAD_LEASE_MS: "1000" });
+    const upload = newUpload();
+    const reached = system.failPoints.arm("publish.after-register", () => new Promise<boolean>(() => {}));
+    const first = put(upload);
+    await reached;
+    await system.kill();
+    await first;
+    await system.revive({ UPLOAD_LEASE_MS: "1000" });
+    const startMs = performance.now();
+    while ((await isUnfinished(upload)) && performance.now() - startMs < 30_000) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    const recoveryMs = performance.now() - startMs;
+    expect(await checked(upload)).toEqual([]);
+    table.add({
+      row: "L1",
+      step: "publish.after-register",
+      fault: "killed, left alone",
+      outcome: "certified",
+      recoveryMs,
+    });
+  });
+});
+
+describe("S4: after success the edge may forget everything", () => {
+  it("and a repeated permanent upload finds the certified blob instead of paying again", async () => {
+    const content = prng(seed++, 300);
+    const { blobId } = encodeBlob(N_SHARDS, content).metadata;
+    const query = `${QUERY}&permanent=true`;
+    expect((await system.publish(content, query)).status).toBe(200);
+    expect(await checker.violations({ content, epochs: EPOCHS, deletable: false })).toEqual([]);
+    await system.edge.call("BLOB_TRACKER", blobId, "hookWipe").catch(() => {});
+    const again = await system.publish(content, query);
+    expect([again.status, await again.text()]).toEqual([200, expect.stringContaining("alreadyCertified")]);
+    const { registered, certified } = await checker.history(blobId);
+    expect([registered.length, certified.length]).toEqual([1, 1]);
+    expect(system.failPoints.reached).toContain("tracker.after-drop");
+    const read = new Uint8Array(await (await system.read(blobId)).arrayBuffer());
+    expect(read).toEqual(content);
   });
 });
