@@ -38,6 +38,8 @@ export interface KernelLeaseOptions {
   readonly maxBytes?: number;
   /** Counted as used until it is dropped, which happens when something does not fit otherwise. */
   readonly idle?: IdleMemory;
+  /** Told of the bytes admitted, after each admission and before each release. */
+  readonly observe?: (heldBytes: number) => void;
 }
 
 /** Uploads and reads wait in lines of their own: large uploads must not keep small reads waiting. */
@@ -82,6 +84,7 @@ export class KernelLease {
   readonly #clock: Clock;
   readonly #maxBytes: number;
   readonly #idle: IdleMemory | undefined;
+  readonly #observe: (heldBytes: number) => void;
   readonly #entries = new Set<Entry>();
   /** First come, first served; growing entries stand before new ones. */
   readonly #lines: Readonly<Record<HoldKind, Waiter[]>> = { upload: [], read: [] };
@@ -92,6 +95,7 @@ export class KernelLease {
     this.#clock = options.clock;
     this.#maxBytes = options.maxBytes ?? LIMITS.leaseBytes;
     this.#idle = options.idle;
+    this.#observe = options.observe ?? (() => {});
   }
 
   get maxBytes(): number {
@@ -116,6 +120,7 @@ export class KernelLease {
     const entry = new Entry(this.#clock, kind, {
       grow: (more, signal) => this.#admit(entry, more, more, true, signal),
       gaveBack: (less) => {
+        this.#observe(this.heldBytes);
         this.#heldByKind[kind] -= less;
       },
       ended: () => {
@@ -192,6 +197,7 @@ export class KernelLease {
     this.#heldByKind[entry.kind] += bytes;
     this.#peakBytes = Math.max(this.#peakBytes, this.heldBytes);
     entry.took(bytes);
+    this.#observe(this.heldBytes);
   }
 
   #full(needBytes: number, reason: string): LeaseError {

@@ -1,0 +1,117 @@
+// If this fails, a handful of large uploads and reads at once kill the isolate, and everybody's requests with it.
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { LIMITS } from "../../shared/protocol/limits.ts";
+import { chainEvents } from "../support/chain.ts";
+import { freePort, type HeapWatch, watchHeap } from "../support/inspector.ts";
+import { bytesOf, prng, type System, sameBytes, startSystem } from "../support/system.ts";
+
+const MIB = 1024 * 1024;
+const AT_ONCE = 10;
+/** Of the platform's 128 MB per isolate. */
+const PEAK_LIMIT = 110 * MIB;
+const NODES = Array.from({ length: 13 }, (_, index) => `node-${index}`);
+const content = (index: number): Uint8Array => prng(100 + index, 8 * MIB - index);
+
+describe("one isolate", () => {
+  let system: System;
+  let heap: HeapWatch;
+  const stored: string[] = [];
+  let small: string;
+  /** WebAssembly memory, which the inspector does not count. It only grows, until it is dropped whole. */
+  let kernelBytes = 0;
+  function noteKernelBytes(line: string): void {
+    if (!line.includes("kernel-memory-peak")) return;
+    const { kernelBytes: bytes } = JSON.parse(line) as { kernelBytes: number };
+    kernelBytes = Math.max(kernelBytes, bytes);
+  }
+
+  beforeAll(async () => {
+    system = await startSystem(
+      { nodes: 13, shards: 40 },
+      { inspectorPort: await freePort(), onLog: noteKernelBytes },
+    );
+    for (let index = 0; index < 2; index++) stored.push(await system.publishBlob(content(index)));
+    small = await system.publishBlob(prng(4, MIB));
+    const { inspectorUrl } = system.edge;
+    if (inspectorUrl === undefined) throw new Error("the edge has no inspector");
+    heap = await watchHeap(inspectorUrl);
+  }, 240_000);
+  afterAll(async () => {
+    heap.stop();
+    await system[Symbol.asyncDispose]();
+  });
+
+  it("holds ten 8 MiB uploads and ten reads at once below 110 MB: each finishes, or gets 503 before it pays", async () => {
+    const paidBefore = (await chainEvents(system.network.file, "BlobRegistered")).length;
+    const uploads = Array.from({ length: AT_ONCE }, async (_, index) => {
+      const response = await system.publish(content(10 + index));
+      await response.text();
+      return response;
+    });
+    const reads = Array.from({ length: AT_ONCE }, async (_, index) => {
+      const response = await system.read(stored[index % stored.length] ?? "");
+      return { response, bytes: await bytesOf(response) };
+    });
+    const [puts, gets] = await Promise.all([Promise.all(uploads), Promise.all(reads)]);
+    const finished = puts.filter(({ status }) => status === 200).length;
+    const read = gets.filter(({ response }) => response.status === 200).length;
+    const peakBytes = heap.peakBytes + kernelBytes;
+    const [inHeap, inKernels] = [heap.peakBytes, kernelBytes].map((bytes) => (bytes / MIB).toFixed(1));
+    console.log(
+      `memory: peak ${(peakBytes / MIB).toFixed(1)} MiB of ${PEAK_LIMIT / MIB}: heap and buffers ${inHeap} in ` +
+        `${heap.samples} samples, kernels ${inKernels}; ` +
+        `${finished} of ${AT_ONCE} uploads and ${read} of ${AT_ONCE} reads finished, the others were refused with 503`,
+    );
+    for (const response of [...puts, ...gets.map((each) => each.response)]) {
+      expect([200, 503]).toContain(response.status);
+      if (response.status === 503) expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
+    }
+    gets.forEach(({ response, bytes }, index) => {
+      if (response.status === 200) expect(sameBytes(bytes, content(index % stored.length))).toBe(true);
+    });
+    const paid = (await chainEvents(system.network.file, "BlobRegistered")).length - paidBefore;
+    expect(paid).toBe(finished);
+    expect(finished).toBeGreaterThan(0);
+    expect(read).toBeGreaterThan(0);
+    expect(heap.samples).toBeGreaterThan(20);
+    expect(kernelBytes).toBeGreaterThan(0);
+    expect(peakBytes).toBeLessThanOrEqual(PEAK_LIMIT);
+  }, 240_000);
+
+  it("gives everything back: afterwards one request after the other finds room", async () => {
+    for (let index = 0; index < 4; index++) {
+      const response = await system.read(stored[0] ?? "");
+      expect(response.status).toBe(200);
+      expect(sameBytes(await bytesOf(response), content(0))).toBe(true);
+    }
+    await system.publishBlob(content(30));
+  }, 120_000);
+
+  it.each([
+    ["an upload", () => system.publish(prng(3, MIB))],
+    ["a read", () => system.read(small)],
+  ])("has at most 6 requests of %s under way, counted at the nodes", async (_, request) => {
+    // Tails of earlier uploads are other invocations.
+    while (NODES.some((name) => system.network.nodeStats(name).inFlight > 0)) await sleep(100);
+    for (const name of NODES) system.network.setNodeFault(name, { kind: "slow", ms: 60 });
+    let peak = 0;
+    const counting = new AbortController();
+    const count = async (): Promise<void> => {
+      while (!counting.signal.aborted) {
+        const underWay = NODES.reduce((sum, name) => sum + system.network.nodeStats(name).inFlight, 0);
+        peak = Math.max(peak, underWay);
+        await sleep(2);
+      }
+    };
+    const counted = count();
+    const response = await request();
+    await response.arrayBuffer();
+    counting.abort();
+    await counted;
+    for (const name of NODES) system.network.setNodeFault(name, { kind: "none" });
+    expect(response.status).toBe(200);
+    expect(peak).toBeLessThanOrEqual(LIMITS.requestsInFlight);
+    expect(peak).toBeGreaterThan(1);
+  });
+});

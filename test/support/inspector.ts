@@ -1,0 +1,78 @@
+/**
+ * Memory of an isolate in workerd, over its inspector: JavaScript heap plus the backing stores of array buffers, which
+ * is what the platform's limit counts beside WebAssembly memories. Garbage counts until it is collected, so the peak is
+ * an upper bound.
+ */
+import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+export interface HeapWatch {
+  readonly peakBytes: number;
+  readonly lastBytes: number;
+  readonly samples: number;
+  stop(): void;
+}
+
+const POLL_MS = 5;
+
+/** A port that was free a moment ago: the inspector cannot choose one itself. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+/** @param url of the inspector, `EdgeRuntime.inspectorUrl` */
+export async function watchHeap(url: string): Promise<HeapWatch> {
+  // Node's own, by the standard interface; the declarations in force are those of Workers.
+  const socket = new WebSocket(url) as unknown as EventTarget & {
+    readonly readyState: number;
+    send(text: string): void;
+    close(): void;
+  };
+  await new Promise((resolve, reject) => {
+    socket.addEventListener("open", resolve);
+    socket.addEventListener("error", () => reject(new Error(`no inspector at ${url}`)));
+  });
+  const watch = { peakBytes: 0, lastBytes: 0, samples: 0, isStopped: false };
+  const answers = new Map<number, (bytes: number) => void>();
+  socket.addEventListener("message", (event) => {
+    const { id, result } = JSON.parse(String((event as MessageEvent).data)) as {
+      id?: number;
+      result?: { usedSize?: number; backingStorageSize?: number };
+    };
+    if (id === undefined) return;
+    answers.get(id)?.((result?.usedSize ?? 0) + (result?.backingStorageSize ?? 0));
+    answers.delete(id);
+  });
+  const poll = async (): Promise<void> => {
+    for (let id = 1; !watch.isStopped && socket.readyState === WebSocket.OPEN; id++) {
+      const answer = new Promise<number>((resolve) => answers.set(id, resolve));
+      socket.send(JSON.stringify({ id, method: "Runtime.getHeapUsage" }));
+      // A computation holds the answer up; the next question waits for it.
+      watch.lastBytes = await answer;
+      watch.peakBytes = Math.max(watch.peakBytes, watch.lastBytes);
+      watch.samples++;
+      await sleep(POLL_MS);
+    }
+    socket.close();
+  };
+  void poll();
+  return {
+    get peakBytes() {
+      return watch.peakBytes;
+    },
+    get lastBytes() {
+      return watch.lastBytes;
+    },
+    get samples() {
+      return watch.samples;
+    },
+    stop: () => {
+      watch.isStopped = true;
+    },
+  };
+}
