@@ -20,6 +20,8 @@ export interface EdgeOptions {
   readonly stateDir?: string;
   /** Port of the inspector, for memory measurements; off when absent. */
   readonly inspectorPort?: number;
+  /** Binds a bucket for staged copies (`STAGING`); without it they are held in SQLite, as in wrangler.toml. */
+  readonly stagingBucket?: boolean;
   /** Further bindings, e.g. limits or test hooks. */
   readonly bindings?: Record<string, string>;
   /** Changes the Worker's Miniflare options before it starts, e.g. for the hooks of fault tests. */
@@ -44,6 +46,8 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeRuntime> {
   // The storage nodes of a local network are on loopback, which the strictly public fetch refuses.
   const flags = (worker["compatibilityFlags"] as string[] | undefined) ?? [];
   worker["compatibilityFlags"] = flags.filter((flag) => flag !== "global_fetch_strictly_public");
+
+  if (options.stagingBucket) worker["r2Buckets"] = { STAGING: "floe-staging" };
 
   const workers = [options.adapt?.(worker) ?? worker];
   const restoreSignals = keepSignalListeners();
