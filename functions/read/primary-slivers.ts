@@ -60,9 +60,11 @@ export class PrimarySlivers {
     );
   }
 
-  /** Indexes that failed in a way a longer wait may cure. */
+  /** Indexes that failed in a way a longer wait may cure; first those whose nodes were not even asked in this read. */
   curable(): number[] {
-    return [...this.#failed].filter(([, code]) => CURABLE.has(code)).map(([index]) => index);
+    const failed = [...this.#failed].filter(([, code]) => CURABLE.has(code));
+    const unasked = failed.filter(([, code]) => code === "SUSPECT");
+    return [...unasked, ...failed.filter(([, code]) => code !== "SUSPECT")].map(([index]) => index);
   }
 
   hasFailed(index: number): boolean {
