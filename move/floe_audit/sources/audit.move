@@ -893,6 +893,32 @@ public fun open_random_round_for_testing(
 }
 
 #[test_only]
+/// Bytes of a round without its reports; empty when there is none.
+public fun round_bytes_for_testing(self: &Registry, no: u64): vector<u8> {
+    if (!self.rounds.contains(no)) return vector[];
+    let round = &self.rounds[no];
+    let mut bytes = std::bcs::to_bytes(&round.seed);
+    bytes.append(std::bcs::to_bytes(&round.opened_ms));
+    bytes.append(std::bcs::to_bytes(&round.params));
+    bytes
+}
+
+#[test_only]
+/// Bytes of an auditor's report; empty when there is none.
+public fun report_bytes_for_testing(self: &Registry, no: u64, auditor: address): vector<u8> {
+    if (!self.rounds.contains(no)) return vector[];
+    let reports = &self.rounds[no].reports;
+    if (reports.contains(auditor)) std::bcs::to_bytes(&reports[auditor]) else vector[]
+}
+
+#[test_only]
+/// Bytes of an auditor's population; empty when there is none.
+public fun population_bytes_for_testing(self: &Registry, epoch: u32, auditor: address): vector<u8> {
+    if (!self.has_population(epoch, auditor)) return vector[];
+    std::bcs::to_bytes(&self.populations[epoch][auditor])
+}
+
+#[test_only]
 public fun set_version_for_testing(self: &mut Registry, version: u64) { self.version = version }
 
 #[test_only]

@@ -84,11 +84,20 @@ export interface MoveTestRun {
   readonly output: string;
 }
 
-/** Compiles a package with its tests and runs all of them. Takes seconds: once per package and framework. */
-export async function runMoveTests(packageName: string, framework = STUBS): Promise<MoveTestRun> {
+/**
+ * Compiles a package with its tests and runs all of them. Takes seconds: once per package and framework.
+ *
+ * @param tests other tests than the package's own: source by path
+ */
+export async function runMoveTests(
+  packageName: string,
+  framework = STUBS,
+  tests?: Readonly<Record<string, string>>,
+): Promise<MoveTestRun> {
   await initMovePackageBuilder({ wasm: readFileSync(WASM) });
+  const files = moveFiles(join(MOVE, packageName), tests === undefined);
   const result = await testMovePackage({
-    files: moveFiles(join(MOVE, packageName), true),
+    files: { ...files, ...tests },
     fetcher: new LocalSources(framework),
     network: "mainnet",
     silenceWarnings: true,
