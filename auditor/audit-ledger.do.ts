@@ -70,14 +70,14 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
   }
 
   override async fetch(request: Request): Promise<Response> {
-    const { networkKind, parameters } = this.#config;
+    const { networkKind, parameters, systemObjectId, stakingObjectId } = this.#config;
     return answer(request, {
       sql: this.#sql,
       rounds: this.#auditor.rounds,
       nodes: this.#auditor.nodes,
       lists: this.#auditor.lists,
       parameters,
-      ids: this.#config,
+      ids: { systemObjectId, stakingObjectId },
       nowMs: systemClock.nowMs(),
       ...(networkKind === "local" ? { runRound: () => this.#runRound() } : {}),
     });

@@ -22,7 +22,7 @@ import { earliestRound, followToSeed, openRound, populateRound, seedRound } from
 import type { Log } from "./platform.ts";
 import type { Budget } from "./polite-asker.ts";
 import { PopulationLists, SqlPopulationStore } from "./population-tables.ts";
-import { parseReport } from "./publish-round.ts";
+import { reportOf } from "./publish-round.ts";
 import { type Round, Rounds } from "./rounds.ts";
 
 export interface AuditorParts {
@@ -151,7 +151,7 @@ export class Auditor {
 
   async #report(round: Round): Promise<void> {
     const { auditChain, transport, log } = this.#parts;
-    const report = parseReport(round, this.nodes.ofRound(round.no));
+    const report = reportOf(round, this.nodes.ofRound(round.no));
     const tx = await auditChain.report(report);
     await this.#parts.failPoint("audit.after-report");
     this.rounds.update(round.no, "reporting", round.isVoid ? "void" : "done", {

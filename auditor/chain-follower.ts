@@ -5,7 +5,7 @@
  * whatever dies in between. At `EpochChangeStart(e)` the follower stops until P(e) is built from what came before:
  * the list is built slice by slice, and only then is the event applied.
  */
-import { applyPopulationEvent, type PopulationEvent } from "../shared/audit/population-events.ts";
+import { applyPopulationEvent, isPopulationEvent } from "../shared/audit/population-events.ts";
 import { fromBase64, toBase64 } from "../shared/protocol/bytes.ts";
 import type { PlacedEvent } from "../shared/sui/event-pages.ts";
 import type { WalrusEvent } from "../shared/sui/events.ts";
@@ -13,23 +13,6 @@ import { SuiError } from "../shared/sui/sui-error.ts";
 import type { ChainReader } from "./chain-reader.ts";
 import { type LedgerSql, readMeta, writeMeta } from "./ledger-sql.ts";
 import { listName, type PopulationLists, type SqlPopulationStore } from "./population-tables.ts";
-
-const POPULATION_KINDS: ReadonlySet<string> = new Set<PopulationEvent["kind"]>([
-  "BlobRegistered",
-  "BlobCertified",
-  "BlobDeleted",
-  "PooledBlobRegistered",
-  "PooledBlobCertified",
-  "PooledBlobDeleted",
-  "StoragePoolCreated",
-  "StoragePoolExtended",
-  "InvalidBlobID",
-  "DenyListBlobDeleted",
-  "EpochChangeStart",
-]);
-// The kinds listed are those of `PopulationEvent`, whose fields are the events' own.
-const isPopulationEvent = (event: WalrusEvent): event is WalrusEvent & PopulationEvent =>
-  POPULATION_KINDS.has(event.kind);
 
 export class ChainFollower {
   readonly #sql: LedgerSql;

@@ -74,8 +74,19 @@ export async function challengeRound(
   budget: Budget,
 ): Promise<ChallengeProgress> {
   const work = new RoundWork(parts, round, budget);
-  const lanes = await Promise.all(work.nodes.map((node) => work.runLane(node)));
-  const wakeMs = Math.min(...lanes.map((lane) => lane ?? Number.POSITIVE_INFINITY));
+  // All lanes have ended before an error goes on: whoever calls again must find nobody at work.
+  const lanes = await Promise.allSettled(
+    work.nodes.map((node) =>
+      work.runLane(node).catch((error: unknown) => {
+        work.stop();
+        throw error;
+      }),
+    ),
+  );
+  const failed = lanes.find((lane) => lane.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+  const wakes = lanes.map((lane) => (lane.status === "fulfilled" ? lane.value : undefined));
+  const wakeMs = Math.min(...wakes.map((wake) => wake ?? Number.POSITIVE_INFINITY));
   return { isDone: wakeMs === Number.POSITIVE_INFINITY, wakeMs };
 }
 
@@ -136,6 +147,11 @@ class RoundWork {
 
   get nodes(): ObjectId[] {
     return [...this.#lanes.keys()];
+  }
+
+  /** Lets every lane end after the request it is at. */
+  stop(): void {
+    this.#asker.stop();
   }
 
   /** @returns when the node has something due again; undefined when all its draws are final */

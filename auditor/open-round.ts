@@ -8,7 +8,7 @@
 import { type AuditParameters, parametersHash } from "../shared/audit/parameters.ts";
 import type { Stratum } from "../shared/audit/population-events.ts";
 import { committeeHash, type PublishedPopulations } from "../shared/audit/round-export.ts";
-import { DRAW_MODES, type DrawCounts, planRound, shuffleBySeed } from "../shared/audit/selection.ts";
+import { DRAW_MODES, drawCounts, planRound, shuffleBySeed } from "../shared/audit/selection.ts";
 import { toHex } from "../shared/protocol/bytes.ts";
 import { type Committee, memberOfShards } from "../shared/protocol/committee.ts";
 import { assert } from "../shared/protocol/errors.ts";
@@ -40,14 +40,6 @@ export function earliestRound(sql: LedgerSql, rounds: Rounds, parameters: AuditP
   const afterReading = Math.floor(readToMs(sql) / parameters.roundPeriodMs) + 1;
   return Math.max(afterReading, (rounds.latest()?.no ?? -1) + 1);
 }
-
-/** Draws per shard of one round. */
-export const drawCounts = (no: number, parameters: AuditParameters): DrawCounts => ({
-  [DRAW_MODES.perBlob]: parameters.drawsPerBlob,
-  [DRAW_MODES.perByte]: no % parameters.perByteEveryRounds === 0 ? parameters.drawsPerByte : 0,
-  [DRAW_MODES.deletable]: parameters.drawsDeletable,
-  [DRAW_MODES.fresh]: parameters.drawsFresh,
-});
 
 /** Opens the round whose time has come. @returns false when none may open now */
 export function openRound(parts: OpeningParts, nowMs: number): boolean {

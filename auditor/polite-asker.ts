@@ -29,6 +29,7 @@ export class PoliteAsker {
   readonly #nodeStarts = new Map<ObjectId, number[]>();
   #allStarts: number[] = [];
   #requests = 0;
+  #isStopped = false;
 
   /** @param recent requests of the last minute, ascending, which earlier invocations made */
   constructor(
@@ -47,8 +48,14 @@ export class PoliteAsker {
     for (const { node, startedMs } of recent) this.#note(node, startedMs);
   }
 
+  /** From now on nobody is asked. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
   get isSpent(): boolean {
-    return this.#requests >= this.#budget.requests || this.#transport.clock.nowMs() >= this.#budget.untilMs;
+    const { requests, untilMs } = this.#budget;
+    return this.#isStopped || this.#requests >= requests || this.#transport.clock.nowMs() >= untilMs;
   }
 
   /** Asks when it is the node's turn. @returns undefined, without having asked, when the budget does not allow it */

@@ -11,7 +11,7 @@ import type { NodeRecords, NodeRound } from "./node-records.ts";
 import type { Round, Rounds } from "./rounds.ts";
 
 /** What the report transaction says of a judged round. */
-export function parseReport(round: Round, nodes: readonly NodeRound[]): RoundReport {
+export function reportOf(round: Round, nodes: readonly NodeRound[]): RoundReport {
   const { no, epoch, totals, evidenceRoot, nodesRoot } = round;
   assert(epoch !== null && totals !== null, `round ${no} is judged`);
   assert(evidenceRoot !== null && nodesRoot !== null, `round ${no} is judged`);
@@ -48,7 +48,8 @@ export function exportRound(
   const { members } = parts.rounds.committee(round.no);
   return {
     format: EXPORT_FORMAT,
-    network: parts.ids,
+    // Field by field: whoever calls may hold more than IDs in the same object, a key among it.
+    network: { systemObjectId: parts.ids.systemObjectId, stakingObjectId: parts.ids.stakingObjectId },
     no: round.no,
     state,
     openedMs: round.openedMs,

@@ -120,9 +120,10 @@ function nodesRoute(
   detail: string | undefined,
 ): unknown {
   if (id === undefined) return nodesView(parts);
-  if (detail === undefined) return nodeView(parts, id) ?? fail(notFound(`node ${id.slice(0, 66)}`));
-  if (detail !== "history") throw notFound("such path");
-  return historyView(parts, id, wholeNumber(url, "days", 30, 366));
+  if (detail !== undefined && detail !== "history") throw notFound("such path");
+  const view =
+    detail === undefined ? nodeView(parts, id) : historyView(parts, id, wholeNumber(url, "days", 30, 366));
+  return view ?? fail(notFound(`node ${id.slice(0, 66)}`));
 }
 
 function roundsRoute(

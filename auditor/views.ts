@@ -135,18 +135,25 @@ export function failuresOf(parts: ViewParts, node: string | undefined, limit: nu
     }));
 }
 
+/** @param id node ID or name */
+const findNode = (parts: ViewParts, id: string): NodeSummary | undefined =>
+  nodesView(parts).nodes.find(({ nodeId, name }) => nodeId === id || name === id);
+
 export function nodeView(parts: ViewParts, id: string): unknown {
-  const found = nodesView(parts).nodes.find(({ nodeId, name }) => nodeId === id || name === id);
+  const found = findNode(parts, id);
   if (found === undefined) return undefined;
-  return { ...found, failures_recent: failuresOf(parts, found.nodeId, FAILURES_SHOWN) };
+  return { ...found, lastFailures: failuresOf(parts, found.nodeId, FAILURES_SHOWN) };
 }
 
 export function historyView(parts: ViewParts, id: string, days: number): unknown {
+  const node = findNode(parts, id);
+  if (node === undefined) return undefined;
   const newest = publishedRound(parts);
   const since = Math.floor((parts.nowMs - days * 86_400_000) / parts.parameters.roundPeriodMs);
-  const records = parts.nodes.ofNode(id, Math.max(0, since), HISTORY_ROWS);
+  const records = parts.nodes.ofNode(node.nodeId, Math.max(0, since), HISTORY_ROWS);
   return {
-    nodeId: id,
+    nodeId: node.nodeId,
+    name: node.name,
     history: records
       .filter((record) => newest !== undefined && record.round <= newest.no)
       .map((record) => summary(record, parts.parameters)),

@@ -5,7 +5,7 @@ import { bundleWorker, ROOT } from "./worker-bundle.ts";
 if (process.argv.includes("--help")) {
   console.log("usage: npm run build\nBundles every Worker into build/, exactly as a deployment would.");
 } else {
-  for (const config of ["wrangler.toml"]) {
+  for (const config of ["wrangler.toml", "auditor/wrangler.toml"]) {
     const bundle = await bundleWorker(config);
     console.log(`built ${bundle.name} -> ${relative(ROOT, bundle.outdir)}`);
   }

@@ -34,7 +34,7 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeRuntime> {
   const { network } = options;
   if (network.wallet === undefined)
     throw new Error("the network file has no wallet: the edge could not publish");
-  const worker = miniflareWorker(options.bundle, {
+  return startWorker(options, {
     NETWORK_KIND: "local",
     SUI_RPC_URLS: network.sui.url,
     SYSTEM_OBJECT_ID: network.walrus.systemObjectId,
@@ -43,6 +43,14 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeRuntime> {
     PUBLISHER_ACCESS: "open",
     ...options.bindings,
   });
+}
+
+/** Runs one bundled Worker against a local network. @param bindings beside those of its wrangler.toml */
+export async function startWorker(
+  options: Omit<EdgeOptions, "network" | "bindings">,
+  bindings: Record<string, string>,
+): Promise<EdgeRuntime> {
+  const worker = miniflareWorker(options.bundle, bindings);
   // The storage nodes of a local network are on loopback, which the strictly public fetch refuses.
   const flags = (worker["compatibilityFlags"] as string[] | undefined) ?? [];
   worker["compatibilityFlags"] = flags.filter((flag) => flag !== "global_fetch_strictly_public");

@@ -55,6 +55,25 @@ export type PopulationEvent =
   | { readonly kind: "DenyListBlobDeleted"; readonly blob_id: BlobId }
   | { readonly kind: "EpochChangeStart"; readonly epoch: number };
 
+const KINDS: Readonly<Record<PopulationEvent["kind"], true>> = {
+  BlobRegistered: true,
+  BlobCertified: true,
+  BlobDeleted: true,
+  PooledBlobRegistered: true,
+  PooledBlobCertified: true,
+  PooledBlobDeleted: true,
+  StoragePoolCreated: true,
+  StoragePoolExtended: true,
+  InvalidBlobID: true,
+  DenyListBlobDeleted: true,
+  EpochChangeStart: true,
+};
+
+/** Whether an event of the chain bears on a population. */
+export const isPopulationEvent = <Event extends { readonly kind: string }>(
+  event: Event,
+): event is Extract<Event, { kind: PopulationEvent["kind"] }> => Object.hasOwn(KINDS, event.kind);
+
 /** A blob object as the events describe it. */
 export interface TrackedObject {
   readonly objectId: ObjectId;

@@ -23,6 +23,7 @@ import { pairOfShard, sliverOfPair } from "../protocol/mapping.ts";
 import type { SymbolId } from "../protocol/recovery-symbol.ts";
 import { blobLayout } from "../protocol/sizes.ts";
 import { AuditError } from "./audit-error.ts";
+import type { AuditParameters } from "./parameters.ts";
 import type { PopulationEntry, PopulationIndex } from "./population.ts";
 import { isVacuous } from "./vacuous.ts";
 
@@ -120,6 +121,14 @@ export interface RoundPopulations {
 
 /** Draws per shard, by mode. */
 export type DrawCounts = Readonly<Record<DrawMode, number>>;
+
+/** Draws per shard of round `no`. */
+export const drawCounts = (no: number, parameters: AuditParameters): DrawCounts => ({
+  [DRAW_MODES.perBlob]: parameters.drawsPerBlob,
+  [DRAW_MODES.perByte]: no % parameters.perByteEveryRounds === 0 ? parameters.drawsPerByte : 0,
+  [DRAW_MODES.deletable]: parameters.drawsDeletable,
+  [DRAW_MODES.fresh]: parameters.drawsFresh,
+});
 
 /**
  * All challenges of a round in (mode, shard, t) order; a mode whose population is empty draws nothing.

@@ -8,12 +8,12 @@ import { type ChainReader, suiChainReader } from "../../auditor/chain-reader.ts"
 import type { LedgerSql } from "../../auditor/ledger-sql.ts";
 import { answer } from "../../auditor/routes.ts";
 import { systemClock } from "../../localnet/clock.ts";
+import { nodeLedger } from "../../scripts/node-ledger.ts";
 import { AUDIT_PROFILES, type AuditParameters } from "../../shared/audit/parameters.ts";
 import { Gate } from "../../shared/node/gate.ts";
 import type { FailPoint } from "../../shared/protocol/fail-point.ts";
 import type { NetworkFile } from "../../shared/protocol/network-file.ts";
 import { createSuiClient } from "../../shared/sui/sui-client.ts";
-import { nodeLedger } from "./memory-ledger.ts";
 
 export interface TestAuditor {
   readonly auditor: Auditor;

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { Tracker, UploaderPort } from "../../functions/upload/tracker-port.ts";
 import { TrackerService } from "../../functions/upload/tracker-service.ts";
 import type { Clock } from "../../shared/protocol/clock.ts";
-import { noFailPoints } from "../../shared/protocol/fail-point.ts";
+import { type FailPoint, noFailPoints } from "../../shared/protocol/fail-point.ts";
 import { LIMITS } from "../../shared/protocol/limits.ts";
 
 export const LEASE_MS = LIMITS.uploadLeaseMs;
@@ -17,6 +17,7 @@ export class MemoryTracker {
   /** `blob ID/staging ID` of objects deleted from the bucket. */
   readonly deletedObjects: string[] = [];
   uploader: UploaderPort;
+  failPoint: FailPoint = noFailPoints;
   #random = 0;
   #service: TrackerService;
   readonly #clock: Clock;
@@ -79,7 +80,7 @@ export class MemoryTracker {
       },
       clock: this.#clock,
       randomBytes: (count) => new Uint8Array(count).fill(++this.#random),
-      failPoint: noFailPoints,
+      failPoint: (name) => this.failPoint(name),
       log: () => {},
       leaseMs: LEASE_MS,
       setAlarm: async (atMs) => {

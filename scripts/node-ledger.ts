@@ -1,8 +1,8 @@
-/** SQLite for tests of the auditor's logic outside of the platform: the same statements on Node's own engine. */
+/** The auditor's ledger outside of the platform: the same statements on Node's own SQLite. */
 import { DatabaseSync } from "node:sqlite";
-import type { LedgerSql, SqlRow, SqlValue } from "../../auditor/ledger-sql.ts";
+import type { LedgerSql, SqlRow, SqlValue } from "../auditor/ledger-sql.ts";
 
-/** @param path a file, to reopen it as after a crash; in memory when absent */
+/** @param path a file, which a later run goes on with; in memory when absent */
 export function nodeLedger(path = ":memory:"): LedgerSql & { close(): void } {
   const database = new DatabaseSync(path);
   const statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();

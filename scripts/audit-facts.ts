@@ -1,0 +1,44 @@
+/** Reads from the chain what a round has to be, without asking the auditor anything. */
+import type { ChainReader } from "../auditor/chain-reader.ts";
+import { MemoryPopulation } from "../shared/audit/population.ts";
+import {
+  applyPopulationEvent,
+  isPopulationEvent,
+  MemoryPopulationStore,
+} from "../shared/audit/population-events.ts";
+import type { ChainFacts } from "../shared/audit/verify-round.ts";
+
+/**
+ * @param startMs when the round began: its number times the period
+ * @throws SuiError; AuditError `INVALID_EVENT_ORDER` when the endpoint has not the whole history
+ * Cost: reads every Walrus event up to the seed's checkpoint, and holds all live blobs in memory.
+ */
+export async function readChainFacts(chain: ChainReader, startMs: number): Promise<ChainFacts> {
+  const snapshot = await chain.snapshot();
+  const seedCheckpoint = await chain.firstCheckpointAt(startMs);
+  const store = new MemoryPopulationStore();
+  let permanent = new MemoryPopulation([], snapshot.nShards);
+  let epoch: number | undefined;
+  let after: Uint8Array | undefined;
+  for (let isDone = seedCheckpoint === undefined; !isDone; ) {
+    const page = await chain.events(after, seedCheckpoint?.sequence ?? 0);
+    for (const { event } of page.events) {
+      if (event.kind === "EpochChangeStart")
+        permanent = new MemoryPopulation(store.blobs("permanent", event.epoch), snapshot.nShards);
+      if (isPopulationEvent(event)) applyPopulationEvent(store, event);
+      if ("epoch" in event) epoch = Math.max(epoch ?? 0, event.epoch);
+    }
+    after = page.cursor;
+    isDone = page.end !== "more";
+  }
+  const known = epoch ?? snapshot.epoch;
+  const listOf = (stratum: "deletable" | "fresh"): MemoryPopulation =>
+    new MemoryPopulation(store.blobs(stratum, known), snapshot.nShards);
+  const committees = [snapshot.committee, snapshot.previousCommittee];
+  return {
+    seedCheckpoint,
+    committee: committees.find((committee) => committee?.epoch === known) ?? undefined,
+    populations: { permanent, deletable: listOf("deletable"), fresh: listOf("fresh") },
+    epoch: known,
+  };
+}

@@ -1,0 +1,208 @@
+/**
+ * The auditor from the command line: hold a round from this host, or recompute somebody's round.
+ *
+ * Both read the chain by themselves. `run` keeps its ledger in a file when asked to, and goes on with it next time.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { readOnlyAuditChain } from "../auditor/audit-chain.ts";
+import { Auditor } from "../auditor/auditor.ts";
+import { suiChainReader } from "../auditor/chain-reader.ts";
+import { exportRound } from "../auditor/publish-round.ts";
+import { nodesView } from "../auditor/views.ts";
+import { systemClock } from "../localnet/clock.ts";
+import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
+import type { RoundExport } from "../shared/audit/round-export.ts";
+import { verifyRound } from "../shared/audit/verify-round.ts";
+import { Gate } from "../shared/node/gate.ts";
+import type { NetworkKind } from "../shared/node/node-address.ts";
+import { parseObjectId } from "../shared/protocol/ids.ts";
+import { parseNetworkFile } from "../shared/protocol/network-file.ts";
+import type { WalrusObjectIds } from "../shared/sui/chain-snapshot.ts";
+import { createSuiClient } from "../shared/sui/sui-client.ts";
+import { readChainFacts } from "./audit-facts.ts";
+import { nodeLedger } from "./node-ledger.ts";
+
+const HELP = `usage: audit run --once [NETWORK] [--ledger FILE] [--out FILE]
+       audit verify ROUND [NETWORK] (--auditor URL | --export FILE) [--root HEX]
+
+run     holds one round from this host and prints what it came to; writes nothing to the chain
+verify  recomputes a round from the chain and the auditor's export; exits 1 on any difference
+
+NETWORK, one of
+  --network FILE        a network file; default .floe/network.json
+  --sui URL --system ID --staking ID   endpoint, System and Staking object of a public network
+
+  --ledger FILE         SQLite file of the ledger; in memory when absent
+  --out FILE            writes the round's export there
+  --auditor URL         base URL of the auditor that held the round
+  --export FILE         an export fetched before
+  --root HEX            the evidence root you noted earlier, or read in the report on chain
+  --help                this text
+
+exit codes: 0 all well, 1 a difference or a void round, 2 wrong usage`;
+
+interface Place {
+  readonly url: string;
+  readonly ids: WalrusObjectIds;
+  readonly kind: NetworkKind;
+}
+
+class UsageError extends Error {}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`${error.message}\n\n${HELP}`);
+  process.exitCode = 2;
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parse();
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const [command, round, ...more] = positionals;
+  if (more.length > 0) throw new UsageError(`there is nothing to do with ${more.join(" ")}`);
+  switch (command) {
+    case "run":
+      if (!values.once) throw new UsageError("run holds one round: say --once");
+      return run(place(values), values.ledger, values.out);
+    case "verify": {
+      if (round === undefined || !/^[0-9]+$/.test(round))
+        throw new UsageError("verify takes a round's number");
+      return verify(place(values), await load(values, round), Number(round), values.root);
+    }
+    default:
+      throw new UsageError(command === undefined ? "run or verify?" : `there is no ${command}`);
+  }
+}
+
+function parse() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        once: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+        network: { type: "string" },
+        sui: { type: "string" },
+        system: { type: "string" },
+        staking: { type: "string" },
+        ledger: { type: "string" },
+        out: { type: "string" },
+        auditor: { type: "string" },
+        export: { type: "string" },
+        root: { type: "string" },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+type Values = ReturnType<typeof parse>["values"];
+
+function place(values: Values): Place {
+  const { sui, system, staking } = values;
+  if (sui !== undefined) {
+    if (system === undefined || staking === undefined)
+      throw new UsageError("--sui needs --system and --staking");
+    return {
+      url: sui,
+      ids: { systemObjectId: parseObjectId(system), stakingObjectId: parseObjectId(staking) },
+      kind: "public",
+    };
+  }
+  const file = parseNetworkFile(readFileSync(values.network ?? ".floe/network.json", "utf8"));
+  return { url: file.sui.url, ids: file.walrus, kind: "local" };
+}
+
+async function load(values: Values, round: string): Promise<RoundExport> {
+  if (values.export !== undefined) return JSON.parse(readFileSync(values.export, "utf8")) as RoundExport;
+  if (values.auditor === undefined) throw new UsageError("verify needs --auditor or --export");
+  const url = `${values.auditor.replace(/\/$/, "")}/v1/audit/rounds/${round}/export`;
+  const response = await fetch(url);
+  if (!response.ok) throw new UsageError(`${url} answered ${response.status}`);
+  return (await response.json()) as RoundExport;
+}
+
+const chainOf = ({ url, ids }: Place) =>
+  suiChainReader(createSuiClient({ url, fetch: globalThis.fetch }), ids, systemClock);
+
+async function verify(at: Place, round: RoundExport, no: number, root: string | undefined): Promise<number> {
+  const { parameters } = round;
+  const expected = AUDIT_PROFILES[at.kind];
+  const facts = await readChainFacts(chainOf(at), no * expected.roundPeriodMs);
+  const differences = verifyRound(
+    round,
+    root === undefined ? facts : { ...facts, committed: { evidenceRoot: root, nodesRoot: undefined } },
+  );
+  if (round.no !== no) differences.push({ what: "round", detail: `the export is of round ${round.no}` });
+  if (JSON.stringify(parameters) !== JSON.stringify(expected))
+    differences.push({ what: "parameters", detail: `they are not the ${expected.profile} profile` });
+  for (const { what, detail } of differences) console.log(`DIFFERS  ${what}: ${detail}`);
+  const { totals, leaves, state } = round;
+  console.log(
+    differences.length === 0
+      ? `round ${no} recomputed: ${leaves.length} draws, ${totals.passed} passed, ${totals.missing + totals.invalid} failed, ${state}`
+      : `round ${no}: ${differences.length} differences`,
+  );
+  return differences.length === 0 ? 0 : 1;
+}
+
+async function run(at: Place, ledger: string | undefined, out: string | undefined): Promise<number> {
+  const sql = nodeLedger(ledger);
+  const chain = chainOf(at);
+  const parameters = AUDIT_PROFILES[at.kind];
+  const auditor = new Auditor({
+    sql,
+    chain,
+    auditChain: readOnlyAuditChain(chain),
+    transport: {
+      fetch: (request) => fetch(request),
+      clock: systemClock,
+      randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+      gate: new Gate(),
+    },
+    networkKind: at.kind,
+    parameters,
+    failPoint: () => {},
+    log: (event, fields) => console.error(JSON.stringify({ event, ...fields })),
+  });
+  let round = auditor.rounds.active() ?? auditor.open();
+  while (round === undefined) {
+    await systemClock.sleep(Math.max(10, auditor.nextOpenMs() - systemClock.nowMs()));
+    round = auditor.open();
+  }
+  while (auditor.rounds.active()?.no === round.no) {
+    const wakeMs = await auditor.work({ untilMs: systemClock.nowMs() + 60_000, requests: 5_000 });
+    await systemClock.sleep(Math.max(0, (wakeMs ?? 0) - systemClock.nowMs()));
+  }
+  const closed = auditor.rounds.round(round.no) ?? round;
+  const { ids } = at;
+  const exported = exportRound(
+    { sql, rounds: auditor.rounds, nodes: auditor.nodes, parameters, ids },
+    closed,
+  );
+  if (out !== undefined && exported !== undefined) writeFileSync(out, `${JSON.stringify(exported)}\n`);
+  console.log(`round ${closed.no}: ${closed.state}, evidence root ${closed.evidenceRoot ?? "none"}`);
+  const view = nodesView({
+    sql,
+    rounds: auditor.rounds,
+    nodes: auditor.nodes,
+    lists: auditor.lists,
+    parameters: { ...parameters, publicationDelayRounds: 0 },
+    nowMs: systemClock.nowMs(),
+  });
+  for (const { name, state, trials, failures, outcomes } of view.nodes) {
+    const { timeouts, refused, excused } = outcomes;
+    console.log(
+      `${name.padEnd(24)} ${state.padEnd(10)} ${trials - failures} of ${trials} passed, ${timeouts + refused} unavailable, ${excused} excused`,
+    );
+  }
+  sql.close();
+  return closed.state === "done" ? 0 : 1;
+}

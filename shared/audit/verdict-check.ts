@@ -1,0 +1,120 @@
+/**
+ * Whether a published outcome may be concluded from the requests published with it.
+ *
+ * | outcome          | needs                                                                                          |
+ * |------------------|------------------------------------------------------------------------------------------------|
+ * | passed           | a last request answered 200, and nothing asked after it                                         |
+ * | missing, invalid | the profile's attempts over its spread; two symbols and one sliver, each answered; invalid a 200 |
+ * | timeout          | no request that proves an answer of the sliver's; all attempts, or a node silent all round        |
+ * | refused          | all attempts, or a silent node; at least one answered                                           |
+ * | excused          | an excuse; self-suspect exactly in a void round                                                 |
+ * | vacuous          | no request                                                                                     |
+ */
+import type { EvidenceAttempt, EvidenceRecord } from "./evidence.ts";
+import type { AuditParameters } from "./parameters.ts";
+
+/** @param all the round's records. @returns what is wrong; undefined when nothing is */
+export function verdictProblem(
+  record: EvidenceRecord,
+  all: readonly EvidenceRecord[],
+  parameters: AuditParameters,
+  round: { readonly isVoid: boolean; readonly openedMs: number; readonly finishedMs: number },
+): string | undefined {
+  return (
+    timesProblem(record, round) ??
+    excuseProblem(record, round.isVoid) ??
+    outcomeProblem(record, all, parameters)
+  );
+}
+
+function timesProblem(
+  { attempts }: EvidenceRecord,
+  round: { readonly openedMs: number; readonly finishedMs: number },
+): string | undefined {
+  let previousMs = round.openedMs;
+  for (const { startedMs, ms } of attempts) {
+    if (startedMs < previousMs) return `a request at ${startedMs}, before ${previousMs}`;
+    previousMs = startedMs + ms;
+  }
+  return previousMs > round.finishedMs ? `a request ended after the round did` : undefined;
+}
+
+function excuseProblem({ outcome, excuse }: EvidenceRecord, isVoid: boolean): string | undefined {
+  if ((outcome === "excused") !== (excuse !== null)) return `${outcome} with excuse ${excuse}`;
+  if (outcome === "vacuous") return undefined;
+  if (isVoid !== (excuse === "self-suspect"))
+    return isVoid ? "it counts in a void round" : "self-suspect in a round that counts";
+  return undefined;
+}
+
+function outcomeProblem(
+  record: EvidenceRecord,
+  all: readonly EvidenceRecord[],
+  parameters: AuditParameters,
+): string | undefined {
+  const { attempts, outcome } = record;
+  const last = attempts.at(-1);
+  switch (outcome) {
+    case "excused":
+      return undefined;
+    case "vacuous":
+      return attempts.length === 0 ? undefined : "padding was asked for";
+    case "passed":
+      return last?.httpStatus === 200 && last.bodyHash !== null ? undefined : "no answer that could pass";
+    case "missing":
+    case "invalid":
+      return failureProblem(record, parameters);
+    case "timeout":
+    case "refused": {
+      if (!isSpread(attempts, parameters) && !wasSilent(record, all, parameters))
+        return `${outcome} after ${attempts.length} requests`;
+      return outcome === "refused" && attempts.every(({ httpStatus }) => httpStatus === 0)
+        ? "refused without an answer"
+        : undefined;
+    }
+    default:
+      return outcome satisfies never;
+  }
+}
+
+function failureProblem(
+  { attempts, outcome }: EvidenceRecord,
+  parameters: AuditParameters,
+): string | undefined {
+  if (!isSpread(attempts, parameters))
+    return `${outcome} after ${attempts.length} requests, too few or too soon`;
+  const answered = attempts.filter(({ httpStatus }) => httpStatus === 200 || isRefusal(httpStatus));
+  const symbols = answered.filter(({ kind }) => kind === "symbol").length;
+  const slivers = answered.filter(({ kind }) => kind === "sliver").length;
+  if (symbols < 2 || slivers < 1) return `${outcome} on ${symbols} symbols and ${slivers} slivers answered`;
+  const hasSuccess = attempts.some(({ httpStatus }) => httpStatus === 200);
+  if ((outcome === "invalid") !== hasSuccess)
+    return hasSuccess ? "missing, although something came" : "invalid, although nothing came";
+  return undefined;
+}
+
+const isRefusal = (httpStatus: number): boolean =>
+  httpStatus >= 400 && httpStatus < 500 && httpStatus !== 429 && httpStatus !== 451;
+
+function isSpread(attempts: readonly EvidenceAttempt[], parameters: AuditParameters): boolean {
+  const first = attempts[0];
+  const last = attempts.at(-1);
+  if (first === undefined || last === undefined || attempts.length < parameters.attempts) return false;
+  return last.startedMs - first.startedMs >= parameters.attemptSpreadMs;
+}
+
+/** The last requests to the node in this round, one at least, brought nothing. */
+function wasSilent(
+  { node }: EvidenceRecord,
+  all: readonly EvidenceRecord[],
+  parameters: AuditParameters,
+): boolean {
+  const attempts = all
+    .filter((record) => record.node === node)
+    .flatMap((record) => record.attempts)
+    .sort((a, b) => a.startedMs - b.startedMs);
+  const lastSuccess = attempts.findLastIndex(({ httpStatus }) => httpStatus === 200);
+  // Requests for metadata and health count to the streak but stand in no leaf, and an error answer may be a proxy's:
+  // so neither the streak's length nor its kind can be checked here.
+  return attempts.length > lastSuccess + 1 && parameters.silentAfterRequests > 0;
+}

@@ -1,0 +1,277 @@
+/**
+ * Recomputes an auditor's round from the chain and its export, and lists every difference.
+ *
+ * From the chain alone: seed, populations, committee. From those: what had to be asked of whom. From the leaves: every
+ * outcome, the evidence root, totals, rows and the possession record that follows from them. Whether an outcome is what
+ * the node really answered cannot be recomputed (answers are not signed); whether it *may* be concluded from the
+ * recorded requests can, and is. What the auditor said earlier, on chain or noted by the caller, binds the roots.
+ */
+import { equalBytes, fromHex, toHex } from "../protocol/bytes.ts";
+import { type Committee, memberOfShards } from "../protocol/committee.ts";
+import { FloeError } from "../protocol/errors.ts";
+import type { ObjectId } from "../protocol/ids.ts";
+import { canonicalJson } from "./canonical-json.ts";
+import type { EvidenceRecord } from "./evidence.ts";
+import { rootOfLeaves } from "./evidence.ts";
+import { parseLeaf } from "./evidence-leaf.ts";
+import { parametersHash } from "./parameters.ts";
+import type { MemoryPopulation } from "./population.ts";
+import {
+  countOutcome,
+  NO_OUTCOMES,
+  type OutcomeCounts,
+  parseRow,
+  reportTotals,
+  serializeRow,
+  serializeRows,
+} from "./report-rows.ts";
+import { committeeHash, EXPORT_FORMAT, type PublishedPopulation, type RoundExport } from "./round-export.ts";
+import { type Challenge, checkpointSeed, compareDraws, drawCounts, planRound } from "./selection.ts";
+import { addTrial, nodeState, type PossessionState, possessionTest } from "./statistics.ts";
+import { possessionTrial } from "./verdict.ts";
+import { verdictProblem } from "./verdict-check.ts";
+
+/** What the verifier read from the chain by itself. */
+export interface ChainFacts {
+  /** The first checkpoint at or after the round's start; absent when the seed came from `open_round`. */
+  readonly seedCheckpoint: { readonly sequence: number; readonly digest: Uint8Array } | undefined;
+  /** The seed that `open_round` drew, and the checkpoint that holds it; absent when there is no contract. */
+  readonly openedSeed?: { readonly seed: Uint8Array; readonly checkpoint: number };
+  /** Of the round's epoch; undefined when the chain does not tell any more. */
+  readonly committee: Committee | undefined;
+  readonly populations: {
+    readonly permanent: MemoryPopulation;
+    readonly deletable: MemoryPopulation;
+    readonly fresh: MemoryPopulation;
+  };
+  readonly epoch: number;
+  /** Roots the auditor committed to before: from its report on chain, or noted by the caller. */
+  readonly committed?: { readonly evidenceRoot: string; readonly nodesRoot: string | undefined };
+}
+
+export interface Difference {
+  /** What differs: a stable word. */
+  readonly what: string;
+  readonly detail: string;
+}
+
+/**
+ * @returns empty when everything can be recomputed
+ * Cost: hashes all leaves, and plans the round.
+ */
+export function verifyRound(round: RoundExport, facts: ChainFacts): Difference[] {
+  const differences: Difference[] = [];
+  const differs = (what: string, detail: string): void => {
+    differences.push({ what, detail });
+  };
+  try {
+    new Verification(round, facts, differs).run();
+  } catch (error) {
+    // Fields of the export that no parser accepts.
+    if (!(error instanceof FloeError)) throw error;
+    differs("malformed", `${error.code}: ${error.message}`);
+  }
+  return differences;
+}
+
+class Verification {
+  readonly #round: RoundExport;
+  readonly #facts: ChainFacts;
+  readonly #differs: (what: string, detail: string) => void;
+
+  constructor(round: RoundExport, facts: ChainFacts, differs: (what: string, detail: string) => void) {
+    this.#round = round;
+    this.#facts = facts;
+    this.#differs = differs;
+  }
+
+  run(): void {
+    const round = this.#round;
+    if (round.format !== EXPORT_FORMAT) {
+      this.#differs("format", `the export is ${String(round.format)}, this program reads ${EXPORT_FORMAT}`);
+      return;
+    }
+    this.#expect("parameters", toHex(parametersHash(round.parameters)), round.parametersHash);
+    this.#checkSeed();
+    this.#checkCommittee();
+    this.#checkPopulations();
+    const records = round.leaves.map((leaf, i) => this.#leaf(leaf, i));
+    this.#checkPlan(records);
+    this.#checkVerdicts(records);
+    this.#checkRoots();
+    this.#checkNodes(records);
+  }
+
+  #expect(what: string, computed: string, claimed: string): void {
+    if (computed !== claimed) this.#differs(what, `computed ${computed}, the export says ${claimed}`);
+  }
+
+  #checkSeed(): void {
+    const { no, seed, seedSource, seedCheckpoint, openedMs, finishedMs, parameters } = this.#round;
+    const { seedCheckpoint: first, openedSeed, epoch } = this.#facts;
+    this.#expect("epoch", `${epoch}`, `${this.#round.epoch}`);
+    const startMs = no * parameters.roundPeriodMs;
+    if (openedMs < startMs || openedMs >= startMs + parameters.roundPeriodMs)
+      this.#differs("time", `round ${no} was opened at ${openedMs}, outside of its period`);
+    if (finishedMs < openedMs) this.#differs("time", `it ended at ${finishedMs}, before it was opened`);
+    const source = openedSeed === undefined ? "checkpoint" : "open_round";
+    this.#expect("seed-source", source, seedSource);
+    const expected = openedSeed?.seed ?? (first === undefined ? undefined : checkpointSeed(first.digest));
+    const checkpoint = openedSeed?.checkpoint ?? first?.sequence;
+    if (expected === undefined) this.#differs("seed", `the chain has no seed for round ${no}`);
+    else this.#expect("seed", toHex(expected), seed);
+    this.#expect("seed-checkpoint", `${checkpoint}`, `${seedCheckpoint}`);
+  }
+
+  #checkCommittee(): void {
+    const { committee, committeeHash: claimed, epoch, nShards } = this.#round;
+    this.#expect("committee", toHex(committeeHash({ epoch, nShards, members: committee })), claimed);
+    const known = this.#facts.committee;
+    if (known === undefined) this.#differs("committee", `the chain does not tell epoch ${epoch}'s committee`);
+    else this.#expect("committee", toHex(committeeHash(known)), claimed);
+  }
+
+  #checkPopulations(): void {
+    const { populations } = this.#round;
+    for (const stratum of ["permanent", "deletable", "fresh"] as const) {
+      const found = this.#facts.populations[stratum];
+      const computed: PublishedPopulation = {
+        size: found.size,
+        totalBytes: found.totalBytes.toString(),
+        root: toHex(found.root()),
+      };
+      const spell = ({ size, totalBytes, root }: PublishedPopulation): string =>
+        `${size} ${totalBytes} ${root}`;
+      this.#expect(`population-${stratum}`, spell(computed), spell(populations[stratum]));
+    }
+  }
+
+  #leaf(text: string, index: number): EvidenceRecord | undefined {
+    try {
+      const record = parseLeaf(text);
+      if (record.round === this.#round.no) return record;
+      this.#differs("leaf", `leaf ${index} is of round ${record.round}`);
+    } catch (error) {
+      if (!(error instanceof FloeError)) throw error;
+      this.#differs("leaf", `leaf ${index}: ${error.message}`);
+    }
+    return undefined;
+  }
+
+  /** Every draw has its leaf, in order, with the challenge that follows from the seed. */
+  #checkPlan(records: readonly (EvidenceRecord | undefined)[]): void {
+    const { seed, nShards, no, parameters } = this.#round;
+    const counts = drawCounts(no, parameters);
+    const plan = planRound(fromHex(seed), nShards, this.#facts.populations, counts);
+    if (plan.length !== records.length)
+      this.#differs(
+        "draws",
+        `${plan.length} draws follow from the seed, ${records.length} leaves are published`,
+      );
+    const { committee } = this.#facts;
+    const owners = committee === undefined ? undefined : memberOfShards(committee);
+    records.forEach((record, i) => {
+      const challenge = plan[i];
+      if (record === undefined || challenge === undefined) return;
+      const owner = committee?.members[owners?.[challenge.shard] ?? -1]?.nodeId;
+      const problem = drawProblem(record, challenge, owner);
+      if (problem !== undefined)
+        this.#differs("draw", `leaf ${i} (${record.mode}/${record.shard}/${record.t}): ${problem}`);
+    });
+  }
+
+  #checkVerdicts(records: readonly (EvidenceRecord | undefined)[]): void {
+    const { state, parameters, openedMs, finishedMs } = this.#round;
+    const known = records.filter((record) => record !== undefined);
+    for (const record of known) {
+      const problem = verdictProblem(record, known, parameters, {
+        isVoid: state === "void",
+        openedMs,
+        finishedMs,
+      });
+      if (problem !== undefined)
+        this.#differs("verdict", `${record.mode}/${record.shard}/${record.t}: ${problem}`);
+    }
+  }
+
+  #checkRoots(): void {
+    const { leaves, evidenceRoot, nodesRoot } = this.#round;
+    const bytes = leaves.map((leaf) => new TextEncoder().encode(leaf));
+    this.#expect("evidence-root", toHex(rootOfLeaves(bytes)), evidenceRoot);
+    const { committed } = this.#facts;
+    if (committed === undefined) return;
+    this.#expect("evidence-root-committed", committed.evidenceRoot, evidenceRoot);
+    if (committed.nodesRoot !== undefined)
+      this.#expect("nodes-root-committed", committed.nodesRoot, nodesRoot);
+  }
+
+  /** Rows, totals and possession records follow from the leaves. */
+  #checkNodes(records: readonly (EvidenceRecord | undefined)[]): void {
+    const { nodes, nodesRoot, totals, committee, parameters } = this.#round;
+    const test = possessionTest(parameters);
+    this.#expect(
+      "nodes",
+      [...committee]
+        .map(({ nodeId }) => nodeId)
+        .sort()
+        .join(" "),
+      nodes.map(({ node }) => node).join(" "),
+    );
+    const rows = nodes.map((claimed) => {
+      let counts: OutcomeCounts = NO_OUTCOMES;
+      let after = claimed.before;
+      for (const record of records) {
+        if (record?.node !== claimed.node) continue;
+        counts = countOutcome(counts, record.outcome);
+        const trial = possessionTrial(record);
+        if (trial !== undefined) after = addTrial(after, trial === "failure", test);
+      }
+      const stated = parseRow(fromHex(claimed.row));
+      const row = {
+        ...counts,
+        node: claimed.node,
+        logLikelihoodRatio: after.logLikelihoodRatio,
+        state: nodeState(after, test, claimed.confirmedClaims),
+        // Availability is a mean over windows of many rounds: taken as stated.
+        availability: stated.availability,
+      };
+      if (!equalBytes(serializeRow(row), fromHex(claimed.row)))
+        this.#differs("row", `node ${claimed.node}: the row does not follow from the leaves`);
+      this.#expect(`record of ${claimed.node}`, spellState(after), spellState(claimed.after));
+      return row;
+    });
+    this.#expect("nodes-root", toHex(serializeRows(rows).root), nodesRoot);
+    this.#expect("totals", canonicalJson({ ...reportTotals(rows) }), canonicalJson({ ...totals }));
+  }
+}
+
+function drawProblem(
+  record: EvidenceRecord,
+  challenge: Challenge,
+  owner: ObjectId | undefined,
+): string | undefined {
+  if (compareDraws(record, challenge) !== 0)
+    return `draw ${challenge.mode}/${challenge.shard}/${challenge.t} belongs here`;
+  const pairs: [string, unknown, unknown][] = [
+    ["blob", challenge.blobId, record.blobId],
+    ["pair", challenge.pair, record.pair],
+    ["axis", challenge.axis, record.axis],
+    ["symbol", challenge.symbol, record.symbol],
+    ["node", owner ?? record.node, record.node],
+    ["vacuous", challenge.isVacuous, record.outcome === "vacuous"],
+  ];
+  const wrong = pairs.find(([, computed, claimed]) => computed !== claimed);
+  return wrong === undefined ? undefined : `${wrong[0]} is ${wrong[1]}, the leaf says ${wrong[2]}`;
+}
+
+/** Sums of logarithms are made in one order by everybody; twelve digits leave room for nothing else. */
+const spellState = (state: PossessionState): string =>
+  [
+    state.trials,
+    state.failures,
+    state.logLikelihoodRatio.toPrecision(12),
+    state.maxLogLikelihoodRatio.toPrecision(12),
+    state.cusum.toPrecision(12),
+    state.alpha.toPrecision(12),
+    state.beta.toPrecision(12),
+  ].join(" ");

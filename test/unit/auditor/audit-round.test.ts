@@ -1,0 +1,389 @@
+// If this fails, an auditor accuses honest nodes, misses dishonest ones, or publishes what nobody can recompute.
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ChainReader } from "../../../auditor/chain-reader.ts";
+import { readChainFacts } from "../../../scripts/audit-facts.ts";
+import { nodeLedger } from "../../../scripts/node-ledger.ts";
+import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
+import type { ReportTotals } from "../../../shared/audit/report-rows.ts";
+import type { RoundExport } from "../../../shared/audit/round-export.ts";
+import { type Difference, verifyRound } from "../../../shared/audit/verify-round.ts";
+import type { BlobId } from "../../../shared/protocol/ids.ts";
+import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";
+import { prng, type System, startSystem } from "../../support/system.ts";
+
+const P = AUDIT_PROFILES.local;
+
+interface NodeJson {
+  readonly nodeId: string;
+  readonly name: string;
+  readonly state: string;
+  readonly trials: number;
+  readonly failures: number;
+  readonly outcomes: Readonly<Record<string, number>>;
+}
+interface RoundJson {
+  readonly state: string;
+  readonly epoch: number;
+  readonly totals: ReportTotals;
+  readonly populations: Readonly<Record<string, { readonly size: number; readonly root: string }>>;
+}
+interface DrawJson {
+  readonly node: string;
+  readonly outcome: string;
+  readonly excuse: string | null;
+  readonly blob_id: string;
+  readonly attempts: readonly {
+    readonly kind: string;
+    readonly outcome: string;
+    readonly detail: string | null;
+    readonly node: string;
+  }[];
+}
+
+let system: System;
+const blobs: BlobId[] = [];
+
+beforeAll(async () => {
+  system = await startSystem({ seed: "audit-round" });
+  for (let i = 0; i < 4; i++) {
+    const life = i % 2 === 0 ? "permanent=true" : "deletable=true";
+    blobs.push((await system.publishBlob(prng(100 + i, 30_000 * (i + 1)), `epochs=9&${life}`)) as BlobId);
+  }
+}, 60_000);
+afterAll(() => system[Symbol.asyncDispose]());
+
+const auditorOf = (options: Partial<Parameters<typeof testAuditor>[0]> = {}): TestAuditor =>
+  testAuditor({ network: system.network.file, ...options });
+const nodesOf = async (auditor: TestAuditor): Promise<NodeJson[]> =>
+  (await auditor.get<{ nodes: NodeJson[] }>("/v1/audit/nodes")).nodes;
+const nodeOf = async (auditor: TestAuditor, name: string): Promise<NodeJson> => {
+  const node = (await nodesOf(auditor)).find((each) => each.name === name);
+  if (node === undefined) throw new Error(`no node ${name}`);
+  return node;
+};
+const exportOf = (auditor: TestAuditor, no: number): Promise<RoundExport> =>
+  auditor.get(`/v1/audit/rounds/${no}/export`);
+const drawsOf = async (auditor: TestAuditor, no: number, nodeId: string): Promise<DrawJson[]> =>
+  (await auditor.get<{ draws: DrawJson[] }>(`/v1/audit/rounds/${no}/draws?node=${nodeId}`)).draws;
+
+/** A round that begins now knows nothing of what happened after its beginning: lets the one that has begun pass. */
+const untilNextRound = (): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, P.roundPeriodMs - (Date.now() % P.roundPeriodMs)));
+
+async function differences(chain: ChainReader, round: RoundExport): Promise<Difference[]> {
+  return verifyRound(round, await readChainFacts(chain, round.no * P.roundPeriodMs));
+}
+
+describe("a healthy network", () => {
+  it("says that nothing is known before the first round", async () => {
+    const auditor = auditorOf();
+    expect(await nodesOf(auditor)).toEqual([]);
+    expect(await auditor.text("/audit")).toContain("Not audited yet");
+  });
+
+  it("is audited healthy, and anybody can recompute the round", async () => {
+    const auditor = auditorOf();
+    const no = await auditor.run();
+    const round = await auditor.get<RoundJson>(`/v1/audit/rounds/${no}`);
+    expect(round.state).toBe("done");
+    expect(round.totals.challenged).toBe(40 * (P.drawsDeletable + P.drawsFresh));
+    expect(round.totals.passed).toBe(round.totals.challenged);
+    const nodes = await nodesOf(auditor);
+    expect(nodes.map(({ state }) => state)).toEqual(Array(13).fill("healthy"));
+    expect(await differences(auditor.chain, await exportOf(auditor, no))).toEqual([]);
+  });
+
+  it("never asks a node twice at once, and asks each for metadata once", async () => {
+    const inFlight = new Map<string, number>();
+    let peak = 0;
+    const auditor = auditorOf({
+      async fetch(request) {
+        const { host } = new URL(request.url);
+        inFlight.set(host, (inFlight.get(host) ?? 0) + 1);
+        peak = Math.max(peak, inFlight.get(host) ?? 0);
+        try {
+          return await fetch(request);
+        } finally {
+          inFlight.set(host, (inFlight.get(host) ?? 1) - 1);
+        }
+      },
+    });
+    const no = await auditor.run();
+    expect(peak).toBe(1);
+    const rows = auditor.sql.exec(
+      "SELECT node, COUNT(*) AS count FROM attempt WHERE round = ? AND kind = 'metadata' GROUP BY node",
+      no,
+    );
+    expect(rows).toHaveLength(13);
+  });
+});
+
+describe("an unhealthy network", () => {
+  it("shows each way of failing as what it is, and calls nobody missing who is merely unreachable", async () => {
+    const { network } = system;
+    const { nodes = [] } = network.file;
+    const [throttling, proxied] = ["node-6", "node-7"].map(
+      (name) => new URL(nodes.find((node) => node.name === name)?.url ?? "http://none").host,
+    );
+    network.setNodeFault("node-1", { kind: "down" });
+    network.setNodeFault("node-2", { kind: "error" });
+    network.setNodeFault("node-3", { kind: "hang" });
+    network.setNodeFault("node-4", { kind: "corrupt-slivers" });
+    const [denied = ""] = blobs;
+    network.setBlocked("node-5", [denied as BlobId]);
+    const auditor = auditorOf({
+      async fetch(request) {
+        const url = new URL(request.url);
+        const isDenied = url.pathname.includes(denied);
+        if (url.host === throttling && isDenied) return new Response("slow down", { status: 429 });
+        // A proxy in front of the node, not the node.
+        if (url.host === proxied && isDenied) return new Response("<h1>Not Found</h1>", { status: 404 });
+        return fetch(request);
+      },
+    });
+    try {
+      const no = await auditor.run();
+      const round = await auditor.get<RoundJson>(`/v1/audit/rounds/${no}`);
+      expect(round.state).toBe("done");
+      expect(round.totals.missing).toBe(0);
+      for (const name of ["node-1", "node-2", "node-3"]) {
+        const { outcomes, failures, trials, state } = await nodeOf(auditor, name);
+        expect(outcomes["timeouts"], name).toBeGreaterThan(0);
+        expect({ trials, failures, state }, name).toEqual({ trials: 0, failures: 0, state: "unaudited" });
+      }
+      const corrupt = await nodeOf(auditor, "node-4");
+      expect(corrupt.outcomes["invalid"]).toBe(corrupt.trials);
+      expect(corrupt.state).toBe("suspect");
+      const blocked = await drawsOf(auditor, no, (await nodeOf(auditor, "node-5")).nodeId);
+      expect(new Set(blocked.filter((d) => d.blob_id === denied).map((d) => d.excuse))).toEqual(
+        new Set(["denied"]),
+      );
+      const refusing = await nodeOf(auditor, "node-6");
+      expect(refusing.outcomes["refused"]).toBeGreaterThan(0);
+      expect(refusing.failures).toBe(0);
+      const behindProxy = await nodeOf(auditor, "node-7");
+      expect(behindProxy.outcomes["timeouts"]).toBeGreaterThan(0);
+      expect(behindProxy.failures).toBe(0);
+      expect(await differences(auditor.chain, await exportOf(auditor, no))).toEqual([]);
+    } finally {
+      for (const name of ["node-1", "node-2", "node-3", "node-4"])
+        network.setNodeFault(name, { kind: "none" });
+      network.setBlocked("node-5", []);
+    }
+  }, 90_000);
+
+  it("voids the round of an auditor whose own network is broken, and holds nothing against anybody", async () => {
+    const urls = (system.network.file.nodes ?? []).slice(0, 7).map(({ url }) => new URL(url).host);
+    const auditor = auditorOf({
+      fetch: (request) =>
+        urls.includes(new URL(request.url).host) ? Promise.reject(new Error("no route")) : fetch(request),
+    });
+    const no = await auditor.run();
+    const round = await auditor.get<RoundJson>(`/v1/audit/rounds/${no}`);
+    expect(round.state).toBe("void");
+    expect(round.totals.excused).toBe(round.totals.challenged);
+    expect((await nodesOf(auditor)).every(({ trials, state }) => trials === 0 && state === "unaudited")).toBe(
+      true,
+    );
+    expect(await differences(auditor.chain, await exportOf(auditor, no))).toEqual([]);
+  }, 60_000);
+});
+
+describe("a round that is interrupted", () => {
+  it("leaves no gap and no duplicate, whichever step the auditor dies at", async () => {
+    const sql = nodeLedger();
+    const died = new Set<string>();
+    let attempts = 0;
+    const failPoint = (name: string): void => {
+      const isAttempt = name === "audit.after-attempt";
+      if (isAttempt ? ++attempts % 60 === 0 : !died.has(name)) {
+        died.add(name);
+        throw new Error(`died at ${name}`);
+      }
+    };
+    let no: number | undefined;
+    for (let life = 0; no === undefined && life < 40; life++) {
+      // Every life opens the ledger anew: nothing but the database survives.
+      const auditor = auditorOf({ sql, failPoint });
+      no = await auditor.run().catch((error: Error) => {
+        if (!error.message.startsWith("died at")) throw error;
+        return undefined;
+      });
+    }
+    expect([...died].sort()).toEqual(
+      [
+        "after-attempt",
+        "after-report",
+        "challenging",
+        "following",
+        "judging",
+        "opening",
+        "populating",
+        "reporting",
+      ].map((name) => `audit.${name}`),
+    );
+    const auditor = auditorOf({ sql });
+    const round = await exportOf(auditor, no ?? 0);
+    expect(round.totals.passed).toBe(40 * (P.drawsDeletable + P.drawsFresh));
+    const [counts] = sql.exec(
+      `SELECT (SELECT COUNT(*) FROM round) AS rounds, (SELECT COUNT(*) FROM draw) AS draws,
+              (SELECT COUNT(*) FROM verdict) AS verdicts,
+              (SELECT COUNT(*) FROM attempt WHERE kind IN ('symbol', 'sliver')) AS asked`,
+    );
+    expect(counts).toEqual({ rounds: 1, draws: 320, verdicts: 320, asked: 320 });
+    expect(await differences(auditor.chain, round)).toEqual([]);
+  }, 90_000);
+
+  it("opens once, however often it is told to", async () => {
+    const sql = nodeLedger();
+    const auditors = [auditorOf({ sql }), auditorOf({ sql })];
+    const opened = auditors.flatMap(({ auditor }) => [auditor.open(), auditor.open()]);
+    expect(new Set(opened.map((round) => round?.no)).size).toBe(1);
+    await auditors[0]?.run();
+    expect(auditors[1]?.auditor.rounds.list(Number.MAX_SAFE_INTEGER, 10)).toHaveLength(1);
+  });
+});
+
+describe("a node that silently lost a third of its slivers", () => {
+  let auditor: TestAuditor;
+  let guilty: RoundExport;
+
+  beforeAll(async () => {
+    system.network.setNodeFault("node-3", { kind: "drop-slivers", fraction: 0.33, heal: false });
+    auditor = auditorOf();
+    for (let rounds = 0; rounds < 5; rounds++) {
+      const no = await auditor.run();
+      guilty = await exportOf(auditor, no);
+      if ((await nodeOf(auditor, "node-3")).state === "suspect") break;
+    }
+  }, 90_000);
+
+  it("becomes suspect, and nobody else does", async () => {
+    const nodes = await nodesOf(auditor);
+    expect(nodes.filter(({ state }) => state !== "healthy").map(({ name }) => name)).toEqual(["node-3"]);
+    expect((await nodeOf(auditor, "node-3")).trials).toBeLessThanOrEqual(96);
+  });
+
+  it("is called missing on repeated symbols and a whole sliver, while it signs that it has everything", async () => {
+    const { nodeId } = await nodeOf(auditor, "node-3");
+    const missing = (await drawsOf(auditor, guilty.no, nodeId)).filter(
+      ({ outcome }) => outcome === "missing",
+    );
+    expect(missing.length).toBeGreaterThan(0);
+    for (const { attempts } of missing) {
+      const failed = attempts.filter(({ outcome }) => outcome === "missing").map(({ kind }) => kind);
+      expect(failed.filter((kind) => kind === "symbol").length).toBeGreaterThanOrEqual(2);
+      expect(failed).toContain("sliver");
+      expect(attempts.some(({ kind, outcome }) => kind === "confirmation" && outcome === "pass")).toBe(true);
+    }
+    const page = await auditor.text("/audit");
+    expect(page).toContain("suspect");
+    expect(page).toContain(`/v1/audit/rounds/${guilty.no}/proof/`);
+  });
+
+  it("cannot be accused or cleared by changing what was published", async () => {
+    const facts = await readChainFacts(auditor.chain, guilty.no * P.roundPeriodMs);
+    expect(verifyRound(guilty, facts)).toEqual([]);
+    const missing = guilty.leaves.findIndex((leaf) => leaf.includes('"missing"'));
+    const passed = guilty.leaves.findIndex((leaf) => leaf.includes('"passed"'));
+    const other = "00".repeat(32);
+    const leaf = (index: number, change: (text: string) => string): Partial<RoundExport> => ({
+      leaves: guilty.leaves.map((text, i) => (i === index ? change(text) : text)),
+    });
+    const node = (
+      change: (record: RoundExport["nodes"][number]) => Partial<RoundExport["nodes"][number]>,
+    ) => ({
+      nodes: guilty.nodes.map((record) =>
+        record.name === "node-3" ? { ...record, ...change(record) } : record,
+      ),
+    });
+    const swapped = [...guilty.leaves];
+    [swapped[0], swapped[1]] = [swapped[1] ?? "", swapped[0] ?? ""];
+    const { populations, totals, parameters } = guilty;
+    const tamperings: Record<string, Partial<RoundExport>> = {
+      seed: { seed: other },
+      "seed checkpoint": { seedCheckpoint: guilty.seedCheckpoint + 1 },
+      "seed source": { seedSource: "open_round" },
+      "round number": { no: guilty.no + 1 },
+      "time of opening": { openedMs: guilty.openedMs + P.roundPeriodMs },
+      epoch: { epoch: guilty.epoch + 1 },
+      committee: { committee: [...guilty.committee].reverse() },
+      "committee hash": { committeeHash: other },
+      "population root": { populations: { ...populations, fresh: { ...populations.fresh, root: other } } },
+      "population size": {
+        populations: { ...populations, deletable: { ...populations.deletable, size: 1 } },
+      },
+      rules: { parameters: { ...parameters, attempts: 1 } },
+      "rules' hash": { parametersHash: other },
+      "outcome hidden": leaf(missing, (text) => text.replace('"missing"', '"passed"')),
+      "outcome invented": leaf(passed, (text) => text.replace('"passed"', '"missing"')),
+      "another blob": leaf(passed, (text) => text.replace(/"blob":"./, '"blob":"_')),
+      "another symbol": leaf(passed, (text) => text.replace(/"symbol":[0-9]+/, '"symbol":41')),
+      "another node": leaf(passed, (text) => text.replace(/"node":"0x../, '"node":"0xff')),
+      "spelling of a leaf": leaf(passed, (text) => text.replace(",", ", ")),
+      "draw dropped": { leaves: guilty.leaves.slice(1) },
+      "draw repeated": { leaves: [...guilty.leaves, guilty.leaves[0] ?? ""] },
+      order: { leaves: swapped },
+      "evidence root": { evidenceRoot: other },
+      totals: { totals: { ...totals, missing: totals.missing - 1, passed: totals.passed + 1 } },
+      row: node(({ row }) => ({ row: `${row.slice(0, 64)}ffff${row.slice(68)}` })),
+      "possession record": node(({ after }) => ({ after: { ...after, logLikelihoodRatio: 0 } })),
+      "nodes root": { nodesRoot: other },
+      "node left out": { nodes: guilty.nodes.slice(1) },
+      "round that counts": { state: "void" },
+    };
+    expect(Object.keys(tamperings).length).toBeGreaterThanOrEqual(20);
+    const unnoticed = Object.entries(tamperings)
+      .filter(([, change]) => verifyRound({ ...guilty, ...change }, facts).length === 0)
+      .map(([name]) => name);
+    expect(unnoticed).toEqual([]);
+  });
+
+  it("cannot be cleared by an export that is consistent in itself but not the one committed to", async () => {
+    const facts = await readChainFacts(auditor.chain, guilty.no * P.roundPeriodMs);
+    const committed = { evidenceRoot: "11".repeat(32), nodesRoot: undefined };
+    expect(verifyRound(guilty, { ...facts, committed }).map(({ what }) => what)).toEqual([
+      "evidence-root-committed",
+    ]);
+  });
+});
+
+describe("the next epoch", () => {
+  it("draws from the permanent blobs that were there before it began", async () => {
+    const { network } = system;
+    network.setNodeFault("node-3", { kind: "none" });
+    await network.advanceEpoch();
+    await untilNextRound();
+    const auditor = auditorOf();
+    const no = await auditor.run();
+    const round = await auditor.get<RoundJson>(`/v1/audit/rounds/${no}`);
+    expect(round.epoch).toBe(2);
+    expect(round.populations["permanent"]?.size).toBe(2);
+    expect(round.populations["fresh"]?.size).toBe(0);
+    // What was lost stays lost, and only its loser is blamed.
+    const failed = (await nodesOf(auditor)).filter(({ failures }) => failures > 0);
+    expect(failed.map(({ name }) => name)).toEqual(["node-3"]);
+    expect(round.totals.challenged).toBe(40 * (P.drawsPerBlob + P.drawsPerByte + P.drawsDeletable));
+    expect(await differences(auditor.chain, await exportOf(auditor, no))).toEqual([]);
+    const population = await auditor.get<{ size: number; root: string; entries: unknown[] }>(
+      "/v1/audit/population/2",
+    );
+    expect(population).toMatchObject({ size: 2, root: round.populations["permanent"]?.root });
+    expect(population.entries).toHaveLength(2);
+  }, 60_000);
+
+  it("draws padding of a short blob, asks it of nobody and counts it nowhere", async () => {
+    await system.publishBlob(prng(9, 40), "epochs=9&permanent=true");
+    await untilNextRound();
+    const auditor = auditorOf();
+    const no = await auditor.run();
+    const { totals } = await auditor.get<RoundJson>(`/v1/audit/rounds/${no}`);
+    expect(totals.vacuous).toBeGreaterThan(0);
+    const asked = auditor.sql.exec(
+      "SELECT COUNT(*) AS count FROM attempt JOIN draw USING (round, mode, shard, t) WHERE vacuous = 1",
+    );
+    expect(asked).toEqual([{ count: 0 }]);
+    const trials = (await nodesOf(auditor)).reduce((sum, node) => sum + node.trials, 0);
+    expect(trials).toBe(totals.passed + totals.missing + totals.invalid);
+  }, 60_000);
+});
