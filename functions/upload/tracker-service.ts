@@ -54,6 +54,7 @@ export interface TrackerPlatform {
 
 /** If everything fails after this, the alarm comes back. */
 const WATCHDOG_MS = LIMITS.uploaderCallMs + 60_000;
+const FAILED_ALARM_PAUSE_MS = 1_000;
 
 export class TrackerService implements Tracker {
   readonly #platform: TrackerPlatform;
@@ -204,6 +205,7 @@ export class TrackerService implements Tracker {
     const { clock, log } = this.#platform;
     // First of all: if this run dies, another one follows.
     await this.#setAlarm(clock.nowMs() + WATCHDOG_MS);
+    let atLeastMs = 0;
     try {
       await this.#reach("tracker.before-alarm");
       const jobs = this.#platform.sql.transaction(() => this.#schedule.due());
@@ -211,9 +213,11 @@ export class TrackerService implements Tracker {
       for (const job of jobs) await this.#run(job);
     } catch (error) {
       log("alarm-failed", { cause: error instanceof Error ? error.name : "unknown" });
+      // What is due is still due: without a pause this would spin.
+      atLeastMs = clock.nowMs() + FAILED_ALARM_PAUSE_MS;
     } finally {
       this.#alarmAtMs = undefined;
-      await this.#arm();
+      await this.#arm(atLeastMs);
     }
   }
 
@@ -289,10 +293,10 @@ export class TrackerService implements Tracker {
   }
 
   /** Leaves an earlier alarm alone: it looks, and sets the next one. */
-  async #arm(): Promise<void> {
+  async #arm(atLeastMs = 0): Promise<void> {
     const nextMs = this.#schedule.nextMs();
     if (nextMs === undefined || (this.#alarmAtMs !== undefined && this.#alarmAtMs <= nextMs)) return;
-    await this.#setAlarm(nextMs);
+    await this.#setAlarm(Math.max(nextMs, atLeastMs));
   }
 
   async #setAlarm(atMs: number): Promise<void> {

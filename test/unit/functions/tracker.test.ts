@@ -473,6 +473,21 @@ describe("the alarm", () => {
     expect((await begin(tracker)).attempt).toBe(1);
   });
 
+  it("comes back after a pause when it fails itself, and then does what was due", async () => {
+    const { tracker, uploads } = setUp();
+    const { intent } = await begin(tracker);
+    await stage(tracker);
+    tracker.failPoint = (name) => {
+      if (name === "tracker.before-alarm") throw new Error("killed");
+    };
+    await tracker.runAlarm(60_000);
+    expect(uploads).toEqual([]);
+    expect(tracker.alarmAtMs).toBe(nodes.clock.nowMs() + 1_000);
+    tracker.failPoint = () => {};
+    await tracker.runAlarm();
+    expect(uploads).toEqual([intent.intentId]);
+  });
+
   it("comes back although the Uploader hangs, fails or cannot be called", async () => {
     for (const finish of [
       () => new Promise<void>(() => {}),
