@@ -11,6 +11,10 @@ const BENCHES: Record<
     about: "publish and read through the edge beside the official SDK, same network: time, requests, bytes",
     load: () => import("./publish.ts"),
   },
+  upload: {
+    about: "steps of a publish, cost of staging, abandoned uploads, recovery after each fault",
+    load: () => import("./upload.ts"),
+  },
 };
 
 const [name, ...rest] = process.argv.slice(2);
