@@ -13,12 +13,16 @@
  * | STAGING            | R2     | none     | bucket that holds blobs until they are certified and spread         |
  * | STAGING_MAX_BYTES  | var    | 33554432 | without the bucket: largest blob held in its tracker's SQLite       |
  * | UPLOAD_LEASE_MS    | var    | 15000    | silence after which a tracker takes an upload over; 200 at least    |
+ * | MAX_SPEND_PER_REQUEST_FROST       | var | none | dearest upload, in FROST without gas                    |
+ * | MAX_SPEND_PER_PRINCIPAL_DAY_FROST | var | none | one principal's uploads of a UTC day                    |
+ * | MAX_SPEND_PER_DAY_FROST           | var | none | all uploads of a UTC day                                |
  */
 
 import type { NetworkKind } from "../shared/node/node-address.ts";
 import { FloeError } from "../shared/protocol/errors.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
 import { LIMITS } from "../shared/protocol/limits.ts";
+import type { SpendingCaps } from "../shared/sui/spending.ts";
 import type { Chain, WalletPort } from "./services.ts";
 import type { IdempotencyKeyPort } from "./upload/idempotency.ts";
 import type { Tracker, UploaderPort } from "./upload/tracker-port.ts";
@@ -44,6 +48,9 @@ export interface Env {
   readonly MAX_BODY_BYTES?: string;
   readonly STAGING_MAX_BYTES?: string;
   readonly UPLOAD_LEASE_MS?: string;
+  readonly MAX_SPEND_PER_REQUEST_FROST?: string;
+  readonly MAX_SPEND_PER_PRINCIPAL_DAY_FROST?: string;
+  readonly MAX_SPEND_PER_DAY_FROST?: string;
   /** Tests only: is told the name of each fail point reached, and answers 200 to go on or anything else to die. */
   readonly TEST_FAIL_POINTS?: Fetcher;
 }
@@ -62,6 +69,7 @@ export interface EdgeConfig {
   readonly maxBodyBytes: number;
   readonly stagingMaxBytes: number;
   readonly uploadLeaseMs: number;
+  readonly spendingCaps: SpendingCaps;
 }
 
 /** Shorter than a call or two to the tracker, and every upload would look dead. */
@@ -87,6 +95,14 @@ export function parseConfig(env: Env): EdgeConfig {
     maxBodyBytes: parseCount("MAX_BODY_BYTES", env.MAX_BODY_BYTES, LIMITS.bodyBytes),
     stagingMaxBytes: parseCount("STAGING_MAX_BYTES", env.STAGING_MAX_BYTES, LIMITS.stagedBytes),
     uploadLeaseMs: parseCount("UPLOAD_LEASE_MS", env.UPLOAD_LEASE_MS, LIMITS.uploadLeaseMs, MIN_LEASE_MS),
+    spendingCaps: {
+      perRequestFrost: parseFrost("MAX_SPEND_PER_REQUEST_FROST", env.MAX_SPEND_PER_REQUEST_FROST),
+      perPrincipalPerDayFrost: parseFrost(
+        "MAX_SPEND_PER_PRINCIPAL_DAY_FROST",
+        env.MAX_SPEND_PER_PRINCIPAL_DAY_FROST,
+      ),
+      perDayFrost: parseFrost("MAX_SPEND_PER_DAY_FROST", env.MAX_SPEND_PER_DAY_FROST),
+    },
   };
 }
 
@@ -110,6 +126,13 @@ function parseCount(name: string, text: string | undefined, byDefault: number, a
     invalid(name, `a number of at least ${atLeast}`);
   }
   return value;
+}
+
+/** @returns undefined, no cap, when the setting is absent */
+function parseFrost(name: string, text: string | undefined): bigint | undefined {
+  if (text === undefined || text === "") return undefined;
+  if (!/^[0-9]{1,19}$/.test(text)) invalid(name, "an amount of FROST");
+  return BigInt(text);
 }
 
 function parseId(name: string, text: string | undefined): ObjectId {

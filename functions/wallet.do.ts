@@ -60,6 +60,7 @@ export class Wallet extends DurableObject<Env> {
       clock: systemClock,
       randomBytes: systemRandom,
       failPoint: failPointsOf(env),
+      caps: config.spendingCaps,
     });
   }
 

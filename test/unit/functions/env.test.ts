@@ -21,6 +21,7 @@ describe("settings", () => {
       systemObjectId: `0x${"0".repeat(62)}2a`,
       stakingObjectId: `0x${"b".repeat(64)}`,
       publisherAccess: "closed",
+      spendingCaps: {},
       walletSecretKey: undefined,
       maxBodyBytes: 32 * 1024 * 1024,
       stagingMaxBytes: 32 * 1024 * 1024,
