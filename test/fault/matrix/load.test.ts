@@ -58,7 +58,7 @@ describe("D5: uploads at once", () => {
     const recoveryMs = performance.now() - startMs;
     table.add({ row: "D5", step: `${IDENTICAL} identical PUTs`, fault: "-", outcome, recoveryMs });
     expect(await checker.violations({ content, epochs: EPOCHS, deletable: false })).toEqual([]);
-  });
+  }, 300_000);
 
   const DIFFERENT = LONG ? 200 : 50;
   it(`${DIFFERENT} different ones are all certified, in few transactions`, async () => {
@@ -76,7 +76,7 @@ describe("D5: uploads at once", () => {
     for (const content of contents) {
       expect(await checker.violations({ content, epochs: EPOCHS, deletable: true })).toEqual([]);
     }
-  });
+  }, 300_000);
 
   it("one bad among 20 registrations fails alone, by its own error", async () => {
     const BAD = 13;
