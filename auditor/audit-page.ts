@@ -123,7 +123,7 @@ function heatMap(parts: ViewParts, nodes: readonly NodeSummary[]): string {
     });
     return `<tr><th>${escapeHtml(name)}</th>${cells.join("")}</tr>`;
   });
-  return `<h2>The last ${rounds.length} rounds</h2><table class="heat">${rows.join("\n")}</table>`;
+  return `<h2>${rounds.length === 1 ? "The last round" : `The last ${rounds.length} rounds`}</h2><table class="heat">${rows.join("\n")}</table>`;
 }
 
 function failureTable(parts: ViewParts): string {

@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { readOnlyAuditChain } from "../auditor/audit-chain.ts";
 import { Auditor } from "../auditor/auditor.ts";
-import { suiChainReader } from "../auditor/chain-reader.ts";
+import { type ChainReader, suiChainReader } from "../auditor/chain-reader.ts";
 import { exportRound } from "../auditor/publish-round.ts";
 import { nodesView } from "../auditor/views.ts";
 import { systemClock } from "../localnet/clock.ts";
@@ -129,8 +129,9 @@ async function load(values: Values, round: string): Promise<RoundExport> {
   return (await response.json()) as RoundExport;
 }
 
-const chainOf = ({ url, ids }: Place) =>
-  suiChainReader(createSuiClient({ url, fetch: globalThis.fetch }), ids, systemClock);
+function chainOf({ url, ids }: Place): ChainReader {
+  return suiChainReader(createSuiClient({ url, fetch: globalThis.fetch }), ids, systemClock);
+}
 
 async function verify(at: Place, round: RoundExport, no: number, root: string | undefined): Promise<number> {
   const { parameters } = round;

@@ -1,0 +1,129 @@
+// If this fails, the deployed auditor does not audit, loses rounds when its process dies, or shows its key.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startAuditor } from "../../scripts/auditor-runtime.ts";
+import type { EdgeRuntime } from "../../scripts/edge-runtime.ts";
+import { auditorBundle } from "../support/auditor-bundle.ts";
+import { runScript } from "../support/run-script.ts";
+import { prng, type System, startSystem } from "../support/system.ts";
+
+const SECRET = "suiprivkey1-stands-for-a-key-that-nobody-may-see";
+
+interface RoundJson {
+  readonly no: number;
+  readonly state: string;
+  readonly totals: { readonly passed: number; readonly challenged: number };
+}
+
+let system: System;
+let auditor: EdgeRuntime;
+let folder: string;
+const log: string[] = [];
+
+const start = async (bindings: Record<string, string> = {}): Promise<EdgeRuntime> =>
+  startAuditor({
+    bundle: await auditorBundle(),
+    network: system.network.file,
+    stateDir: join(folder, "state"),
+    bindings: { AUDITOR_SECRET_KEY: SECRET, ...bindings },
+    onLog: (line) => log.push(line),
+  });
+const get = (path: string, init?: RequestInit): Promise<Response> => fetch(auditor.url + path, init);
+const run = async (): Promise<RoundJson> =>
+  (await (await get("/v1/audit/run", { method: "POST" })).json()) as RoundJson;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "floe-auditor-"));
+  system = await startSystem({ seed: "auditor-worker" });
+  await system.publishBlob(prng(5, 50_000), "epochs=5");
+  auditor = await start();
+}, 90_000);
+afterAll(async () => {
+  await auditor.close();
+  await system[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe("the auditor in workerd", () => {
+  it("holds a round on demand and shows it on every face, without its key", async () => {
+    expect(await (await get("/v1/audit/nodes")).json()).toMatchObject({ nodes: [] });
+    const round = await run();
+    expect(round.state).toBe("done");
+    expect(round.totals.passed).toBe(round.totals.challenged);
+    expect(round.totals.passed).toBeGreaterThan(0);
+    const paths = [
+      "/v1/audit/nodes",
+      "/v1/audit/nodes/node-3",
+      "/v1/audit/nodes/node-3/history?days=1",
+      "/v1/audit/rounds",
+      `/v1/audit/rounds/${round.no}`,
+      `/v1/audit/rounds/${round.no}/draws`,
+      `/v1/audit/rounds/${round.no}/proof/3/0/0`,
+      `/v1/audit/rounds/${round.no}/export`,
+      "/v1/audit/population/1",
+      "/v1/audit/claims",
+      "/metrics",
+      "/audit",
+    ];
+    for (const path of paths) {
+      const response = await get(path);
+      expect(response.status, path).toBe(200);
+      expect(await response.text(), path).not.toContain("suiprivkey");
+    }
+    expect(log.join("\n")).not.toContain("suiprivkey");
+    const page = await get("/audit");
+    expect(page.headers.get("content-security-policy")).toContain("default-src 'none'");
+    expect(await page.text()).not.toMatch(/<script|javascript:|\son[a-z]+=/i);
+  });
+
+  it("answers unknown paths, nodes and methods with typed errors", async () => {
+    for (const path of ["/", "/v1/audit/nodes/nobody", "/v1/audit/rounds/7", "/v1/audit/rounds/x/export"]) {
+      const response = await get(path);
+      expect(response.status, path).toBe(404);
+      expect(await response.json()).toMatchObject({ error: { code: "NOT_FOUND" } });
+    }
+    expect((await get("/v1/audit/nodes", { method: "POST" })).status).toBe(405);
+    expect((await get("/v1/audit/run")).status).toBe(405);
+  });
+
+  it("goes on with a round after its process died, by itself", async () => {
+    const before = ((await (await get("/v1/audit/rounds")).json()) as { rounds: RoundJson[] }).rounds;
+    const running = run().catch(() => undefined);
+    const known = (): Promise<RoundJson[]> =>
+      get("/v1/audit/rounds")
+        .then((response) => response.json())
+        .then((json) => (json as { rounds: RoundJson[] }).rounds);
+    await expect
+      .poll(async () => (await known())[0]?.state, { interval: 20, timeout: 10_000 })
+      .toBe("challenging");
+    await auditor.close();
+    await running;
+    auditor = await start();
+    // Nobody asks for a round now: the alarm that was set before the death goes on.
+    await get("/v1/audit/nodes");
+    await expect.poll(async () => (await known())[0]?.state, { interval: 100, timeout: 30_000 }).toBe("done");
+    expect(await known()).toHaveLength(before.length + 1);
+  }, 60_000);
+
+  it("can be recomputed from the command line, and from another host's round as well", async () => {
+    const networkFile = join(folder, "network.json");
+    const exported = join(folder, "round.json");
+    writeFileSync(networkFile, JSON.stringify(system.network.file));
+    const { no } = await run();
+    const verify = (...more: string[]) =>
+      runScript("scripts/audit.ts", ["verify", `${no}`, "--network", networkFile, ...more]);
+    const fine = await verify("--auditor", auditor.url);
+    expect(fine.output).toContain("recomputed");
+    expect(fine.code).toBe(0);
+    const text = await (await get(`/v1/audit/rounds/${no}/export`)).text();
+    writeFileSync(exported, text.replace('"passed\\"', '"missing\\"'));
+    const forged = await verify("--export", exported);
+    expect(forged.output).toContain("DIFFERS");
+    expect(forged.code).toBe(1);
+    const own = await runScript("scripts/audit.ts", ["run", "--once", "--network", networkFile]);
+    expect(own.output).toContain("node-12");
+    expect(own.code).toBe(0);
+  }, 60_000);
+});
