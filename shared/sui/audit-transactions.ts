@@ -8,14 +8,14 @@
  *   buf = symbol_buf(chunk 0), push(buf, chunk 1), ..., symbol = into_symbol(buf), refute(registry, claim, symbol, ...)
  */
 import { bcs } from "@mysten/sui/bcs";
-import { Transaction, type TransactionArgument } from "@mysten/sui/transactions";
-import { argumentChunks, type Refutation } from "../audit/refutation.ts";
+import type { Transaction } from "@mysten/sui/transactions";
+import type { Refutation } from "../audit/refutation.ts";
 import { ROW_BYTES } from "../audit/report-rows.ts";
 import type { DrawKey } from "../audit/selection.ts";
 import { assert } from "../protocol/errors.ts";
 import type { ObjectId } from "../protocol/ids.ts";
-import { type ObjectRef, toSdkRef } from "./blob-transactions.ts";
-import { CLOCK_OBJECT_ID, RANDOM_OBJECT_ID, SUI_COIN_TYPE } from "./type-names.ts";
+import { AuditBuilder } from "./audit-builder.ts";
+import { RANDOM_OBJECT_ID } from "./type-names.ts";
 
 /** A shared object, as transactions name it. */
 export interface SharedRef {
@@ -261,86 +261,6 @@ export function prunePopulationTransaction(contracts: AuditContracts, epoch: num
   return tx;
 }
 
-// What needs the AdminCap.
-
-/** Creates and shares an empty registry; its ID is in the event `RegistryCreated`. */
-export function createRegistryTransaction(
-  packageId: ObjectId,
-  cap: ObjectRef,
-  params: RegistryParams,
-): Transaction {
-  const tx = new Transaction();
-  const made = newParams(tx, packageId, params);
-  tx.moveCall({ target: `${packageId}::audit::create`, arguments: [tx.objectRef(toSdkRef(cap)), made] });
-  return tx;
-}
-
-export function addAuditorTransaction(
-  contracts: AuditContracts,
-  cap: ObjectRef,
-  auditor: AuditorEntry,
-): Transaction {
-  const build = new AuditBuilder(contracts);
-  const { tx } = build;
-  build.call("add_auditor", [
-    build.registry(true),
-    tx.objectRef(toSdkRef(cap)),
-    tx.pure.address(auditor.address),
-    tx.pure.string(auditor.name),
-    tx.pure.string(auditor.url),
-    tx.pure.u32(auditor.sinceEpoch),
-  ]);
-  return tx;
-}
-
-export function deactivateAuditorTransaction(
-  contracts: AuditContracts,
-  cap: ObjectRef,
-  auditor: ObjectId,
-): Transaction {
-  const build = new AuditBuilder(contracts);
-  const { tx } = build;
-  const refs = [build.registry(true), tx.objectRef(toSdkRef(cap))];
-  build.call("deactivate_auditor", [...refs, tx.pure.address(auditor)]);
-  return tx;
-}
-
-export function setPausedTransaction(
-  contracts: AuditContracts,
-  cap: ObjectRef,
-  paused: boolean,
-): Transaction {
-  const build = new AuditBuilder(contracts);
-  const { tx } = build;
-  build.call("set_paused", [build.registry(true), tx.objectRef(toSdkRef(cap)), tx.pure.bool(paused)]);
-  return tx;
-}
-
-/** Applies to rounds opened later; the period must stay. */
-export function setParamsTransaction(
-  contracts: AuditContracts,
-  cap: ObjectRef,
-  params: RegistryParams,
-): Transaction {
-  const build = new AuditBuilder(contracts);
-  const { tx } = build;
-  const made = newParams(tx, contracts.packageId, params);
-  build.call("set_params", [build.registry(true), tx.objectRef(toSdkRef(cap)), made]);
-  return tx;
-}
-
-/** @param witnessType full type whose values alone may bind claims, e.g. `<gate package>::gate::WalrusCommittee` */
-export function setGateTransaction(
-  contracts: AuditContracts,
-  cap: ObjectRef,
-  witnessType: string,
-): Transaction {
-  const build = new AuditBuilder(contracts);
-  const { tx } = build;
-  build.call("set_gate", [build.registry(true), tx.objectRef(toSdkRef(cap))], [witnessType]);
-  return tx;
-}
-
 /** What a vote for slashing needs beside the evidence. */
 export interface SlashingContracts {
   /** Walrus package to call. */
@@ -379,83 +299,4 @@ export function voteTransaction(
     build.call("record_escalation", [build.shared(claim, false), tx.pure.id(vote.voter)]);
   }
   return tx;
-}
-
-function newParams(tx: Transaction, packageId: ObjectId, params: RegistryParams): TransactionArgument {
-  return tx.moveCall({
-    target: `${packageId}::audit::new_params`,
-    arguments: [
-      tx.pure.u8(params.quorum),
-      tx.pure.u16(params.nShards),
-      tx.pure.u64(params.periodMs),
-      tx.pure.u64(params.windowMs),
-      tx.pure.u64(params.bondMist),
-      tx.pure.u8(params.maxOpenPerNode),
-      tx.pure.u16(params.maxPerAuditorEpoch),
-      tx.pure.u32(params.drawsPerShard),
-      tx.pure.u64(params.retentionRounds),
-    ],
-  });
-}
-
-/** One transaction against one registry. */
-class AuditBuilder {
-  readonly tx = new Transaction();
-  readonly #contracts: AuditContracts;
-
-  constructor(contracts: AuditContracts) {
-    this.#contracts = contracts;
-  }
-
-  registry(mutable: boolean): TransactionArgument {
-    return this.shared(this.#contracts.registry, mutable);
-  }
-
-  clock(): TransactionArgument {
-    return this.shared({ objectId: CLOCK_OBJECT_ID, initialSharedVersion: 1n }, false);
-  }
-
-  shared({ objectId, initialSharedVersion }: SharedRef, mutable: boolean): TransactionArgument {
-    return this.tx.sharedObjectRef({
-      objectId,
-      initialSharedVersion: initialSharedVersion.toString(),
-      mutable,
-    });
-  }
-
-  call(name: string, values: TransactionArgument[], typeArguments: string[] = []) {
-    const target = `${this.#contracts.packageId}::audit::${name}` as const;
-    return this.tx.moveCall({ target, arguments: values, typeArguments });
-  }
-
-  bytes(value: Uint8Array): TransactionArgument {
-    return this.tx.pure(bcs.byteVector().serialize(value).toBytes());
-  }
-
-  path(siblings: readonly Uint8Array[]): TransactionArgument {
-    return this.tx.pure(
-      bcs
-        .vector(bcs.byteVector())
-        .serialize([...siblings])
-        .toBytes(),
-    );
-  }
-
-  coin(mist: bigint, source: BondSource): TransactionArgument {
-    if (source === "gas-coin") return this.tx.splitCoins(this.tx.gas, [mist]);
-    return this.tx.moveCall({
-      target: "0x2::coin::redeem_funds",
-      typeArguments: [SUI_COIN_TYPE],
-      arguments: [this.tx.withdrawal({ amount: mist, type: SUI_COIN_TYPE })],
-    });
-  }
-
-  symbol(prefixedSymbol: Uint8Array): TransactionArgument {
-    const [first, ...rest] = argumentChunks(prefixedSymbol);
-    assert(first !== undefined, "a symbol has its leaf prefix");
-    if (rest.length === 0) return this.bytes(first);
-    const buffer = this.call("symbol_buf", [this.bytes(first)]);
-    for (const chunk of rest) this.call("push", [buffer, this.bytes(chunk)]);
-    return this.call("into_symbol", [buffer]);
-  }
 }

@@ -1,7 +1,7 @@
 // If this fails, the audit panel of the embedded network and the contract that would be published disagree.
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { setGateTransaction } from "../../shared/sui/audit-transactions.ts";
+import { setGateTransaction } from "../../shared/sui/audit-panel-transactions.ts";
 import { moveModule, stateAssertions } from "../support/audit-move-model.ts";
 import { runSequence, SEQUENCE_PARAMS, sequences } from "../support/audit-sequences.ts";
 import { AuditWorld } from "../support/audit-world.ts";

@@ -9,9 +9,13 @@ import type { Challenge } from "../../shared/audit/selection.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
 import {
   addAuditorTransaction,
+  deactivateAuditorTransaction,
+  setParamsTransaction,
+  setPausedTransaction,
+} from "../../shared/sui/audit-panel-transactions.ts";
+import {
   attestTransaction,
   type ClaimToFile,
-  deactivateAuditorTransaction,
   fileClaimTransaction,
   finalizeTransaction,
   openRoundTransaction,
@@ -21,8 +25,6 @@ import {
   type RegistryParams,
   refuteTransaction,
   type SharedRef,
-  setParamsTransaction,
-  setPausedTransaction,
   withdrawTransaction,
 } from "../../shared/sui/audit-transactions.ts";
 import { bytesLiteral, pathLiteral } from "../unit/move/move-literals.ts";

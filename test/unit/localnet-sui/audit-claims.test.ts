@@ -5,6 +5,10 @@ import type { Challenge } from "../../../shared/audit/selection.ts";
 import { concatBytes, fromBase64 } from "../../../shared/protocol/bytes.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
 import {
+  deactivateAuditorTransaction,
+  setPausedTransaction,
+} from "../../../shared/sui/audit-panel-transactions.ts";
+import {
   readDeclaredPopulation,
   readOpenClaims,
   readReport,
@@ -14,7 +18,6 @@ import {
   attestTransaction,
   bindTransaction,
   type ClaimToFile,
-  deactivateAuditorTransaction,
   fileClaimTransaction,
   finalizeTransaction,
   prunePopulationTransaction,
@@ -22,7 +25,6 @@ import {
   purgeClaimTransaction,
   refuteTransaction,
   type SharedRef,
-  setPausedTransaction,
   voteTransaction,
   withdrawTransaction,
 } from "../../../shared/sui/audit-transactions.ts";

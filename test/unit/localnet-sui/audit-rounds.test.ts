@@ -2,16 +2,16 @@
 import { Transaction } from "@mysten/sui/transactions";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
-import { readDeclaredPopulation, readReport, readRound } from "../../../shared/sui/audit-reader.ts";
 import {
   addAuditorTransaction,
   createRegistryTransaction,
   deactivateAuditorTransaction,
-  openRoundTransaction,
   setGateTransaction,
   setParamsTransaction,
   setPausedTransaction,
-} from "../../../shared/sui/audit-transactions.ts";
+} from "../../../shared/sui/audit-panel-transactions.ts";
+import { readDeclaredPopulation, readReport, readRound } from "../../../shared/sui/audit-reader.ts";
+import { openRoundTransaction } from "../../../shared/sui/audit-transactions.ts";
 import { AUDIT_PARAMS, AuditWorld, EPOCH, ROUND } from "../../support/audit-world.ts";
 import { testWallet } from "../../support/sui-network.ts";
 

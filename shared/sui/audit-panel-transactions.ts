@@ -1,0 +1,105 @@
+/**
+ * Transactions of whoever holds the AdminCap: the registry, its parameters, its auditors, its gate.
+ *
+ * Like those of auditors they are pure functions of references and name neither sender, gas nor expiration.
+ */
+import { Transaction, type TransactionArgument } from "@mysten/sui/transactions";
+import type { ObjectId } from "../protocol/ids.ts";
+import { AuditBuilder } from "./audit-builder.ts";
+import type { AuditContracts, AuditorEntry, RegistryParams } from "./audit-transactions.ts";
+import { type ObjectRef, toSdkRef } from "./blob-transactions.ts";
+
+/** Creates and shares an empty registry; its ID is in the event `RegistryCreated`. */
+export function createRegistryTransaction(
+  packageId: ObjectId,
+  cap: ObjectRef,
+  params: RegistryParams,
+): Transaction {
+  const tx = new Transaction();
+  const made = newParams(tx, packageId, params);
+  tx.moveCall({ target: `${packageId}::audit::create`, arguments: [tx.objectRef(toSdkRef(cap)), made] });
+  return tx;
+}
+
+export function addAuditorTransaction(
+  contracts: AuditContracts,
+  cap: ObjectRef,
+  auditor: AuditorEntry,
+): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  build.call("add_auditor", [
+    build.registry(true),
+    tx.objectRef(toSdkRef(cap)),
+    tx.pure.address(auditor.address),
+    tx.pure.string(auditor.name),
+    tx.pure.string(auditor.url),
+    tx.pure.u32(auditor.sinceEpoch),
+  ]);
+  return tx;
+}
+
+export function deactivateAuditorTransaction(
+  contracts: AuditContracts,
+  cap: ObjectRef,
+  auditor: ObjectId,
+): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  const refs = [build.registry(true), tx.objectRef(toSdkRef(cap))];
+  build.call("deactivate_auditor", [...refs, tx.pure.address(auditor)]);
+  return tx;
+}
+
+export function setPausedTransaction(
+  contracts: AuditContracts,
+  cap: ObjectRef,
+  paused: boolean,
+): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  build.call("set_paused", [build.registry(true), tx.objectRef(toSdkRef(cap)), tx.pure.bool(paused)]);
+  return tx;
+}
+
+/** Applies to rounds opened later; the period must stay. */
+export function setParamsTransaction(
+  contracts: AuditContracts,
+  cap: ObjectRef,
+  params: RegistryParams,
+): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  const made = newParams(tx, contracts.packageId, params);
+  build.call("set_params", [build.registry(true), tx.objectRef(toSdkRef(cap)), made]);
+  return tx;
+}
+
+/** @param witnessType full type whose values alone may bind claims, e.g. `<gate package>::gate::WalrusCommittee` */
+export function setGateTransaction(
+  contracts: AuditContracts,
+  cap: ObjectRef,
+  witnessType: string,
+): Transaction {
+  const build = new AuditBuilder(contracts);
+  const { tx } = build;
+  build.call("set_gate", [build.registry(true), tx.objectRef(toSdkRef(cap))], [witnessType]);
+  return tx;
+}
+
+function newParams(tx: Transaction, packageId: ObjectId, params: RegistryParams): TransactionArgument {
+  return tx.moveCall({
+    target: `${packageId}::audit::new_params`,
+    arguments: [
+      tx.pure.u8(params.quorum),
+      tx.pure.u16(params.nShards),
+      tx.pure.u64(params.periodMs),
+      tx.pure.u64(params.windowMs),
+      tx.pure.u64(params.bondMist),
+      tx.pure.u8(params.maxOpenPerNode),
+      tx.pure.u16(params.maxPerAuditorEpoch),
+      tx.pure.u32(params.drawsPerShard),
+      tx.pure.u64(params.retentionRounds),
+    ],
+  });
+}
