@@ -50,7 +50,7 @@ export class BlobTracker extends DurableObject<Env> implements Tracker {
       setAlarm: (atMs) => storage.setAlarm(atMs),
       deleteAll: () => storage.deleteAll(),
       // RPC carries the same calls; the platform's types lose branded strings on the way.
-      uploader: env.UPLOADER as unknown as UploaderPort,
+      uploader: (ctx.exports as unknown as { readonly Uploader: UploaderPort }).Uploader,
       deleteStagedObjects: async (blobId, stagingIds) => {
         // Without the bucket that once was bound nothing can be deleted; its lifecycle rule does that.
         await env.STAGING?.delete(stagingIds.map((stagingId) => stagedObjectKey(blobId, stagingId)));

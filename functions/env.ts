@@ -25,7 +25,7 @@ import { LIMITS } from "../shared/protocol/limits.ts";
 import type { SpendingCaps } from "../shared/sui/spending.ts";
 import type { Chain, WalletPort } from "./services.ts";
 import type { IdempotencyKeyPort } from "./upload/idempotency.ts";
-import type { Tracker, UploaderPort } from "./upload/tracker-port.ts";
+import type { Tracker } from "./upload/tracker-port.ts";
 
 /** Durable Objects as their callers see them; the classes themselves import this file. */
 type ObjectsOf<Port> = DurableObjectNamespace<Port & Rpc.DurableObjectBranded>;
@@ -37,7 +37,6 @@ export interface Env {
   readonly CHAIN_VIEW: ObjectsOf<Chain>;
   readonly IDEMPOTENCY_KEY: ObjectsOf<IdempotencyKeyPort>;
   /** This Worker's own entrypoint `Uploader`. */
-  readonly UPLOADER: Service<UploaderPort & Rpc.WorkerEntrypointBranded>;
   readonly STAGING?: R2Bucket;
   readonly NETWORK_KIND?: string;
   readonly SUI_RPC_URLS?: string;
