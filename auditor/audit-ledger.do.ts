@@ -16,6 +16,7 @@ import { type AuditorConfig, type Env, type LedgerPort, parseConfig } from "./en
 import type { LedgerSql } from "./ledger-sql.ts";
 import { failPointsOf, systemClock, systemRandom, writeLog } from "./platform.ts";
 import { answer } from "./routes.ts";
+import { suiAuditChain } from "./sui-audit-chain.ts";
 
 /** One invocation: well below 30 s of CPU and 10,000 subrequests, whatever the answers cost. */
 const BUDGET_MS = 20_000;
@@ -43,10 +44,22 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
     const { suiRpcUrls, networkKind, parameters } = this.#config;
     const client = createSuiClient({ url: suiRpcUrls, fetch: (input, init) => fetch(input, init) });
     const chain = suiChainReader(client, this.#config, systemClock);
+    const readOnly = readOnlyAuditChain(chain);
+    const { contract, secretKey } = this.#config;
     this.#auditor = new Auditor({
       sql: this.#sql,
       chain,
-      auditChain: readOnlyAuditChain(chain),
+      auditChain:
+        contract === undefined || secretKey === undefined
+          ? readOnly
+          : suiAuditChain({
+              client,
+              contract,
+              secretKey,
+              clock: systemClock,
+              fallback: readOnly,
+              periodMs: parameters.roundPeriodMs,
+            }),
       transport: {
         fetch: (request) => fetch(request),
         clock: systemClock,

@@ -106,6 +106,10 @@ export async function populateRound(parts: OpeningParts, round: Round): Promise<
   const committees = await committeesOf(parts.chain, round.epoch);
   if (committees === undefined) return false;
   const { committee } = committees;
+  // The claims of later rounds rest on it; this round's seed is known already, so none of its own can.
+  const declared = lists.summary(listOf("permanent", round));
+  assert(declared !== undefined, "the list is ready");
+  await parts.auditChain.declarePopulation({ epoch: round.epoch, ...declared });
   sql.transaction(() => {
     const populations = planInto(parts, round, committee, movedShards(committees));
     rounds.update(round.no, "populating", "challenging", {

@@ -10,18 +10,24 @@ import type { ChainFacts } from "../shared/audit/verify-round.ts";
 
 /**
  * @param startMs when the round began: its number times the period
+ * @param opened the seed that `open_round` drew, for a round that names it as its source
  * @throws SuiError; AuditError `INVALID_EVENT_ORDER` when the endpoint has not the whole history
  * Cost: reads every Walrus event up to the seed's checkpoint, and holds all live blobs in memory.
  */
-export async function readChainFacts(chain: ChainReader, startMs: number): Promise<ChainFacts> {
+export async function readChainFacts(
+  chain: ChainReader,
+  startMs: number,
+  opened?: NonNullable<ChainFacts["openedSeed"]>,
+): Promise<ChainFacts> {
   const snapshot = await chain.snapshot();
   const seedCheckpoint = await chain.firstCheckpointAt(startMs);
+  const before = opened?.checkpoint ?? seedCheckpoint?.sequence;
   const store = new MemoryPopulationStore();
   let permanent = new MemoryPopulation([], snapshot.nShards);
   let epoch: number | undefined;
   let after: Uint8Array | undefined;
-  for (let isDone = seedCheckpoint === undefined; !isDone; ) {
-    const page = await chain.events(after, seedCheckpoint?.sequence ?? 0);
+  for (let isDone = before === undefined; !isDone; ) {
+    const page = await chain.events(after, before ?? 0);
     for (const { event } of page.events) {
       if (event.kind === "EpochChangeStart")
         permanent = new MemoryPopulation(store.blobs("permanent", event.epoch), snapshot.nShards);
@@ -37,6 +43,7 @@ export async function readChainFacts(chain: ChainReader, startMs: number): Promi
   const committees = [snapshot.committee, snapshot.previousCommittee];
   return {
     seedCheckpoint,
+    ...(opened === undefined ? {} : { openedSeed: opened }),
     committee: committees.find((committee) => committee?.epoch === known) ?? undefined,
     populations: { permanent, deletable: listOf("deletable"), fresh: listOf("fresh") },
     epoch: known,

@@ -5,10 +5,12 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { readOnlyAuditChain } from "../auditor/audit-chain.ts";
 import { Auditor } from "../auditor/auditor.ts";
 import { type ChainReader, suiChainReader } from "../auditor/chain-reader.ts";
 import { exportRound } from "../auditor/publish-round.ts";
+import { findAuditEvent } from "../auditor/sui-audit-chain.ts";
 import { nodesView } from "../auditor/views.ts";
 import { systemClock } from "../localnet/clock.ts";
 import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
@@ -16,8 +18,10 @@ import type { RoundExport } from "../shared/audit/round-export.ts";
 import { verifyRound } from "../shared/audit/verify-round.ts";
 import { Gate } from "../shared/node/gate.ts";
 import type { NetworkKind } from "../shared/node/node-address.ts";
+import { toHex } from "../shared/protocol/bytes.ts";
 import { parseObjectId } from "../shared/protocol/ids.ts";
-import { parseNetworkFile } from "../shared/protocol/network-file.ts";
+import { type NetworkFile, parseNetworkFile } from "../shared/protocol/network-file.ts";
+import { readRegistry } from "../shared/sui/audit-reader.ts";
 import type { WalrusObjectIds } from "../shared/sui/chain-snapshot.ts";
 import { createSuiClient } from "../shared/sui/sui-client.ts";
 import { readChainFacts } from "./audit-facts.ts";
@@ -31,7 +35,8 @@ verify  recomputes a round from the chain and the auditor's export; exits 1 on a
 
 NETWORK, one of
   --network FILE        a network file; default .floe/network.json
-  --sui URL --system ID --staking ID   endpoint, System and Staking object of a public network
+  --sui URL --system ID --staking ID [--package ID --registry ID]
+                        endpoint, System and Staking object of a public network, floe_audit and its registry
 
   --ledger FILE         SQLite file of the ledger; in memory when absent
   --out FILE            writes the round's export there
@@ -46,6 +51,7 @@ interface Place {
   readonly url: string;
   readonly ids: WalrusObjectIds;
   readonly kind: NetworkKind;
+  readonly contract: NetworkFile["audit"];
 }
 
 class UsageError extends Error {}
@@ -91,6 +97,8 @@ function parse() {
         sui: { type: "string" },
         system: { type: "string" },
         staking: { type: "string" },
+        package: { type: "string" },
+        registry: { type: "string" },
         ledger: { type: "string" },
         out: { type: "string" },
         auditor: { type: "string" },
@@ -114,10 +122,18 @@ function place(values: Values): Place {
       url: sui,
       ids: { systemObjectId: parseObjectId(system), stakingObjectId: parseObjectId(staking) },
       kind: "public",
+      contract: contractOf(values),
     };
   }
   const file = parseNetworkFile(readFileSync(values.network ?? ".floe/network.json", "utf8"));
-  return { url: file.sui.url, ids: file.walrus, kind: "local" };
+  return { url: file.sui.url, ids: file.walrus, kind: "local", contract: file.audit };
+}
+
+function contractOf({ package: packageId, registry }: Values): Place["contract"] {
+  if (packageId === undefined && registry === undefined) return undefined;
+  if (packageId === undefined || registry === undefined)
+    throw new UsageError("--package and --registry go together");
+  return { packageId: parseObjectId(packageId), registryId: parseObjectId(registry) };
 }
 
 async function load(values: Values, round: string): Promise<RoundExport> {
@@ -129,18 +145,25 @@ async function load(values: Values, round: string): Promise<RoundExport> {
   return (await response.json()) as RoundExport;
 }
 
-function chainOf({ url, ids }: Place): ChainReader {
-  return suiChainReader(createSuiClient({ url, fetch: globalThis.fetch }), ids, systemClock);
+function clientOf({ url }: Place): SuiGrpcClient {
+  return createSuiClient({ url, fetch: globalThis.fetch });
+}
+
+function chainOf(at: Place): ChainReader {
+  return suiChainReader(clientOf(at), at.ids, systemClock);
 }
 
 async function verify(at: Place, round: RoundExport, no: number, root: string | undefined): Promise<number> {
   const { parameters } = round;
   const expected = AUDIT_PROFILES[at.kind];
-  const facts = await readChainFacts(chainOf(at), no * expected.roundPeriodMs);
-  const differences = verifyRound(
-    round,
-    root === undefined ? facts : { ...facts, committed: { evidenceRoot: root, nodesRoot: undefined } },
-  );
+  const said = await readContract(at, no, round.tx);
+  const isOpened = round.seedSource === "open_round";
+  const opened = isOpened ? said.opened : undefined;
+  const facts = await readChainFacts(chainOf(at), no * expected.roundPeriodMs, opened);
+  const committed = root === undefined ? said.committed : { evidenceRoot: root, nodesRoot: undefined };
+  const differences = verifyRound(round, committed === undefined ? facts : { ...facts, committed });
+  if (round.tx !== null && said.committed === undefined)
+    differences.push({ what: "report", detail: `the chain has no report of it in ${round.tx}` });
   if (round.no !== no) differences.push({ what: "round", detail: `the export is of round ${round.no}` });
   if (JSON.stringify(parameters) !== JSON.stringify(expected))
     differences.push({ what: "parameters", detail: `they are not the ${expected.profile} profile` });
@@ -152,6 +175,25 @@ async function verify(at: Place, round: RoundExport, no: number, root: string | 
       : `round ${no}: ${differences.length} differences`,
   );
   return differences.length === 0 ? 0 : 1;
+}
+
+/** What the contract knows of a round: its seed, and the roots of the report the export names. */
+async function readContract(at: Place, no: number, tx: string | null) {
+  if (at.contract === undefined) return { opened: undefined, committed: undefined };
+  const client = clientOf(at);
+  const registry = await readRegistry(client, at.contract);
+  const opened = await findAuditEvent(client, registry, "RoundOpened", (event) => Number(event.no) === no);
+  const reported =
+    tx === null
+      ? undefined
+      : await findAuditEvent(client, registry, "RoundReported", (event) => Number(event.no) === no, tx);
+  return {
+    opened: opened && { seed: opened.event.seed, checkpoint: opened.checkpoint },
+    committed: reported && {
+      evidenceRoot: toHex(reported.event.evidence_root),
+      nodesRoot: toHex(reported.event.nodes_root),
+    },
+  };
 }
 
 async function run(at: Place, ledger: string | undefined, out: string | undefined): Promise<number> {

@@ -33,7 +33,7 @@ import { verdictProblem } from "./verdict-check.ts";
 
 /** What the verifier read from the chain by itself. */
 export interface ChainFacts {
-  /** The first checkpoint at or after the round's start; absent when the seed came from `open_round`. */
+  /** The first checkpoint at or after the round's start; undefined while there is none. */
   readonly seedCheckpoint: { readonly sequence: number; readonly digest: Uint8Array } | undefined;
   /** The seed that `open_round` drew, and the checkpoint that holds it; absent when there is no contract. */
   readonly openedSeed?: { readonly seed: Uint8Array; readonly checkpoint: number };
@@ -114,10 +114,12 @@ class Verification {
     if (openedMs < startMs || openedMs >= startMs + parameters.roundPeriodMs)
       this.#differs("time", `round ${no} was opened at ${openedMs}, outside of its period`);
     if (finishedMs < openedMs) this.#differs("time", `it ended at ${finishedMs}, before it was opened`);
-    const source = openedSeed === undefined ? "checkpoint" : "open_round";
-    this.#expect("seed-source", source, seedSource);
-    const expected = openedSeed?.seed ?? (first === undefined ? undefined : checkpointSeed(first.digest));
-    const checkpoint = openedSeed?.checkpoint ?? first?.sequence;
+    // The contract takes reports of opened rounds only; without a report either source may be named.
+    if (this.#round.tx !== null) this.#expect("seed-source", "open_round", seedSource);
+    const isOpened = seedSource === "open_round";
+    const fromCheckpoint = first === undefined ? undefined : checkpointSeed(first.digest);
+    const expected = isOpened ? openedSeed?.seed : fromCheckpoint;
+    const checkpoint = isOpened ? openedSeed?.checkpoint : first?.sequence;
     if (expected === undefined) this.#differs("seed", `the chain has no seed for round ${no}`);
     else this.#expect("seed", toHex(expected), seed);
     this.#expect("seed-checkpoint", `${checkpoint}`, `${seedCheckpoint}`);

@@ -9,11 +9,11 @@ import { auditorBundle } from "../support/auditor-bundle.ts";
 import { runScript } from "../support/run-script.ts";
 import { prng, type System, startSystem } from "../support/system.ts";
 
-const SECRET = "suiprivkey1-stands-for-a-key-that-nobody-may-see";
-
 interface RoundJson {
   readonly no: number;
   readonly state: string;
+  readonly seedSource: string;
+  readonly tx: string | null;
   readonly totals: { readonly passed: number; readonly challenged: number };
 }
 
@@ -27,7 +27,7 @@ const start = async (bindings: Record<string, string> = {}): Promise<EdgeRuntime
     bundle: await auditorBundle(),
     network: system.network.file,
     stateDir: join(folder, "state"),
-    bindings: { AUDITOR_SECRET_KEY: SECRET, ...bindings },
+    bindings: { AUDITOR_SECRET_KEY: system.network.file.auditors?.[0]?.secretKey ?? "", ...bindings },
     onLog: (line) => log.push(line),
   });
 const get = (path: string, init?: RequestInit): Promise<Response> => fetch(auditor.url + path, init);
@@ -111,7 +111,9 @@ describe("the auditor in workerd", () => {
     const networkFile = join(folder, "network.json");
     const exported = join(folder, "round.json");
     writeFileSync(networkFile, JSON.stringify(system.network.file));
-    const { no } = await run();
+    const { no, tx, seedSource } = await run();
+    // The key is an auditor's: the seed was drawn on chain, and the report stands there.
+    expect({ seedSource, isReported: tx !== null }).toEqual({ seedSource: "open_round", isReported: true });
     const verify = (...more: string[]) =>
       runScript("scripts/audit.ts", ["verify", `${no}`, "--network", networkFile, ...more]);
     const fine = await verify("--auditor", auditor.url);

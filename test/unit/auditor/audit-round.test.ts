@@ -1,6 +1,9 @@
 // If this fails, an auditor accuses honest nodes, misses dishonest ones, or publishes what nobody can recompute.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readOnlyAuditChain } from "../../../auditor/audit-chain.ts";
 import type { ChainReader } from "../../../auditor/chain-reader.ts";
+import { findAuditEvent, suiAuditChain } from "../../../auditor/sui-audit-chain.ts";
+import { systemClock } from "../../../localnet/clock.ts";
 import { readChainFacts } from "../../../scripts/audit-facts.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
@@ -8,6 +11,8 @@ import type { ReportTotals } from "../../../shared/audit/report-rows.ts";
 import type { RoundExport } from "../../../shared/audit/round-export.ts";
 import { type Difference, verifyRound } from "../../../shared/audit/verify-round.ts";
 import type { BlobId } from "../../../shared/protocol/ids.ts";
+import { readRegistry } from "../../../shared/sui/audit-reader.ts";
+import { createSuiClient } from "../../../shared/sui/sui-client.ts";
 import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";
 import { prng, type System, startSystem } from "../../support/system.ts";
 
@@ -345,6 +350,64 @@ describe("a node that silently lost a third of its slivers", () => {
     expect(verifyRound(guilty, { ...facts, committed }).map(({ what }) => what)).toEqual([
       "evidence-root-committed",
     ]);
+  });
+});
+
+describe("an auditor with a key", () => {
+  it("draws its seed on chain and reports once, whatever becomes of the replies", async () => {
+    const { network } = system;
+    const { audit, auditors } = network.file;
+    const secretKey = auditors?.[1]?.secretKey;
+    if (audit === undefined || secretKey === undefined) throw new Error("the network has no auditors");
+    const client = createSuiClient({ url: network.file.sui.url, fetch });
+    const auditor = auditorOf({
+      auditChain: (chain) =>
+        suiAuditChain({
+          client,
+          contract: audit,
+          secretKey,
+          clock: systemClock,
+          fallback: readOnlyAuditChain(chain),
+          periodMs: P.roundPeriodMs,
+        }),
+    });
+    network.setSuiFault({ kind: "lose-reply", method: "ExecuteTransaction", count: 1 });
+    const no = await auditor.run();
+    network.setSuiFault({ kind: "none" });
+    const round = await exportOf(auditor, no);
+    expect(round.seedSource).toBe("open_round");
+    expect(round.tx).not.toBeNull();
+    const registry = await readRegistry(client, audit);
+    const opened = await findAuditEvent(client, registry, "RoundOpened", (event) => Number(event.no) === no);
+    const reports: string[] = [];
+    const reported = await findAuditEvent(client, registry, "RoundReported", (event) => {
+      if (Number(event.no) === no) reports.push(event.auditor);
+      return false;
+    });
+    expect([reported, reports]).toEqual([undefined, [auditors?.[1]?.address]]);
+    if (opened === undefined) throw new Error("the round was not opened");
+    const seed = { seed: opened.event.seed, checkpoint: opened.checkpoint };
+    const facts = await readChainFacts(auditor.chain, no * P.roundPeriodMs, seed);
+    expect(verifyRound(round, facts)).toEqual([]);
+    expect(verifyRound({ ...round, seedSource: "checkpoint" }, facts).length).toBeGreaterThan(0);
+  }, 60_000);
+
+  it("is refused when the key is none, without repeating it", () => {
+    const wrong = "suiprivkey1-not-a-key";
+    const make = () =>
+      auditorOf({
+        auditChain: (chain) =>
+          suiAuditChain({
+            client: createSuiClient({ url: system.network.file.sui.url, fetch }),
+            contract: { packageId: blobs[0] as never, registryId: blobs[0] as never },
+            secretKey: wrong,
+            clock: systemClock,
+            fallback: readOnlyAuditChain(chain),
+            periodMs: P.roundPeriodMs,
+          }),
+      });
+    expect(make).toThrow("AUDITOR_SECRET_KEY");
+    expect(make).not.toThrow(wrong);
   });
 });
 
