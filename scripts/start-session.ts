@@ -5,6 +5,8 @@ import { createServer } from "node:net";
 import { resolve } from "node:path";
 import { startNetwork } from "../localnet/network.ts";
 import type { NetworkFile } from "../shared/protocol/network-file.ts";
+import { auditRound } from "./audit-round.ts";
+import { startAuditor } from "./auditor-runtime.ts";
 import { startEdge } from "./edge-runtime.ts";
 import { roundTrip } from "./round-trip.ts";
 import { bundleWorker } from "./worker-bundle.ts";
@@ -17,6 +19,8 @@ const INTERRUPTED = 130;
 export interface StartOptions {
   readonly once: boolean;
   readonly verbose: boolean;
+  /** Whether a round of storage challenges follows the round trip. */
+  readonly audit: boolean;
   readonly file: string | undefined;
   readonly nodes: number;
   readonly shards: number;
@@ -65,8 +69,9 @@ async function startAndRoundTrip(
   say("bundling the edge Worker and starting the embedded network ...");
   const { nodes, shards, seed } = options;
   const dataDir = options.dataDir === undefined ? undefined : resolve(options.dataDir);
-  const [bundle, network] = await Promise.all([
+  const [bundle, auditorBundle, network] = await Promise.all([
     bundleWorker("wrangler.toml"),
+    bundleWorker("auditor/wrangler.toml"),
     resources.add(startNetwork({ nodes, shards, seed, ...(dataDir === undefined ? {} : { dataDir }) })),
   ]);
   say(`${nodes} storage nodes hold ${shards} shards; Sui stand-in at ${network.file.sui.url}`);
@@ -79,10 +84,21 @@ async function startAndRoundTrip(
       ...(options.verbose ? { onLog: (line: string) => console.error(`edge: ${line}`) } : {}),
     }),
   );
-  const file: NetworkFile = { ...network.file, edge: { url: edge.url } };
+  const auditor = await resources.add(
+    startAuditor({
+      bundle: auditorBundle,
+      network: network.file,
+      bindings: { AUDITOR_SECRET_KEY: network.file.auditors?.[0]?.secretKey ?? "" },
+      ...(dataDir === undefined ? {} : { stateDir: resolve(dataDir, "auditor") }),
+      ...(options.verbose ? { onLog: (line: string) => console.error(`auditor: ${line}`) } : {}),
+    }),
+  );
+  const file: NetworkFile = { ...network.file, edge: { url: edge.url }, auditor: { url: auditor.url } };
   writeNetworkFile(options.networkFile, file);
-  say(`edge ready at ${edge.url}; network file ${options.networkFile}`);
-  return roundTrip({ network: file, edgeUrl: edge.url, content, say });
+  say(`edge ready at ${edge.url}, auditor at ${auditor.url}; network file ${options.networkFile}`);
+  const isEqual = await roundTrip({ network: file, edgeUrl: edge.url, content, say });
+  if (isEqual && options.audit) await auditRound(auditor.url, say);
+  return isEqual;
 }
 
 /** Everything that must be closed, also what is still starting when the end comes. */

@@ -5,7 +5,8 @@ import type { StartOptions } from "./start-session.ts";
 
 const HELP = `usage: npm start [-- OPTION ...]
 
-Starts the embedded network and the edge Worker, publishes a file, reads it back, compares, and stays up.
+Starts the embedded network, the edge and the auditor, publishes a file, reads it back, compares,
+has the auditor challenge every node once, and stays up.
 
   --once               stop after the round trip; exit code 0 when the bytes came back equal
   --file PATH          what to publish (default: 1 MiB of random bytes)
@@ -15,6 +16,7 @@ Starts the embedded network and the edge Worker, publishes a file, reads it back
   --port N             port of the edge (default 31415, any free port when that is taken)
   --data-dir DIR       keep blobs, chain and edge state here (default: in memory)
   --network-file FILE  where to write the network file (default .floe/network.json)
+  --no-audit           leave out the audit round that follows the round trip
   --verbose            print the edge's log
   --help               this text`;
 
@@ -29,6 +31,7 @@ function parseOptions(argv: string[]): StartOptions | "help" {
         once: { type: "boolean" },
         help: { type: "boolean" },
         verbose: { type: "boolean" },
+        "no-audit": { type: "boolean" },
         file: { type: "string" },
         nodes: { type: "string" },
         shards: { type: "string" },
@@ -59,6 +62,7 @@ function parseOptions(argv: string[]): StartOptions | "help" {
   return {
     once: values["once"] === true,
     verbose: values["verbose"] === true,
+    audit: values["no-audit"] !== true,
     file: text("file"),
     nodes,
     shards,

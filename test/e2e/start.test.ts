@@ -23,14 +23,16 @@ describe("npm start", () => {
     expect(output).toContain("the bytes are equal");
     expect(output).toMatch(/certificate\s+epoch 1, signed by \d+ of 13 nodes with \d+ of 40 shards/);
     expect(output).toMatch(/curl -T/);
+    expect(output).toMatch(/round \d+ done: (\d+) of \1 challenges passed/);
+    expect(output).toContain("13 healthy");
     expect(code).toBe(0);
     const network = parseNetworkFile(readFileSync(networkFile, "utf8"));
     expect(network.nodes).toHaveLength(13);
     expect(network.edge?.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
-  });
+  }, 120_000);
 
   it("stays up until Ctrl-C and then stops cleanly", async () => {
-    const { code, output } = await start(["--port", "0"], (line, stop) => {
+    const { code, output } = await start(["--port", "0", "--no-audit"], (line, stop) => {
       if (line.includes("staying up")) stop();
     });
     expect(output).toContain("staying up");
