@@ -5,8 +5,11 @@
  * "the reply was lost" and "it was done before" look the same. An implementation keeps what it must before it sends.
  */
 
+import type { Refutation } from "../shared/audit/refutation.ts";
 import type { ReportTotals } from "../shared/audit/report-rows.ts";
-import { checkpointSeed } from "../shared/audit/selection.ts";
+import { checkpointSeed, type DrawKey } from "../shared/audit/selection.ts";
+import type { ObjectId } from "../shared/protocol/ids.ts";
+import type { ClaimOnChain } from "../shared/sui/audit-reader.ts";
 import type { ChainReader } from "./chain-reader.ts";
 
 /** Where a round's randomness comes from; a report names it, because one source is better than the other. */
@@ -37,7 +40,36 @@ export interface RoundReport {
   readonly rows: Uint8Array;
 }
 
+/** A failure as the contract wants it shown. */
+export interface ClaimDraft {
+  readonly round: number;
+  readonly draw: DrawKey;
+  readonly node: ObjectId;
+  /** Leaf of the declared population. */
+  readonly index: number;
+  /** 61 bytes. */
+  readonly entry: Uint8Array;
+  readonly path: readonly Uint8Array[];
+  /** Message and signature of the node, 136 bytes. */
+  readonly confirmation: Uint8Array | undefined;
+}
+
+/** What the contract knows of claims, and what an auditor does about them; only where there is a key. */
+export interface ClaimsOnChain {
+  readonly auditor: ObjectId;
+  /** The newest claims that still exist on chain, whoever filed them. */
+  recent(): Promise<readonly ClaimOnChain[]>;
+  /** @returns false when the contract does not take it, or the outcome is not known: `recent` tells */
+  file(draft: ClaimDraft): Promise<boolean>;
+  attest(claim: ClaimOnChain): Promise<boolean>;
+  /** Takes the bond. */
+  refute(claim: ClaimOnChain, refutation: Refutation): Promise<boolean>;
+  finalize(claim: ClaimOnChain): Promise<boolean>;
+}
+
 export interface AuditChain {
+  /** Absent in read-only mode. */
+  readonly claims?: ClaimsOnChain;
   /** False: everything below that writes answers null. */
   readonly writes: boolean;
   /**

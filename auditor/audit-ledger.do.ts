@@ -73,9 +73,10 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
     });
   }
 
-  /** Opens a round when one is due and sees to it that the one under way goes on. */
+  /** Opens a round when one is due; then whatever is under way goes on, rounds and claims. */
   async tick(): Promise<void> {
-    if (this.#auditor.open() !== undefined) await this.#wakeAt(systemClock.nowMs());
+    this.#auditor.open();
+    await this.#wakeAt(systemClock.nowMs());
   }
 
   override async alarm(): Promise<void> {
@@ -96,10 +97,9 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
     });
   }
 
-  /** @returns when there is more to do; undefined when no round is under way */
+  /** @returns when there is more to do; undefined when nothing is under way */
   #goOn(): Promise<number | undefined> {
     const work = this.#turn.then(async () => {
-      if (this.#auditor.rounds.active() === undefined) return undefined;
       await this.#wakeAt(systemClock.nowMs() + RETRY_MS[this.#config.networkKind]);
       const budget = { untilMs: systemClock.nowMs() + BUDGET_MS, requests: BUDGET_REQUESTS };
       const wakeMs = await this.#auditor.work(budget);

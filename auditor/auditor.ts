@@ -14,6 +14,7 @@ import type { AuditChain } from "./audit-chain.ts";
 import { ChainFollower } from "./chain-follower.ts";
 import type { ChainReader } from "./chain-reader.ts";
 import { challengeRound } from "./challenge-round.ts";
+import { tendClaims } from "./claims.ts";
 import { judgeRound } from "./judge-round.ts";
 import { type LedgerSql, openLedger } from "./ledger-sql.ts";
 import { clearShelf } from "./metadata-shelf.ts";
@@ -38,6 +39,7 @@ export interface AuditorParts {
 
 /** Pause before the chain, or an endpoint that lags, is asked again. */
 const CHAIN_WAIT_MS = { local: 100, public: 5_000 } as const;
+const CLAIMS_WAIT_MS = { local: 500, public: 60_000 } as const;
 /** Populations kept behind the newest round and epoch, for those who verify it. */
 const LISTS_KEPT_ROUNDS = 2;
 const LISTS_KEPT_EPOCHS = 1;
@@ -86,11 +88,25 @@ export class Auditor {
       const round = this.rounds.active();
       if (round === undefined) {
         this.#tidy();
-        return undefined;
+        return await this.#tendClaims();
       }
       const wakeMs = await this.#step(round, budget);
       if (wakeMs !== undefined && wakeMs > clock.nowMs()) return wakeMs;
       if (clock.nowMs() >= budget.untilMs) return clock.nowMs();
+    }
+  }
+
+  /** Claims wait for nobody's round. @returns when one has to be looked at again */
+  async #tendClaims(): Promise<number | undefined> {
+    const { auditChain, log } = this.#parts;
+    if (auditChain.claims === undefined) return undefined;
+    try {
+      const parts = { ...this.#parts, rounds: this.rounds, nodes: this.nodes, lists: this.lists };
+      return await tendClaims(parts, auditChain.claims);
+    } catch (error) {
+      if (!(error instanceof SuiError) || !error.retryable) throw error;
+      log("chain-unavailable", { round: null, state: "claims", code: error.code });
+      return this.#parts.transport.clock.nowMs() + CLAIMS_WAIT_MS[this.#parts.networkKind];
     }
   }
 

@@ -19,6 +19,7 @@
  * | node_epoch       | possession of a node in an epoch                                                         |
  * | node_window      | availability of a node                                                                   |
  * | node_round       | a node's row of a round's report                                                         |
+ * | claim            | a claim on chain that this auditor filed, stands behind or has answered                  |
  * | metadata         | verified metadata of blobs under challenge                                               |
  * | counter          | running totals for metrics                                                               |
  */
@@ -90,6 +91,10 @@ const SCHEMA = [
      state TEXT NOT NULL, possession_before TEXT NOT NULL, possession TEXT NOT NULL, availability REAL,
      PRIMARY KEY (round, node)) WITHOUT ROWID`,
   `CREATE INDEX IF NOT EXISTS node_round_by_node ON node_round (node, round)`,
+  `CREATE TABLE IF NOT EXISTS claim (
+     id TEXT PRIMARY KEY, round INTEGER NOT NULL, mode INTEGER NOT NULL, shard INTEGER NOT NULL, t INTEGER NOT NULL,
+     node TEXT NOT NULL, epoch INTEGER NOT NULL, accuser TEXT NOT NULL, deadline_ms INTEGER NOT NULL,
+     role TEXT NOT NULL, state TEXT NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS metadata (blob_id TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID`,
 ];

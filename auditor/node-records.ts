@@ -139,9 +139,14 @@ export class NodeRecords {
     return row === undefined || row["score"] === null ? undefined : Number(row["score"]);
   }
 
-  confirmedClaims(_node: ObjectId, _epoch: number): number {
-    // Claims are confirmed on chain only; without a contract there are none.
-    return 0;
+  /** Claims against the node that the chain confirmed in this epoch; without a contract there are none. */
+  confirmedClaims(node: ObjectId, epoch: number): number {
+    const [row] = this.#sql.exec(
+      "SELECT COUNT(*) AS count FROM claim WHERE node = ? AND epoch = ? AND state = 'confirmed'",
+      node,
+      epoch,
+    );
+    return Number(row?.["count"] ?? 0);
   }
 
   ofRound(round: number): NodeRound[] {

@@ -19,6 +19,12 @@ export interface Budget {
   readonly requests: number;
 }
 
+export interface PoliteAskerParts {
+  readonly transport: NodeTransport;
+  readonly parameters: AuditParameters;
+  readonly networkKind: NetworkKind;
+}
+
 export class PoliteAsker {
   readonly #transport: NodeTransport;
   readonly #parameters: AuditParameters;
@@ -33,11 +39,7 @@ export class PoliteAsker {
 
   /** @param recent requests of the last minute, ascending, which earlier invocations made */
   constructor(
-    parts: {
-      readonly transport: NodeTransport;
-      readonly parameters: AuditParameters;
-      readonly networkKind: NetworkKind;
-    },
+    parts: PoliteAskerParts,
     budget: Budget,
     recent: readonly { readonly node: ObjectId; readonly startedMs: number }[],
   ) {

@@ -67,13 +67,14 @@ export function exportRound(
     populations: JSON.parse(populations) as PublishedPopulations,
     leaves: leavesOf(parts.sql, round.no),
     evidenceRoot,
-    nodes: parts.nodes.ofRound(round.no).map(({ node, name, row, before, after }) => ({
+    nodes: parts.nodes.ofRound(round.no).map(({ node, name, row, before, after, state: stateThen }) => ({
       node,
       name,
       row: toHex(row),
       before,
       after,
-      confirmedClaims: 0,
+      // How many there were does not matter for the state, only whether.
+      confirmedClaims: stateThen === "confirmed" ? 1 : 0,
     })),
     nodesRoot,
     totals: JSON.parse(totals) as ReportTotals,

@@ -13,7 +13,7 @@
  * | GET  /v1/audit/rounds/{no}/export                   | everything that `floe audit verify` recomputes             |
  * | GET  /v1/audit/bodies/{hash}                        | a kept answer body                                         |
  * | GET  /v1/audit/population/{epoch}[?from=]           | size, root and a page of entries                           |
- * | GET  /v1/audit/claims                               | claims on chain                                            |
+ * | GET  /v1/audit/claims[/{id}]                        | claims on chain that this auditor has dealt with           |
  * | GET  /metrics                                       | Prometheus                                                 |
  * | GET  /audit                                         | the page                                                   |
  * | POST /v1/audit/run                                  | local networks only: holds one round now                   |
@@ -31,6 +31,7 @@ import type { PopulationLists } from "./population-tables.ts";
 import { exportRound } from "./publish-round.ts";
 import type { Round, Rounds } from "./rounds.ts";
 import {
+  claimsView,
   drawsView,
   historyView,
   nodesView,
@@ -97,8 +98,7 @@ async function dispatch(request: Request, parts: RouteParts): Promise<Response> 
     case "population":
       return json(populationRoute(parts, url, id));
     case "claims":
-      if (id !== undefined) throw notFound("such claim");
-      return json({ claims: [] });
+      return json(claimsView(parts.sql, id) ?? fail(notFound("such claim")));
     default:
       throw notFound("such path");
   }

@@ -19,20 +19,25 @@ import {
 } from "../shared/sui/audit-events.ts";
 import {
   type RegistryState,
+  readClaims,
   readDeclaredPopulation,
   readRegistry,
   readReport,
   readRound,
 } from "../shared/sui/audit-reader.ts";
 import {
+  attestTransaction,
   declarePopulationTransaction,
+  fileClaimTransaction,
+  finalizeTransaction,
   openRoundTransaction,
+  refuteTransaction,
   reportTransaction,
 } from "../shared/sui/audit-transactions.ts";
 import { suiCall } from "../shared/sui/sui-client.ts";
 import { SuiError } from "../shared/sui/sui-error.ts";
 import { createWalletChain, SimulatedFailure } from "../shared/sui/wallet-chain.ts";
-import type { AuditChain, RoundSeed } from "./audit-chain.ts";
+import type { AuditChain, ClaimsOnChain, RoundSeed } from "./audit-chain.ts";
 import { ConfigError } from "./env.ts";
 
 /** Events looked through, newest first, for one of this auditor's last rounds. */
@@ -76,8 +81,34 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
     return { seed: found.event.seed, source: "open_round", checkpoint: found.checkpoint };
   }
 
+  const isSent = async (transaction: Transaction): Promise<boolean> =>
+    (await send(transaction)) !== undefined;
+  const contracts = async () => (await readRegistry(client, contract)).contracts;
+  const claims: ClaimsOnChain = {
+    auditor,
+    async recent() {
+      const registry = await readRegistry(client, contract);
+      const ids: ObjectId[] = [];
+      await findAuditEvent(client, registry, "ClaimFiled", (event) => {
+        ids.push(event.claim);
+        return false;
+      });
+      return (await readClaims(client, ids)).filter((claim) => claim !== undefined);
+    },
+    async file(draft) {
+      const registry = await readRegistry(client, contract);
+      const { bondMist } = registry.params;
+      return isSent(fileClaimTransaction(registry.contracts, { ...draft, bondMist }));
+    },
+    attest: async (claim) => isSent(attestTransaction(await contracts(), claim.ref)),
+    refute: async (claim, refutation) =>
+      isSent(refuteTransaction(await contracts(), claim.ref, refutation, auditor)),
+    finalize: async (claim) => isSent(finalizeTransaction(await contracts(), claim.ref)),
+  };
+
   return {
     writes: true,
+    claims,
 
     async seedOf(no, startMs) {
       const registry = await readRegistry(client, contract);

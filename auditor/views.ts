@@ -252,3 +252,30 @@ export function populationView(parts: ViewParts, epoch: number, from: number): u
     })),
   };
 }
+
+const CLAIMS_SHOWN = 200;
+
+/** Newest first; one of them when `id` is given. `gone` = refuted or withdrawn: the chain's events say which. */
+export function claimsView(sql: LedgerSql, id: string | undefined): unknown {
+  const claims = sql
+    .exec(
+      "SELECT * FROM claim WHERE ?1 = '' OR id = ?1 ORDER BY round DESC, id LIMIT ?2",
+      id ?? "",
+      CLAIMS_SHOWN,
+    )
+    .map((row) => ({
+      id: row["id"],
+      round: row["round"],
+      mode: row["mode"],
+      shard: row["shard"],
+      t: row["t"],
+      node: row["node"],
+      epoch: row["epoch"],
+      accuser: row["accuser"],
+      deadlineMs: row["deadline_ms"],
+      role: row["role"],
+      state: row["state"],
+      proof: `/v1/audit/rounds/${row["round"]}/proof/${row["mode"]}/${row["shard"]}/${row["t"]}`,
+    }));
+  return id === undefined ? { claims } : claims[0];
+}

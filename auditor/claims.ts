@@ -1,0 +1,266 @@
+/**
+ * Claims on chain: filing what the ledger can stand behind, standing behind what others filed, answering what is false.
+ *
+ * Filed is a fresh failure of a claimable draw, of a node that was suspect before the round. An auditor stands behind
+ * another's claim when its own round came to the same failure of the same draw; any other claim it answers with the
+ * symbol, when the accused node gives it, whoever is accused. Deadlines passed, claims are finalized. Every step looks
+ * at the chain first and may be repeated: the contract takes each of them once.
+ */
+import { claimObstacle } from "../shared/audit/claim.ts";
+import { verifySymbolAnswer } from "../shared/audit/outcomes.ts";
+import type { AuditParameters } from "../shared/audit/parameters.ts";
+import { serializeEntry } from "../shared/audit/population.ts";
+import { refutationOf } from "../shared/audit/refutation.ts";
+import type { Challenge, DrawMode } from "../shared/audit/selection.ts";
+import { nodeState, possessionTest } from "../shared/audit/statistics.ts";
+import type { VerdictOutcome } from "../shared/audit/verdict.ts";
+import { concatBytes, fromHex } from "../shared/protocol/bytes.ts";
+import type { CommitteeMember } from "../shared/protocol/committee.ts";
+import type { ObjectId, ShardIndex, SliverIndex, SliverPairIndex } from "../shared/protocol/ids.ts";
+import type { ClaimOnChain } from "../shared/sui/audit-reader.ts";
+import type { ClaimsOnChain } from "./audit-chain.ts";
+import type { ChainReader } from "./chain-reader.ts";
+import { type LedgerSql, type SqlRow, textOrNull } from "./ledger-sql.ts";
+import type { NodeRecords } from "./node-records.ts";
+import type { Log } from "./platform.ts";
+import { type Budget, PoliteAsker, type PoliteAskerParts } from "./polite-asker.ts";
+import { listName, type PopulationLists } from "./population-tables.ts";
+import { metadataQuestion, symbolQuestion, verifiedMetadata, weigh } from "./questions.ts";
+import type { Round, RoundDraw, Rounds } from "./rounds.ts";
+
+export interface ClaimParts extends PoliteAskerParts {
+  readonly sql: LedgerSql;
+  readonly rounds: Rounds;
+  readonly nodes: NodeRecords;
+  readonly lists: PopulationLists;
+  readonly chain: ChainReader;
+  readonly parameters: AuditParameters;
+  readonly log: Log;
+}
+
+/** Seconds of work at most, and few requests. */
+const BUDGET_MS = 10_000;
+const BUDGET_REQUESTS = 50;
+type Role = "accuser" | "attestor" | "refuter" | "watcher";
+
+/** @returns when a claim has to be looked at again; undefined when none is open */
+export async function tendClaims(parts: ClaimParts, claims: ClaimsOnChain): Promise<number | undefined> {
+  const { clock } = parts.transport;
+  let onChain = await claims.recent();
+  const round = parts.rounds.list(Number.MAX_SAFE_INTEGER, 1)[0];
+  if (round?.state === "done" && (await fileAll(parts, claims, round, onChain)))
+    onChain = await claims.recent();
+  const open = onChain.filter(({ state }) => state === "pending");
+  for (const claim of open) await answer(parts, claims, claim);
+  noteStates(parts.sql, open.length === 0 ? onChain : await claims.recent());
+  const pending = parts.sql.exec("SELECT MIN(deadline_ms) AS ms FROM claim WHERE state = 'pending'")[0]?.[
+    "ms"
+  ];
+  return typeof pending === "number" ? Math.max(pending + 1, clock.nowMs() + 1) : undefined;
+}
+
+/** Files what the newest round showed. @returns whether anything was filed */
+async function fileAll(
+  parts: ClaimParts,
+  claims: ClaimsOnChain,
+  round: Round,
+  onChain: readonly ClaimOnChain[],
+): Promise<boolean> {
+  const { sql, parameters, log } = parts;
+  if (round.tx === null || round.epoch === null) return false;
+  const before = new Map(parts.nodes.ofRound(round.no).map((record) => [record.node, record.before]));
+  const test = possessionTest(parameters);
+  let hasFiled = false;
+  for (const row of sql.exec(
+    `SELECT verdict.outcome, draw.* FROM verdict JOIN draw USING (round, mode, shard, t)
+     WHERE round = ? AND outcome IN ('missing', 'invalid') ORDER BY mode, shard, t`,
+    round.no,
+  )) {
+    const draw = drawOf(row);
+    const own = onChain.filter(({ accuser }) => accuser === claims.auditor);
+    if (own.some((claim) => isDraw(claim, round.no, draw))) continue;
+    const record = before.get(draw.node);
+    const confirmed = parts.nodes.confirmedClaims(draw.node, round.epoch);
+    const obstacle = claimObstacle(
+      {
+        challenge: draw,
+        // Read from the ledger, which has it from a judgement.
+        verdict: { outcome: String(row["outcome"]) as VerdictOutcome, excuse: null },
+        nodeState: record === undefined ? "unaudited" : nodeState(record, test, confirmed),
+        openClaimsOfNode: onChain.filter(({ node, state }) => node === draw.node && state === "pending")
+          .length,
+        epoch: round.epoch,
+      },
+      parameters,
+    );
+    if (obstacle !== undefined) continue;
+    const isFiled = await claims.file(draftOf(parts, round, draw));
+    log(isFiled ? "claim-filed" : "claim-not-taken", { round: round.no, node: draw.node, shard: draw.shard });
+    // One claim a node and round: what the next ones would add, the next round shows too.
+    before.delete(draw.node);
+    hasFiled ||= isFiled;
+  }
+  return hasFiled;
+}
+
+function draftOf(parts: ClaimParts, round: Round, draw: Challenge & { readonly node: ObjectId }) {
+  const population = parts.lists.index(listName("permanent", round.epoch ?? 0));
+  const [row] = parts.sql.exec(
+    `SELECT detail FROM attempt WHERE round = ? AND mode = ? AND shard = ? AND t = ? AND kind = 'confirmation'
+       AND outcome = 'pass' ORDER BY id DESC LIMIT 1`,
+    round.no,
+    draw.mode,
+    draw.shard,
+    draw.t,
+  );
+  // "message signature" in hex, as the question wrote it.
+  const signed = textOrNull(row?.["detail"])?.split(" ").map(fromHex);
+  return {
+    round: round.no,
+    draw: { mode: draw.mode, shard: draw.shard, t: draw.t },
+    node: draw.node,
+    index: draw.leaf,
+    entry: serializeEntry(population.leafAt(draw.leaf)),
+    path: population.path(draw.leaf),
+    confirmation: signed === undefined ? undefined : concatBytes(...signed),
+  };
+}
+
+const isDraw = (
+  claim: ClaimOnChain,
+  round: number,
+  draw: { readonly mode: number; readonly shard: number; readonly t: number },
+): boolean =>
+  claim.round === round && claim.mode === draw.mode && claim.shard === draw.shard && claim.t === draw.t;
+
+/** One open claim: finalize it, stand behind it, or answer it. */
+async function answer(parts: ClaimParts, claims: ClaimsOnChain, claim: ClaimOnChain): Promise<void> {
+  const { sql, log } = parts;
+  const nowMs = parts.transport.clock.nowMs();
+  const [known] = sql.exec("SELECT role FROM claim WHERE id = ?", claim.ref.objectId);
+  const isOwn = claim.accuser === claims.auditor;
+  let role: Role = isOwn ? "accuser" : known === undefined ? "watcher" : (String(known["role"]) as Role);
+  if (nowMs > claim.deadlineMs) {
+    await claims.finalize(claim);
+  } else if (!isOwn && !claim.attestors.includes(claims.auditor)) {
+    if (hasSeenFailure(sql, claim)) {
+      if (await claims.attest(claim)) role = "attestor";
+    } else {
+      const refutation = await fetchRefutation(parts, claim);
+      if (refutation !== undefined && (await claims.refute(claim, refutation))) role = "refuter";
+    }
+    log("claim-answered", { claim: claim.ref.objectId, node: claim.node, role });
+  }
+  sql.exec(
+    `INSERT INTO claim (id, round, mode, shard, t, node, epoch, accuser, deadline_ms, role, state)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending') ON CONFLICT (id) DO UPDATE SET role = excluded.role`,
+    claim.ref.objectId,
+    claim.round,
+    claim.mode,
+    claim.shard,
+    claim.t,
+    claim.node,
+    claim.epoch,
+    claim.accuser,
+    claim.deadlineMs,
+    role,
+  );
+}
+
+/** This auditor's own round came to the same failure, of the same symbol of the same node. */
+function hasSeenFailure(sql: LedgerSql, claim: ClaimOnChain): boolean {
+  const [row] = sql.exec(
+    `SELECT 1 FROM verdict JOIN draw USING (round, mode, shard, t)
+     WHERE round = ? AND mode = ? AND shard = ? AND t = ? AND draw.node = ? AND blob_id = ? AND pair = ? AND axis = ?
+       AND symbol = ? AND outcome IN ('missing', 'invalid')`,
+    claim.round,
+    claim.mode,
+    claim.shard,
+    claim.t,
+    claim.node,
+    claim.blobId,
+    claim.pair,
+    claim.axis,
+    claim.symbol,
+  );
+  return row !== undefined;
+}
+
+/** The symbol, when the accused node gives it; metadata from any node. */
+async function fetchRefutation(parts: ClaimParts, claim: ClaimOnChain) {
+  const { committee } = await parts.chain.snapshot();
+  const accused = committee.members.find(({ nodeId }) => nodeId === claim.node);
+  if (accused === undefined) return undefined;
+  const nowMs = parts.transport.clock.nowMs();
+  const budget: Budget = { untilMs: nowMs + BUDGET_MS, requests: BUDGET_REQUESTS };
+  const asker = new PoliteAsker(parts, budget, []);
+  const metadata = await fetchMetadata(asker, [accused, ...committee.members], claim);
+  if (metadata === undefined) return undefined;
+  const draw = challengeOfClaim(claim);
+  const result = await asker.ask(accused, symbolQuestion(draw, metadata, [draw.symbol]));
+  if (result?.httpStatus !== 200 || result.body === undefined) return undefined;
+  const [symbol] = verifySymbolAnswer(result.body, draw, metadata) ?? [];
+  return symbol === undefined ? undefined : refutationOf(metadata, symbol);
+}
+
+async function fetchMetadata(asker: PoliteAsker, members: readonly CommitteeMember[], claim: ClaimOnChain) {
+  const question = metadataQuestion(claim.blobId, claim.nShards);
+  for (const member of members) {
+    const result = await asker.ask(member, question);
+    if (result === undefined) return undefined;
+    if (weigh(question, result).outcome === "pass" && result.body !== undefined)
+      return verifiedMetadata(result.body, claim.blobId, claim.nShards);
+  }
+  return undefined;
+}
+
+/** Claims seen once stay in the ledger with the state they ended in; what is gone from the chain was refuted or withdrawn. */
+function noteStates(sql: LedgerSql, onChain: readonly ClaimOnChain[]): void {
+  for (const row of sql.exec("SELECT id FROM claim WHERE state = 'pending'")) {
+    const found = onChain.find(({ ref }) => ref.objectId === row["id"]);
+    sql.exec("UPDATE claim SET state = ? WHERE id = ?", found?.state ?? "gone", String(row["id"]));
+  }
+}
+
+/** The contract derived these fields from the seed, so they are those of a draw. */
+const challengeOfClaim = (claim: ClaimOnChain): RoundDraw => ({
+  mode: claim.mode as DrawMode,
+  shard: claim.shard as ShardIndex,
+  t: claim.t,
+  offset: 0n,
+  axis: claim.axis,
+  symbol: claim.symbol as SliverIndex,
+  blobId: claim.blobId,
+  unencodedLength: claim.unencodedLength,
+  endEpoch: claim.endEpoch,
+  leaf: 0,
+  pair: claim.pair as SliverPairIndex,
+  isVacuous: false,
+  node: claim.node,
+  place: 0,
+  populationSize: 0n,
+  isFinal: false,
+  isOwner: true,
+  hasMetadata: true,
+  hasMoved: false,
+  attempts: [],
+  requests: 0,
+});
+
+const drawOf = (row: SqlRow): Challenge & { readonly node: ObjectId } => ({
+  ...challengeOfClaim({
+    mode: Number(row["mode"]),
+    shard: Number(row["shard"]),
+    t: Number(row["t"]),
+    axis: String(row["axis"]),
+    symbol: Number(row["symbol"]),
+    blobId: String(row["blob_id"]),
+    unencodedLength: Number(row["length"]),
+    endEpoch: Number(row["end_epoch"]),
+    pair: Number(row["pair"]),
+    node: String(row["node"]),
+    // The ledger's columns are of the types that the same fields have on chain.
+  } as unknown as ClaimOnChain),
+  leaf: Number(row["leaf"]),
+  isVacuous: row["vacuous"] === 1,
+});
