@@ -2,6 +2,8 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    // Two cores are what every machine of ours has; suites that run workerd wait for it as often as they compute.
+    maxWorkers: 2,
     projects: [
       {
         test: {
