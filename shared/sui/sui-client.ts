@@ -4,7 +4,7 @@
  *
  * Every call Floe makes may be sent twice: reads have no effect, and executing the same signed bytes again yields the
  * same transaction. So an attempt that fails in a way another endpoint may not (no connection, deadline, HTTP 429 or
- * 5xx, gRPC UNAVAILABLE and the like) goes to the next endpoint, whatever the method. What the last attempt met is
+ * 5xx, an answer cut short, gRPC UNAVAILABLE and the like) goes to the next endpoint, whatever the method. What the last attempt met is
  * what the caller sees, as a `SuiError` made by `toSuiError`.
  */
 import { GrpcWebFetchTransport, RpcError, SuiGrpcClient } from "@mysten/sui/grpc";
@@ -119,6 +119,8 @@ async function buffered(fetch: Fetch, url: string, init: RequestInit): Promise<R
   if (response.status >= 500) throw new RpcError(`HTTP ${response.status}`, "UNAVAILABLE");
   const body = await readBounded(response, LIMITS.suiReplyBytes);
   const status = response.headers.get("grpc-status") ?? trailerStatus(body);
+  // An answer ends with its status: without one it was cut off on the way, or an intermediary made it.
+  if (status === undefined && response.ok) throw new RpcError("the answer has no gRPC status", "UNAVAILABLE");
   const endpointStatus = status === undefined ? undefined : ENDPOINT_STATUSES[status];
   if (endpointStatus !== undefined) throw new RpcError(`gRPC status ${status}`, endpointStatus);
   return new Response(body, { status: response.status, headers: response.headers });

@@ -89,8 +89,11 @@ describe("C1 C2: one failed call of a full node is repeated, and nothing is paid
       await system.revive();
     }
     system.sui.fail(SUI_FAULTS[fault], { methods: [method], count: 1 });
-    await publishThrough("C1", method, fault);
+    const statuses = await publishThrough("C1", method, fault);
     expect(system.sui.met).toBe(1);
+    // An endpoint that refuses by a status of its own may be right: the client is told, once and typed.
+    const isRefusal = SNAPSHOT_METHODS.includes(method) && ["INTERNAL", "NOT_FOUND"].includes(fault);
+    expect(statuses).toEqual(isRefusal ? [503, 200] : [200]);
   });
 });
 
@@ -112,11 +115,24 @@ describe("C2: a transaction whose outcome is unknown is the only one", () => {
       system.sui.heal();
       await withheld.land();
     });
-    expect(await publishThrough("C2", "ExecuteTransaction", `not found for ${WITHHELD_MS} ms`)).toEqual([
-      200,
-    ]);
+    const content = prng(seed++, 300);
+    const startMs = performance.now();
+    const statuses: number[] = [];
+    // The wallet asks for patience (503) when it has waited long enough for one request.
+    while (statuses.at(-1) !== 200 && performance.now() - startMs < 2 * WITHHELD_MS + 60_000) {
+      const response = await system.publish(content, `epochs=${EPOCHS}`);
+      const text = await response.text();
+      if (response.status !== 200) expectTyped(response.status, text);
+      statuses.push(response.status);
+      if (response.status !== 200) await sleep(1_000);
+    }
+    const recoveryMs = performance.now() - startMs;
+    const fault = `not found for ${WITHHELD_MS} ms`;
+    table.add({ row: "C2", step: "ExecuteTransaction", fault, outcome: statuses.join(", "), recoveryMs });
+    expect(statuses.at(-1)).toBe(200);
     await landed;
-  }, 120_000);
+    expect(await checker.violations({ content, epochs: EPOCHS, deletable: true })).toEqual([]);
+  }, 300_000);
 
   it("while reads trail the tip", async () => {
     system.network.setSuiFault({ kind: "lag", checkpoints: 3 });

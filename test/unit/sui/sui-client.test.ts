@@ -31,6 +31,14 @@ const BAD: Record<string, () => Promise<Response>> = {
   "saying UNAVAILABLE": async () => answer("", 14),
   "breaking off": async () =>
     new Response(new ReadableStream({ pull: (controller) => controller.error(new Error("reset")) })),
+  "cut off": async () => {
+    const whole = new Uint8Array(await answer("cut").arrayBuffer());
+    return new Response(whole.slice(0, whole.length >> 1), {
+      headers: { "content-type": "application/grpc-web+proto" },
+    });
+  },
+  "answering with a web page": async () =>
+    new Response("<html>", { headers: { "content-type": "text/html" } }),
   endless: async () =>
     new Response(
       new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(LIMITS.suiReplyBytes)) }),
