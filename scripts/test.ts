@@ -42,8 +42,8 @@ interface VitestReport {
 async function main(): Promise<number> {
   const started = performance.now();
   if (!check()) return 1;
-  await bundleWorker("wrangler.toml");
-  console.log("ok   bundle");
+  for (const config of ["wrangler.toml", "auditor/wrangler.toml"]) await bundleWorker(config);
+  console.log("ok   kernels and bundles");
 
   const report = join(ROOT, "build", "test-report.json");
   mkdirSync(join(ROOT, "build"), { recursive: true });
@@ -72,6 +72,7 @@ async function main(): Promise<number> {
 function run(argv: string[]): Promise<number> {
   const env = {
     ...quietEnvironment(),
+    FLOE_BUNDLED: "1",
     ...(long ? { FLOE_LONG: "1", FLOE_RUNS: process.env["FLOE_RUNS"] ?? "200" } : {}),
   };
   return new Promise((resolve, reject) => {

@@ -292,10 +292,12 @@ export class TrackerService implements Tracker {
     return this.#tables.isEmpty ? 0 : this.#events.lastId;
   }
 
-  /** Leaves an earlier alarm alone: it looks, and sets the next one. */
+  /** Leaves an earlier alarm alone: it looks, and sets the next one. One whose time has passed may have been lost. */
   async #arm(atLeastMs = 0): Promise<void> {
     const nextMs = this.#schedule.nextMs();
-    if (nextMs === undefined || (this.#alarmAtMs !== undefined && this.#alarmAtMs <= nextMs)) return;
+    if (nextMs === undefined) return;
+    const isPending = this.#alarmAtMs !== undefined && this.#alarmAtMs > this.#platform.clock.nowMs();
+    if (isPending && (this.#alarmAtMs ?? 0) <= nextMs) return;
     await this.#setAlarm(Math.max(nextMs, atLeastMs));
   }
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startAuditor } from "../../scripts/auditor-runtime.ts";
 import type { EdgeRuntime } from "../../scripts/edge-runtime.ts";
-import { auditorBundle } from "../support/auditor-bundle.ts";
+import { auditorBundle } from "../support/edge-bundle.ts";
 import { runScript } from "../support/run-script.ts";
 import { prng, type System, startSystem } from "../support/system.ts";
 

@@ -1,17 +1,19 @@
-/** The bundled edge Worker, built once per test run. `npm test` builds it first and says so by FLOE_BUNDLED. */
+/** The bundled Workers, built once per test run: `npm test` builds them first and says so by FLOE_BUNDLED. */
 import { join } from "node:path";
 import { bundleWorker, ROOT, type WorkerBundle } from "../../scripts/worker-bundle.ts";
 
-let bundle: Promise<WorkerBundle> | undefined;
+const bundles = new Map<string, Promise<WorkerBundle>>();
 
-export function edgeBundle(): Promise<WorkerBundle> {
-  if (process.env["FLOE_BUNDLED"] === "1") {
-    return Promise.resolve({
-      name: "floe",
-      configPath: join(ROOT, "wrangler.toml"),
-      outdir: join(ROOT, "build", "floe"),
-    });
-  }
-  bundle ??= bundleWorker("wrangler.toml");
-  return bundle;
+export const edgeBundle = (): Promise<WorkerBundle> => bundleOf("floe", "wrangler.toml");
+export const auditorBundle = (): Promise<WorkerBundle> => bundleOf("floe-auditor", "auditor/wrangler.toml");
+
+function bundleOf(name: string, config: string): Promise<WorkerBundle> {
+  const known = bundles.get(name);
+  if (known !== undefined) return known;
+  const built =
+    process.env["FLOE_BUNDLED"] === "1"
+      ? Promise.resolve({ name, configPath: join(ROOT, config), outdir: join(ROOT, "build", name) })
+      : bundleWorker(config);
+  bundles.set(name, built);
+  return built;
 }

@@ -148,7 +148,7 @@ describe("a parameter profile", () => {
       `"e6063b2cead072fe91b64a09fd56d00d42cc8f7773cf161f83930146cd093ad2"`,
     );
     expect(toHex(parametersHash(AUDIT_PROFILES.local))).toMatchInlineSnapshot(
-      `"ce6163ebb55b1533baec1d298665b597928dc6dfd3d5402fe65a37c7e503a791"`,
+      `"2e2288640851a8f0a69eb50c13266833f20a6d9b02b80e7025ae12820ed17abf"`,
     );
   });
 

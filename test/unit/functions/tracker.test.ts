@@ -391,6 +391,16 @@ describe("the alarm", () => {
     });
   });
 
+  it("is set again when it was lost and its time has passed, while the object lives on", async () => {
+    const { tracker } = setUp();
+    await begin(tracker);
+    const lostAtMs = tracker.alarmAtMs ?? 0;
+    tracker.alarmAtMs = undefined;
+    await nodes.clock.sleep(lostAtMs + 1 - nodes.clock.nowMs());
+    await tracker.service.begin(request, "b", nodes.clock.nowMs());
+    expect(tracker.alarmAtMs).toBeGreaterThan(lostAtMs);
+  });
+
   it("leaves an upload that somebody works on alone", async () => {
     const { tracker, uploads } = setUp();
     const { intent } = await begin(tracker);
