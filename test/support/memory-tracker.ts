@@ -18,6 +18,8 @@ export class MemoryTracker {
   readonly deletedObjects: string[] = [];
   uploader: UploaderPort;
   failPoint: FailPoint = noFailPoints;
+  /** Breaks one write to storage: the `atWrite`-th from now on is lost, or done although it looks failed. */
+  storageFault: { atWrite: number; readonly kind: "lost" | "done" } | undefined;
   #random = 0;
   #service: TrackerService;
   readonly #clock: Clock;
@@ -66,16 +68,21 @@ export class MemoryTracker {
     return new TrackerService({
       sql: {
         exec: (query, ...parameters) => database.prepare(query).all(...parameters),
-        transaction(work) {
+        transaction: (work) => {
+          const fault = this.storageFault;
+          const breaks = fault !== undefined && --fault.atWrite === 0;
+          let result: ReturnType<typeof work>;
           database.exec("BEGIN");
           try {
-            const result = work();
+            result = work();
+            if (breaks && fault.kind === "lost") throw new Error("the write was lost");
             database.exec("COMMIT");
-            return result;
           } catch (error) {
             database.exec("ROLLBACK");
             throw error;
           }
+          if (breaks) throw new Error("the write took effect, and its answer was lost");
+          return result;
         },
       },
       clock: this.#clock,
