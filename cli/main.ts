@@ -15,6 +15,10 @@ const COMMANDS: Record<string, { readonly about: string; readonly load: () => Pr
     about: "a file from the slivers in a folder",
     load: async () => (await import("./decode.ts")).decode,
   },
+  audit: {
+    about: "hold a round of storage challenges from here, or recompute somebody's",
+    load: async () => (await import("./audit.ts")).audit,
+  },
 };
 
 const usage = (): string => {

@@ -115,7 +115,7 @@ describe("the auditor in workerd", () => {
     // The key is an auditor's: the seed was drawn on chain, and the report stands there.
     expect({ seedSource, isReported: tx !== null }).toEqual({ seedSource: "open_round", isReported: true });
     const verify = (...more: string[]) =>
-      runScript("scripts/audit.ts", ["verify", `${no}`, "--network", networkFile, ...more]);
+      runScript("cli/main.ts", ["audit", "verify", `${no}`, "--network", networkFile, ...more]);
     const fine = await verify("--auditor", auditor.url);
     expect(fine.output).toContain("recomputed");
     expect(fine.code).toBe(0);
@@ -124,7 +124,7 @@ describe("the auditor in workerd", () => {
     const forged = await verify("--export", exported);
     expect(forged.output).toContain("DIFFERS");
     expect(forged.code).toBe(1);
-    const own = await runScript("scripts/audit.ts", ["run", "--once", "--network", networkFile]);
+    const own = await runScript("cli/main.ts", ["audit", "run", "--once", "--network", networkFile]);
     expect(own.output).toContain("node-12");
     expect(own.code).toBe(0);
   }, 60_000);

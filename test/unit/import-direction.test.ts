@@ -17,7 +17,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   functions: ["shared", "kernels"],
   auditor: ["shared", "kernels"],
   localnet: ["shared", "kernels"],
-  cli: ["shared", "kernels", "localnet", "scripts"],
+  cli: ["shared", "kernels", "localnet", "auditor", "scripts"],
   scripts: ["shared", "kernels", "localnet", "functions", "auditor"],
   bench: ["shared", "kernels", "localnet", "cli", "functions", "auditor", "scripts"],
   test: ["shared", "kernels", "localnet", "cli", "functions", "auditor", "scripts", "bench"],

@@ -13,6 +13,8 @@ import { exportRound } from "../auditor/publish-round.ts";
 import { findAuditEvent } from "../auditor/sui-audit-chain.ts";
 import { nodesView } from "../auditor/views.ts";
 import { systemClock } from "../localnet/clock.ts";
+import { readChainFacts } from "../scripts/audit-facts.ts";
+import { nodeLedger } from "../scripts/node-ledger.ts";
 import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
 import type { RoundExport } from "../shared/audit/round-export.ts";
 import { verifyRound } from "../shared/audit/verify-round.ts";
@@ -24,11 +26,10 @@ import { type NetworkFile, parseNetworkFile } from "../shared/protocol/network-f
 import { readRegistry } from "../shared/sui/audit-reader.ts";
 import type { WalrusObjectIds } from "../shared/sui/chain-snapshot.ts";
 import { createSuiClient } from "../shared/sui/sui-client.ts";
-import { readChainFacts } from "./audit-facts.ts";
-import { nodeLedger } from "./node-ledger.ts";
+import { type Command, UsageError } from "./command.ts";
 
-const HELP = `usage: audit run --once [NETWORK] [--ledger FILE] [--out FILE]
-       audit verify ROUND [NETWORK] (--auditor URL | --export FILE) [--root HEX]
+const HELP = `usage: floe audit run --once [NETWORK] [--ledger FILE] [--out FILE]
+       floe audit verify ROUND [NETWORK] (--auditor URL | --export FILE) [--root HEX]
 
 run     holds one round from this host and prints what it came to; writes nothing to the chain
 verify  recomputes a round from the chain and the auditor's export; exits 1 on any difference
@@ -43,9 +44,10 @@ NETWORK, one of
   --auditor URL         base URL of the auditor that held the round
   --export FILE         an export fetched before
   --root HEX            the evidence root you noted earlier, or read in the report on chain
-  --help                this text
 
 exit codes: 0 all well, 1 a difference or a void round, 2 wrong usage`;
+
+export const audit: Command = { help: HELP, run: main };
 
 interface Place {
   readonly url: string;
@@ -54,22 +56,8 @@ interface Place {
   readonly contract: NetworkFile["audit"];
 }
 
-class UsageError extends Error {}
-
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  console.error(`${error.message}\n\n${HELP}`);
-  process.exitCode = 2;
-}
-
-async function main(): Promise<number> {
-  const { values, positionals } = parse();
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = parse(args);
   const [command, round, ...more] = positionals;
   if (more.length > 0) throw new UsageError(`there is nothing to do with ${more.join(" ")}`);
   switch (command) {
@@ -86,13 +74,13 @@ async function main(): Promise<number> {
   }
 }
 
-function parse() {
+function parse(args: string[]) {
   try {
     return parseArgs({
+      args,
       allowPositionals: true,
       options: {
         once: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
         network: { type: "string" },
         sui: { type: "string" },
         system: { type: "string" },
