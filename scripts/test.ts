@@ -14,7 +14,12 @@ const HELP = `usage: npm test [-- FILTER ...]
        npm run test:long [-- FILTER ...]
 
 npm test          types, lint, build, every per-commit suite
-npm run test:long the same plus: the heavy RedStuff vector (14 MB at 1000 shards), FLOE_RUNS=200 property runs
+npm run test:long the same, and with FLOE_LONG=1:
+                    the heavy RedStuff vector (14 MB at 1000 shards) and the Move vectors at 1000 shards
+                    every combination of the fault matrix (test/fault/matrix)
+                    more seeds of the auditor's simulations
+                    FLOE_RUNS=200 runs of each property test (or what FLOE_RUNS says)
+FLOE_SUI_FRAMEWORK=DIR runs the Move tests against the Sui framework in DIR as well; without it they count as skipped
 FILTER            run only test files whose path contains it (skips nothing else)`;
 
 const args = process.argv.slice(2);
