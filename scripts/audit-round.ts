@@ -12,10 +12,20 @@ interface NodeState {
   readonly state: string;
 }
 
-const WAIT_MS = 60_000;
+/** The auditor itself answers "under way" after two minutes. */
+const WAIT_MS = 130_000;
 
+/** Only tells: a round that fails or takes long does not undo the round trip before it. */
 export async function auditRound(auditorUrl: string, say: (line: string) => void): Promise<void> {
   say("auditing: one round of storage challenges ...");
+  try {
+    await holdRound(auditorUrl, say);
+  } catch (error) {
+    say(`the round could not be followed: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+async function holdRound(auditorUrl: string, say: (line: string) => void): Promise<void> {
   const response = await fetch(`${auditorUrl}/v1/audit/run`, {
     method: "POST",
     signal: AbortSignal.timeout(WAIT_MS),
@@ -23,6 +33,10 @@ export async function auditRound(auditorUrl: string, say: (line: string) => void
   const answer = await response.text();
   if (!response.ok) {
     say(`the round FAILED with ${response.status}: ${answer}`);
+    return;
+  }
+  if (response.status === 202) {
+    say(`the round is still under way; see ${auditorUrl}/audit`);
     return;
   }
   const round = JSON.parse(answer) as Round;
