@@ -20,13 +20,12 @@ interface NewlyCreated {
       readonly blobId: string;
       readonly storage: { readonly endEpoch: number };
     };
-    readonly resourceOperation: unknown;
     readonly cost: number;
   };
   readonly alreadyCertified?: { readonly blobId: string };
 }
 
-/** How long the tail of an upload may take to reach every node. */
+/** Between two signs of life while a publish is under way. */
 const PROGRESS_EVERY_MS = 2_000;
 
 /** @returns true when the bytes read back equal the bytes published */

@@ -1,4 +1,4 @@
-/** `npm start`: the embedded network, the edge, one file published and read back, then it stays up. */
+/** `npm start`: options and help; what it runs is in start-session.ts. */
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { StartOptions } from "./start-session.ts";
