@@ -9,7 +9,16 @@
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { generatedSources, VARIANTS, type Variant } from "./generate/sources.ts";
 
@@ -37,7 +46,17 @@ export const kernelPath = (variant: Variant): string => join(OUT, `floe-${varian
  * @returns true when anything was compiled
  * @throws Error with the compiler's own output
  */
-export async function buildKernels(): Promise<boolean> {
+export function buildKernels(): Promise<boolean> {
+  // The network and the bundles of one process ask at the same time; one build serves them all.
+  building ??= build().finally(() => {
+    building = undefined;
+  });
+  return building;
+}
+
+let building: Promise<boolean> | undefined;
+
+async function build(): Promise<boolean> {
   const assembly = new Map(
     readdirSync(ASSEMBLY)
       .filter((name) => name.endsWith(".ts"))
@@ -63,9 +82,9 @@ async function compile(variant: Variant, sources: ReadonlyMap<string, string>): 
   const stampFile = `${wasm}.stamp`;
   if (existsSync(wasm) && existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp) return false;
 
-  // A folder and an output of this process's own: two builds at the same time must not mix their files.
-  const folder = join(OUT, `${variant}-${process.pid}`);
-  mkdirSync(folder, { recursive: true });
+  // A folder and an output of this build's own: two builds at the same time must not mix their files.
+  mkdirSync(OUT, { recursive: true });
+  const folder = mkdtempSync(join(OUT, `${variant}-`));
   try {
     for (const [name, source] of sources) writeFileSync(join(folder, name), source);
     const output = join(folder, "out.wasm");
