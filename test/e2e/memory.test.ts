@@ -10,6 +10,7 @@ const MIB = 1024 * 1024;
 const AT_ONCE = 10;
 /** Of the platform's 128 MB per isolate. */
 const PEAK_LIMIT = 110 * MIB;
+const SAMPLES_THAT_LAST = 8;
 const NODES = Array.from({ length: 13 }, (_, index) => `node-${index}`);
 const content = (index: number): Uint8Array => prng(100 + index, 8 * MIB - index);
 
@@ -95,12 +96,15 @@ describe("one isolate", () => {
     // Tails of earlier uploads are other invocations.
     while (NODES.some((name) => system.network.nodeStats(name).inFlight > 0)) await sleep(100);
     for (const name of NODES) system.network.setNodeFault(name, { kind: "slow", ms: 60 });
+    // A node hears of an answer taken or of an abort a moment after the edge; a seventh request lasts 60 ms.
     let peak = 0;
+    const lasting: number[] = [];
     const counting = new AbortController();
     const count = async (): Promise<void> => {
       while (!counting.signal.aborted) {
-        const underWay = NODES.reduce((sum, name) => sum + system.network.nodeStats(name).inFlight, 0);
-        peak = Math.max(peak, underWay);
+        lasting.push(NODES.reduce((sum, name) => sum + system.network.nodeStats(name).inFlight, 0));
+        if (lasting.length > SAMPLES_THAT_LAST) lasting.shift();
+        if (lasting.length === SAMPLES_THAT_LAST) peak = Math.max(peak, Math.min(...lasting));
         await sleep(2);
       }
     };

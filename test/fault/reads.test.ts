@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { NodeFault } from "../../localnet/faults.ts";
 import { LIMITS } from "../../shared/protocol/limits.ts";
-import { bytesOf, prng, type System, sameBytes, startSystem } from "../support/system.ts";
+import { bytesOf, prng, requestsOnceQuiet, type System, sameBytes, startSystem } from "../support/system.ts";
 
 /** 40 shards on 13 nodes: f = 13, 14 rows; node-0 holds 4 shards, the others 3. */
 const NODES = Array.from({ length: 13 }, (_, index) => `node-${index}`);
@@ -84,11 +84,10 @@ describe("reads through workerd", () => {
     const other = await startSystem({ nodes: 13, shards: 40, seed: "reads" });
     const freshId = await other.publishBlob(fresh);
     await other[Symbol.asyncDispose]();
-    const requests = () => NODES.reduce((sum, name) => sum + system.network.nodeStats(name).requests, 0);
     expect((await system.read(freshId)).status).toBe(404);
-    const asked = requests();
+    const asked = await requestsOnceQuiet(system.network, NODES);
     expect((await system.read(freshId)).status).toBe(404);
-    expect(requests()).toBe(asked);
+    expect(await requestsOnceQuiet(system.network, NODES)).toBe(asked);
     expect(await system.publishBlob(fresh)).toBe(freshId);
     expect(sameBytes(await bytesOf(await system.read(freshId)), fresh)).toBe(true);
   });

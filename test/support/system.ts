@@ -1,4 +1,5 @@
 /** A whole Floe for tests: the embedded network and the edge Worker in workerd, speaking real HTTP and gRPC. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Network, type NetworkOptions, startNetwork } from "../../localnet/network.ts";
 import { type EdgeOptions, type EdgeRuntime, startEdge } from "../../scripts/edge-runtime.ts";
 import { edgeBundle } from "./edge-bundle.ts";
@@ -44,6 +45,18 @@ export async function startSystem(
       await network.close();
     },
   };
+}
+
+/** Requests that the nodes have counted, once none is under way and none has come for a while. */
+export async function requestsOnceQuiet(network: Network, names: readonly string[]): Promise<number> {
+  const total = (count: (name: string) => number): number =>
+    names.reduce((sum, name) => sum + count(name), 0);
+  const requests = (): number => total((name) => network.nodeStats(name).requests);
+  for (let last = -1; ; await sleep(200)) {
+    const now = requests();
+    if (now === last && total((name) => network.nodeStats(name).inFlight) === 0) return now;
+    last = now;
+  }
 }
 
 /** The vectors' generator: xorshift32, every step appends 4 little-endian bytes. */
