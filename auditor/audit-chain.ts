@@ -62,6 +62,8 @@ export interface ClaimsOnChain {
   /** @returns false when the contract does not take it, or the outcome is not known: `recent` tells */
   file(draft: ClaimDraft): Promise<boolean>;
   attest(claim: ClaimOnChain): Promise<boolean>;
+  /** Ties the claim to the Walrus committee, while its epoch lasts. @returns also false when no gate is known */
+  bind(claim: ClaimOnChain): Promise<boolean>;
   /** Takes the bond. */
   refute(claim: ClaimOnChain, refutation: Refutation): Promise<boolean>;
   finalize(claim: ClaimOnChain): Promise<boolean>;

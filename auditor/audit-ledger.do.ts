@@ -45,7 +45,7 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
     const client = createSuiClient({ url: suiRpcUrls, fetch: (input, init) => fetch(input, init) });
     const chain = suiChainReader(client, this.#config, systemClock);
     const readOnly = readOnlyAuditChain(chain);
-    const { contract, secretKey } = this.#config;
+    const { contract, secretKey, gatePackageId, stakingObjectId } = this.#config;
     this.#auditor = new Auditor({
       sql: this.#sql,
       chain,
@@ -55,6 +55,7 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
           : suiAuditChain({
               client,
               contract,
+              ...(gatePackageId === undefined ? {} : { gate: { packageId: gatePackageId, stakingObjectId } }),
               secretKey,
               clock: systemClock,
               fallback: readOnly,

@@ -3,8 +3,9 @@
  *
  * Filed is a fresh failure of a claimable draw, of a node that was suspect before the round. An auditor stands behind
  * another's claim when its own round came to the same failure of the same draw; any other claim it answers with the
- * symbol, when the accused node gives it, whoever is accused. Deadlines passed, claims are finalized. Every step looks
- * at the chain first and may be repeated: the contract takes each of them once.
+ * symbol, when the accused node gives it, whoever is accused. Claims that a quorum stands behind are bound to the
+ * committee while their epoch lasts; deadlines passed, claims are finalized. Every step looks at the chain first and
+ * may be repeated: the contract takes each of them once.
  */
 import { claimObstacle } from "../shared/audit/claim.ts";
 import { verifySymbolAnswer } from "../shared/audit/outcomes.ts";
@@ -50,6 +51,11 @@ export async function tendClaims(parts: ClaimParts, claims: ClaimsOnChain): Prom
   const round = parts.rounds.list(Number.MAX_SAFE_INTEGER, 1)[0];
   if (round?.state === "done" && (await fileAll(parts, claims, round, onChain)))
     onChain = await claims.recent();
+  for (const claim of onChain) {
+    // One whose binding was lost on the way, or that somebody else finalized first.
+    const isUnbound = claim.state === "confirmed" && claim.accuser === claims.auditor && isBindable(claim);
+    if (isUnbound && claim.epoch === round?.epoch) await claims.bind(claim);
+  }
   const open = onChain.filter(({ state }) => state === "pending");
   for (const claim of open) await answer(parts, claims, claim);
   noteStates(parts.sql, open.length === 0 ? onChain : await claims.recent());
@@ -140,6 +146,8 @@ async function answer(parts: ClaimParts, claims: ClaimsOnChain, claim: ClaimOnCh
   const [known] = sql.exec("SELECT role FROM claim WHERE id = ?", claim.ref.objectId);
   const isOwn = claim.accuser === claims.auditor;
   let role: Role = isOwn ? "accuser" : known === undefined ? "watcher" : (String(known["role"]) as Role);
+  // Before it is confirmed: the event of the confirmation says whether the gate had seen it.
+  if (isBindable(claim) && (isOwn || nowMs > claim.deadlineMs)) await claims.bind(claim);
   if (nowMs > claim.deadlineMs) {
     await claims.finalize(claim);
   } else if (!isOwn && !claim.attestors.includes(claims.auditor)) {
@@ -166,6 +174,9 @@ async function answer(parts: ClaimParts, claims: ClaimsOnChain, claim: ClaimOnCh
     role,
   );
 }
+
+const isBindable = ({ isBound, attestors, quorum }: ClaimOnChain): boolean =>
+  !isBound && attestors.length >= quorum;
 
 /** This auditor's own round came to the same failure, of the same symbol of the same node. */
 function hasSeenFailure(sql: LedgerSql, claim: ClaimOnChain): boolean {

@@ -1,16 +1,18 @@
 /**
  * What a deployment of the auditor configures, parsed once and strictly.
  *
- * | name               | kind   | default  | effect                                                              |
- * |--------------------|--------|----------|---------------------------------------------------------------------|
- * | NETWORK_KIND       | var    | required | `public`: nodes by https and DNS name only; `local`: http, any host  |
- * | AUDIT_PROFILE      | var    | required | `public` or `local`: periods, graces and rates; `local` only locally |
- * | SUI_RPC_URLS       | var    | required | comma-separated endpoints of one chain, tried in order               |
- * | SYSTEM_OBJECT_ID   | var    | required | Walrus System object                                                 |
- * | STAKING_OBJECT_ID  | var    | required | Walrus Staking object                                                |
- * | AUDIT_PACKAGE_ID   | var    | none     | `floe_audit`; with AUDIT_REGISTRY_ID                                 |
- * | AUDIT_REGISTRY_ID  | var    | none     | its registry; with AUDIT_PACKAGE_ID                                  |
- * | AUDITOR_SECRET_KEY | secret | none     | `suiprivkey1...`; without it nothing is written to the chain         |
+ * | name                  | kind   | default  | effect                                                                      |
+ * |-----------------------|--------|----------|-----------------------------------------------------------------------------|
+ * | NETWORK_KIND          | var    | required | `public`: nodes by https and DNS name only; `local`: http, any host         |
+ * | AUDIT_PROFILE         | var    | required | `public` or `local`: periods, graces and rates; `local` only locally        |
+ * | SUI_RPC_URLS          | var    | required | comma-separated endpoints of one chain, tried in order                      |
+ * | SYSTEM_OBJECT_ID      | var    | required | Walrus System object                                                        |
+ * | STAKING_OBJECT_ID     | var    | required | Walrus Staking object                                                       |
+ * | AUDIT_PACKAGE_ID      | var    | none     | `floe_audit`; with AUDIT_REGISTRY_ID                                        |
+ * | AUDIT_REGISTRY_ID     | var    | none     | its registry; with AUDIT_PACKAGE_ID                                         |
+ * | AUDIT_GATE_PACKAGE_ID | var    | none     | `floe_audit_walrus`; without it claims are not bound and no vote is offered |
+ * | SLASHING_MANAGER_ID   | var    | none     | where Walrus keeps votes; without it no vote is offered                     |
+ * | AUDITOR_SECRET_KEY    | secret | none     | `suiprivkey1...`; without it nothing is written to the chain                |
  */
 import { AUDIT_PROFILES, type AuditParameters, checkParameters } from "../shared/audit/parameters.ts";
 import type { NetworkKind } from "../shared/node/node-address.ts";
@@ -33,6 +35,8 @@ export interface Env {
   readonly STAKING_OBJECT_ID?: string;
   readonly AUDIT_PACKAGE_ID?: string;
   readonly AUDIT_REGISTRY_ID?: string;
+  readonly AUDIT_GATE_PACKAGE_ID?: string;
+  readonly SLASHING_MANAGER_ID?: string;
   readonly AUDITOR_SECRET_KEY?: string;
   /** Tests only: is told the name of each fail point reached, and answers 200 to go on or anything else to die. */
   readonly TEST_FAIL_POINTS?: Fetcher;
@@ -45,6 +49,8 @@ export interface AuditorConfig {
   readonly systemObjectId: ObjectId;
   readonly stakingObjectId: ObjectId;
   readonly contract: { readonly packageId: ObjectId; readonly registryId: ObjectId } | undefined;
+  readonly gatePackageId: ObjectId | undefined;
+  readonly slashingManagerId: ObjectId | undefined;
   /** Never logged, never part of an error. */
   readonly secretKey: string | undefined;
 }
@@ -65,6 +71,8 @@ export function parseConfig(env: Env): AuditorConfig {
     systemObjectId: parseId("SYSTEM_OBJECT_ID", env.SYSTEM_OBJECT_ID),
     stakingObjectId: parseId("STAKING_OBJECT_ID", env.STAKING_OBJECT_ID),
     contract: parseContract(env),
+    gatePackageId: optionalId("AUDIT_GATE_PACKAGE_ID", env.AUDIT_GATE_PACKAGE_ID),
+    slashingManagerId: optionalId("SLASHING_MANAGER_ID", env.SLASHING_MANAGER_ID),
     secretKey: isSet(env.AUDITOR_SECRET_KEY) ? env.AUDITOR_SECRET_KEY : undefined,
   };
 }
@@ -96,6 +104,9 @@ function parseId(name: string, text: string | undefined): ObjectId {
     throw cause;
   }
 }
+
+const optionalId = (name: string, text: string | undefined): ObjectId | undefined =>
+  isSet(text) ? parseId(name, text) : undefined;
 
 const isSet = (text: string | undefined): text is string => text !== undefined && text !== "";
 

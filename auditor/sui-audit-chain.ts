@@ -27,6 +27,7 @@ import {
 } from "../shared/sui/audit-reader.ts";
 import {
   attestTransaction,
+  bindTransaction,
   declarePopulationTransaction,
   fileClaimTransaction,
   finalizeTransaction,
@@ -34,6 +35,7 @@ import {
   refuteTransaction,
   reportTransaction,
 } from "../shared/sui/audit-transactions.ts";
+import { presentShared, readObjects } from "../shared/sui/object-reader.ts";
 import { suiCall } from "../shared/sui/sui-client.ts";
 import { SuiError } from "../shared/sui/sui-error.ts";
 import { createWalletChain, SimulatedFailure } from "../shared/sui/wallet-chain.ts";
@@ -46,6 +48,8 @@ const EVENTS_SEARCHED = 50;
 export interface SuiAuditChainParts {
   readonly client: SuiGrpcClient;
   readonly contract: { readonly packageId: ObjectId; readonly registryId: ObjectId };
+  /** Package of `floe_audit_walrus` and the Staking object it reads; without it no claim is bound. */
+  readonly gate?: { readonly packageId: ObjectId; readonly stakingObjectId: ObjectId };
   /** `suiprivkey1...` of an active auditor; funded. Never logged, never part of an error. */
   readonly secretKey: string;
   readonly clock: Clock;
@@ -55,7 +59,7 @@ export interface SuiAuditChainParts {
 }
 
 export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
-  const { client, contract, clock, fallback, periodMs } = parts;
+  const { client, contract, gate, clock, fallback, periodMs } = parts;
   const key = keyOf(parts.secretKey);
   const auditor = parseObjectId(key.toSuiAddress());
   const wallet = createWalletChain(client, [client]);
@@ -101,6 +105,14 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
       return isSent(fileClaimTransaction(registry.contracts, { ...draft, bondMist }));
     },
     attest: async (claim) => isSent(attestTransaction(await contracts(), claim.ref)),
+    async bind(claim) {
+      if (gate === undefined) return false;
+      const { packageId, stakingObjectId: objectId } = gate;
+      const [object] = await readObjects(client, [objectId]);
+      const { initialSharedVersion } = presentShared(object, "Walrus Staking", objectId);
+      const staking = { objectId, initialSharedVersion };
+      return isSent(bindTransaction(await contracts(), packageId, claim.ref, staking));
+    },
     refute: async (claim, refutation) =>
       isSent(refuteTransaction(await contracts(), claim.ref, refutation, auditor)),
     finalize: async (claim) => isSent(finalizeTransaction(await contracts(), claim.ref)),

@@ -12,6 +12,12 @@ export function startAuditor({ network, bindings, ...options }: EdgeOptions): Pr
     ...(network.audit === undefined
       ? {}
       : { AUDIT_PACKAGE_ID: network.audit.packageId, AUDIT_REGISTRY_ID: network.audit.registryId }),
+    ...(network.audit?.gatePackageId === undefined
+      ? {}
+      : { AUDIT_GATE_PACKAGE_ID: network.audit.gatePackageId }),
+    ...(network.walrus.slashingManagerId === undefined
+      ? {}
+      : { SLASHING_MANAGER_ID: network.walrus.slashingManagerId }),
     ...bindings,
   });
 }
