@@ -1,84 +1,47 @@
 /**
- * 100 confirmations of one message, ours beside `@mysten/walrus-wasm`.
+ * 100 confirmations of one message, as the edge collects them, beside the plain official calls.
  *
- * - final step: signatures were parsed on arrival, keys are cached; they are summed and verified once
- * - from bytes: the signatures are parsed as well
- * - anchor: the official aggregate and one verification of it, from bytes
+ * - final step: the signatures were added up on arrival; the sum is verified once
+ * - from bytes: the signatures are added up one by one as well
+ * - anchor: the official aggregate of all at once and one verification of it
+ *
+ * Keys are taken as bytes by all of them.
  */
-import { bls12381_min_pk_aggregate, bls12381_min_pk_verify_aggregate } from "@mysten/walrus-wasm";
-import {
-  aggregateSignatures,
-  blsPublicKey,
-  blsSign,
-  parseBlsPublicKey,
-  parseBlsSignature,
-  verifyAggregate,
-} from "../shared/crypto/bls.ts";
-import { benchBytes } from "./codec-cases.ts";
-import type { Figure } from "./codec-figures.ts";
-import { spread } from "./statistics.ts";
+import { blsPublicKey, blsSign } from "../shared/crypto/bls.ts";
+import { createWasmSignatures, type WasmBlsFunctions } from "../shared/crypto/wasm-signatures.ts";
+import type { PreparedCase } from "./codec-cases.ts";
 
-const CONFIRMATIONS = 100;
-const MESSAGE_BYTES = 40;
-const TARGET_MS = { "final step": 35, "from bytes": 200 } as const;
+export const CONFIRMATIONS = 100;
+export const CONFIRMATION_BYTES = 40;
+export const CONFIRMATION_STEPS = ["final step", "from bytes"] as const;
+export type ConfirmationStep = (typeof CONFIRMATION_STEPS)[number];
 
-export async function confirmationFigures(rounds: number): Promise<Figure[]> {
-  const message = benchBytes(MESSAGE_BYTES);
+export function prepareConfirmations(official: WasmBlsFunctions, step: ConfirmationStep): PreparedCase {
+  const scheme = createWasmSignatures(official);
+  const message = Uint8Array.from({ length: CONFIRMATION_BYTES }, (_, i) => i);
   const secrets = Array.from({ length: CONFIRMATIONS }, (_, i) => {
     const secret = new Uint8Array(32).fill(1);
     new DataView(secret.buffer).setUint32(28, i + 1);
     return secret;
   });
-  const keyBytes = secrets.map((secret) => blsPublicKey(secret));
-  const keys = keyBytes.map((bytes) => parseBlsPublicKey(bytes));
-  const signatureBytes = secrets.map((secret) => blsSign(message, secret));
-  const signatures = signatureBytes.map((bytes) => parseBlsSignature(bytes));
+  const keys = secrets.map((secret) => blsPublicKey(secret));
+  const signatures = secrets.map((secret) => blsSign(message, secret));
   const check = (holds: boolean): void => {
     if (!holds) throw new Error("the aggregate does not verify");
   };
-  const steps = {
-    "final step": () => check(verifyAggregate(message, aggregateSignatures(signatures), keys)),
-    "from bytes": () => {
-      const parsed = signatureBytes.map((bytes) => parseBlsSignature(bytes));
-      check(verifyAggregate(message, aggregateSignatures(parsed), keys));
-    },
+  const addUp = (): Uint8Array => {
+    const [first = new Uint8Array(), ...rest] = signatures;
+    return rest.reduce((sum, each) => scheme.aggregate([sum, each]), scheme.aggregate([first]));
   };
+  const sum = addUp();
   const plain = (list: readonly Uint8Array[]): number[][] => list.map((bytes) => Array.from(bytes));
-  const [plainSignatures, plainKeys] = [plain(signatureBytes), plain(keyBytes)];
-  const anchor = (): void => {
-    const aggregate = bls12381_min_pk_aggregate(plainSignatures);
-    check(bls12381_min_pk_verify_aggregate(plainKeys, message, aggregate));
+  const [plainSignatures, plainKeys] = [plain(signatures), plain(keys)];
+  return {
+    ours: () => check(scheme.verifyAggregate(message, step === "final step" ? sum : addUp(), keys)),
+    anchor: () => {
+      const aggregate = official.bls12381_min_pk_aggregate(plainSignatures);
+      check(official.bls12381_min_pk_verify_aggregate(plainKeys, message, aggregate));
+    },
+    perCall: 1,
   };
-  return (["final step", "from bytes"] as const).map((step) => {
-    const [ours, theirs]: [number[], number[]] = [[], []];
-    const timed = (into: number[], call: () => void): void => {
-      const started = performance.now();
-      call();
-      into.push(performance.now() - started);
-    };
-    anchor();
-    steps[step]();
-    for (let round = 0; round < rounds; round++) {
-      timed(theirs, anchor);
-      timed(ours, steps[step]);
-      timed(ours, steps[step]);
-      timed(theirs, anchor);
-    }
-    const [mine, other] = [spread(ours), spread(theirs)];
-    return {
-      op: "bls",
-      n: CONFIRMATIONS,
-      size: MESSAGE_BYTES,
-      step,
-      runtime: "node",
-      oursMs: mine.median,
-      oursMinMs: mine.min,
-      oursMaxMs: mine.max,
-      anchorMs: other.median,
-      ratio: other.median / mine.median,
-      peakMb: null,
-      anchorPeakMb: null,
-      target: { ms: TARGET_MS[step] },
-    };
-  });
 }

@@ -1,14 +1,16 @@
 /**
- * What the codec benchmark times, as pairs of functions over the same bytes: ours and the official WASM encoder's.
+ * What the codec benchmark times, as pairs of functions over the same bytes: ours and the official WASM package's.
  *
  * Runs in Node and in workerd alike, so it reads no clock: the caller times the calls.
  */
 import { type Codec, CodecError } from "../shared/codec/codec.ts";
+import type { WasmBlsFunctions } from "../shared/crypto/wasm-signatures.ts";
 import type { SliverPairIndex } from "../shared/protocol/ids.ts";
 import { type BlobLayout, blobLayout, sliverBytes } from "../shared/protocol/sizes.ts";
 import { parseSliver, serializedSliverBytes, type VerifiedSliver } from "../shared/protocol/sliver.ts";
+import { type ConfirmationStep, prepareConfirmations } from "./codec-bls.ts";
 
-export type CodecOp = "metadata" | "encode" | "decode" | "verify";
+export type CodecOp = "metadata" | "encode" | "decode" | "verify" | "bls";
 /** Which systematic primary slivers a reader lacks. */
 export type Missing = "none" | "half" | "all";
 
@@ -19,6 +21,8 @@ export interface CodecCase {
   readonly missing?: Missing;
   /** Slivers verified at a time. */
   readonly batch?: number;
+  /** Of confirmations: what is timed. */
+  readonly step?: ConfirmationStep;
 }
 
 /** The part of `@mysten/walrus-wasm`'s BlobEncoder that is timed; its package types these as `any`. */
@@ -31,6 +35,7 @@ export interface OfficialEncoder {
 export interface Contenders {
   readonly codec: Codec;
   readonly official: (n: number) => OfficialEncoder;
+  readonly officialBls: WasmBlsFunctions;
 }
 
 export interface PreparedCase {
@@ -59,6 +64,7 @@ export function benchBytes(size: number): Uint8Array {
 /** Makes inputs; nothing of it is timed. Slivers to read are encoded by us and compared by tests elsewhere. */
 export function prepareCase(contenders: Contenders, each: CodecCase): PreparedCase {
   const { codec } = contenders;
+  if (each.op === "bls") return prepareConfirmations(contenders.officialBls, each.step ?? "from bytes");
   const blob = benchBytes(each.size);
   const official = contenders.official(each.n);
   const layout = blobLayout(each.n, each.size);

@@ -2,12 +2,12 @@
 import type { CodecCase, CodecOp, Missing } from "./codec-cases.ts";
 
 export interface Figure {
-  readonly op: CodecOp | "threads" | "bls";
+  readonly op: CodecOp | "threads";
   readonly n: number;
   readonly size: number;
   readonly missing?: Missing;
   readonly batch?: number;
-  /** For confirmations: what is timed. */
+  /** What is timed, of several parts. */
   readonly step?: string;
   readonly runtime: "node" | "workerd";
   readonly oursMs: number;
@@ -48,7 +48,14 @@ const TARGETS: Record<"node" | "workerd", Record<"metadata" | "encode" | "decode
 /** Milliseconds for one primary sliver in batches of 8: up to 38-byte symbols (8 MiB), and at 152 bytes (32 MiB). */
 const VERIFY_MS = { small: 0.25, large: 0.4 };
 
+/** Milliseconds for 100 confirmations. */
+const CONFIRMATION_MS = {
+  node: { "final step": 35, "from bytes": 200 },
+  workerd: { "final step": 45, "from bytes": 250 },
+};
+
 export function caseTarget(each: CodecCase, runtime: "node" | "workerd"): Figure["target"] {
+  if (each.op === "bls") return { ms: CONFIRMATION_MS[runtime][each.step ?? "from bytes"] };
   if (each.n !== 1000) return null;
   if (each.op === "verify") {
     if (each.batch !== 8) return null;

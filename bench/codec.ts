@@ -11,13 +11,14 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { BlobEncoder } from "@mysten/walrus-wasm";
+import * as walrusWasm from "@mysten/walrus-wasm";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { buildKernels } from "../kernels/build.ts";
 import { loadKernels } from "../kernels/load-node.ts";
 import { bundleWorker, miniflareWorker } from "../scripts/worker-bundle.ts";
 import { createKernelCodec } from "../shared/codec/kernel-codec.ts";
-import { confirmationFigures } from "./codec-bls.ts";
+import type { WasmBlsFunctions } from "../shared/crypto/wasm-signatures.ts";
+import { CONFIRMATION_BYTES, CONFIRMATION_STEPS, CONFIRMATIONS } from "./codec-bls.ts";
 import { type CodecCase, type CodecOp, type Missing, prepareCase } from "./codec-cases.ts";
 import { COLUMNS, caseTarget, type Figure, figureRow } from "./codec-figures.ts";
 import { threadFigures } from "./codec-threads.ts";
@@ -97,7 +98,6 @@ export async function run(args: string[]): Promise<void> {
   if (ops.includes("threads")) {
     for (const figure of await threadFigures(rounds, numbers(values.sizes, DEFAULT_SIZES))) print(figure);
   }
-  if (ops.includes("bls")) for (const figure of await confirmationFigures(rounds)) print(figure);
 }
 
 function cases(ops: readonly string[], shards: readonly number[], sizes: readonly number[]): CodecCase[] {
@@ -115,6 +115,10 @@ function cases(ops: readonly string[], shards: readonly number[], sizes: readonl
     missing.map((each) => ({ missing: each })),
   );
   add("verify", [{ batch: 8 }, { batch: 1 }]);
+  if (ops.includes("bls")) {
+    const confirmations = { op: "bls", n: CONFIRMATIONS, size: CONFIRMATION_BYTES } as const;
+    all.push(...CONFIRMATION_STEPS.map((step) => ({ ...confirmations, step })));
+  }
   return all;
 }
 
@@ -159,10 +163,15 @@ function nodeRuntime(): Runtime {
   const kernels = loadKernels();
   if (kernels === undefined) throw new Error("this Node cannot run the kernels");
   const codec = createKernelCodec({ module: kernels.module, maxMemoryBytes: MAX_MEMORY_BYTES });
+  const contenders = {
+    official: (n: number) => new walrusWasm.BlobEncoder(n),
+    // The package types its lists as `any`.
+    officialBls: walrusWasm as WasmBlsFunctions,
+  };
   return {
     name: "node",
     async prepare(each) {
-      const prepared = prepareCase({ codec, official: (n) => new BlobEncoder(n) }, each);
+      const prepared = prepareCase({ codec, ...contenders }, each);
       const time: Timed = async (side, times) => {
         const call = side === "ours" ? prepared.ours : prepared.anchor;
         const started = performance.now();

@@ -6,15 +6,24 @@ import * as walrusWasm from "@mysten/walrus-wasm";
 import walrusModule from "@mysten/walrus-wasm/web/walrus_wasm_bg.wasm";
 import kernels from "../build/kernels/floe-relaxed.wasm";
 import { createKernelCodec } from "../shared/codec/kernel-codec.ts";
-import { type CodecCase, type OfficialEncoder, type PreparedCase, prepareCase } from "./codec-cases.ts";
+import type { WasmBlsFunctions } from "../shared/crypto/wasm-signatures.ts";
+import {
+  type CodecCase,
+  type Contenders,
+  type OfficialEncoder,
+  type PreparedCase,
+  prepareCase,
+} from "./codec-cases.ts";
 
 const MAX_MEMORY_BYTES = 512 * 1024 * 1024;
 
 // The package's types describe its Node build; bundlers for Workers take the web build, which must be initialised.
+const officialBls = walrusWasm as unknown as WasmBlsFunctions;
 const { initSync, BlobEncoder } = walrusWasm as unknown as {
   initSync(options: { module: WebAssembly.Module }): void;
   BlobEncoder: new (n: number) => OfficialEncoder;
 };
+const contenders: Omit<Contenders, "codec"> = { official: (n) => new BlobEncoder(n), officialBls };
 let isInitialised = false;
 const codec = createKernelCodec({ module: kernels, maxMemoryBytes: MAX_MEMORY_BYTES });
 let prepared: PreparedCase | undefined;
@@ -25,7 +34,7 @@ export default {
     if (!isInitialised) initSync({ module: walrusModule });
     isInitialised = true;
     if (pathname === "/prepare") {
-      prepared = prepareCase({ codec, official: (n) => new BlobEncoder(n) }, await request.json<CodecCase>());
+      prepared = prepareCase({ codec, ...contenders }, await request.json<CodecCase>());
       return Response.json({ perCall: prepared.perCall, hasAnchor: prepared.anchor !== undefined });
     }
     const side =

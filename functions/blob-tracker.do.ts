@@ -4,7 +4,7 @@
  *
  * This file is the platform shell of `upload/tracker-service.ts`; states and transitions are in
  * `upload/tracker-intents.ts`, tables in docs/storage-schema.md. Everything it knows stands in SQLite before a call
- * returns, so eviction loses nothing but parsed signatures, which are parsed again, and waiting callers, who ask again.
+ * returns, so eviction loses nothing but sums of signatures, which are added up again, and waiting callers, who ask again.
  * Its alarm is set whenever anything is left to do (`upload/tracker-schedule.ts`): it has the Uploader finish what lost
  * its client, and wipes what is done with. Running it twice is harmless: what is due is read from the rows.
  */
@@ -13,6 +13,7 @@ import type { PortableError } from "../shared/sui/portable-error.ts";
 import type { CertifiedBlob, RegisteredBlob } from "../shared/sui/submissions.ts";
 import { type Env, parseConfig } from "./env.ts";
 import { failPointsOf } from "./fail-points.ts";
+import { officialSignatures } from "./official-signatures.ts";
 import { systemClock, systemRandom } from "./platform.ts";
 import { stagedObjectKey } from "./upload/staging.ts";
 import type {
@@ -45,6 +46,7 @@ export class BlobTracker extends DurableObject<Env> implements Tracker {
       clock: systemClock,
       randomBytes: systemRandom,
       failPoint: failPointsOf(env),
+      signatures: officialSignatures,
       log: (event, fields) => console.log(JSON.stringify({ event, ...fields })),
       leaseMs: parseConfig(env).uploadLeaseMs,
       setAlarm: (atMs) => storage.setAlarm(atMs),

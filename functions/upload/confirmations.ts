@@ -1,20 +1,16 @@
 /**
  * From signed answers of storage nodes to a certificate. Pure: no I/O, no clock.
  *
- * Cheap checks come first (membership, duplicate, exact message bytes), then the signature is parsed (on arrival,
- * about 10 ms), and the pairing is paid once, for the aggregate. Only when that fails are the signatures bisected;
- * what is wrong is put out and the rest goes on collecting. Weight counts shards, each member once.
+ * Cheap checks come first (membership, duplicate, exact message bytes), then the signature is parsed and added to the
+ * running sum (on arrival, about 1 ms), and the pairing is paid once, for the sum. Only when that fails are the
+ * signatures bisected; what is wrong is put out and the rest goes on collecting. Weight counts shards, each member once.
  */
+import { CryptoError } from "../../shared/crypto/crypto-error.ts";
 import {
-  aggregateSignatures,
-  type BlsPublicKey,
-  type BlsSignature,
   findInvalidSignatures,
-  parseBlsPublicKey,
-  parseBlsSignature,
-  serializeSignature,
-  verifyAggregate,
-} from "../../shared/crypto/bls.ts";
+  isInfinity,
+  type SignatureScheme,
+} from "../../shared/crypto/signature-scheme.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";
 import { equalBytes } from "../../shared/protocol/bytes.ts";
 import type { Certificate } from "../../shared/protocol/certificate.ts";
@@ -54,8 +50,8 @@ export interface ReceivedConfirmation {
 interface Accepted {
   readonly nodeId: ObjectId;
   readonly weight: number;
-  readonly publicKey: BlsPublicKey;
-  readonly signature: BlsSignature;
+  readonly publicKey: Uint8Array;
+  readonly signature: Uint8Array;
 }
 
 /** Collects the confirmations of one committee for one blob and persistence. */
@@ -64,9 +60,13 @@ export class ConfirmationCollector {
   readonly #message: Uint8Array;
   /** By member position: what is signed by whom; never two entries of one member. */
   readonly #accepted = new Map<number, Accepted>();
+  readonly #signatures: SignatureScheme;
+  /** Of all held signatures; undefined while there are none, or while they cancel. */
+  #sum: Uint8Array | undefined;
   #certificate: Certificate | undefined;
 
-  constructor(committee: Committee, blobId: BlobId, persistence: Persistence) {
+  constructor(committee: Committee, blobId: BlobId, persistence: Persistence, signatures: SignatureScheme) {
+    this.#signatures = signatures;
     this.#committee = committee;
     this.#message = confirmationMessage({ epoch: committee.epoch, blobId, persistence });
   }
@@ -91,12 +91,12 @@ export class ConfirmationCollector {
     const fault = this.#messageFault(signed.message);
     if (fault !== undefined) return { nodeId, fault };
     try {
-      const signature = parseBlsSignature(signed.signature);
-      const publicKey = parseBlsPublicKey(member.publicKey);
-      this.#accepted.set(position, { nodeId, weight: member.shards.length, publicKey, signature });
+      this.#addUp([signed.signature]);
+      const { publicKey, shards } = member;
+      this.#accepted.set(position, { nodeId, weight: shards.length, publicKey, signature: signed.signature });
       return undefined;
     } catch (error) {
-      if (!(error instanceof FloeError)) throw error;
+      if (!(error instanceof CryptoError)) throw error;
       return { nodeId, fault: "MALFORMED_SIGNATURE" };
     }
   }
@@ -105,20 +105,19 @@ export class ConfirmationCollector {
    * The certificate, once the held confirmations weigh a quorum and their aggregate verifies.
    *
    * @param onRejected told of every confirmation whose signature turned out wrong; it is no longer held
-   * Cost: one aggregate check (about 30 ms), for b wrong signatures about b log2(m) more.
+   * Cost: one check of the sum (about 20 ms for 100 signers), for b wrong signatures about b log2(m) more.
    */
   certificate(onRejected: (rejected: RejectedConfirmation) => void): Certificate | undefined {
     if (this.#certificate !== undefined) return this.#certificate;
     if (!isQuorum(this.weight, this.#committee.nShards)) return undefined;
     const signers = [...this.#accepted.keys()].sort((a, b) => a - b);
     const signed = signers.flatMap((signer) => this.#accepted.get(signer) ?? []);
-    const aggregate = aggregateSignatures(signed.map((each) => each.signature));
     const publicKeys = signed.map((each) => each.publicKey);
-    if (verifyAggregate(this.#message, aggregate, publicKeys)) {
-      this.#certificate = { signers, message: this.#message, signature: serializeSignature(aggregate) };
+    if (this.#sum !== undefined && this.#signatures.verifyAggregate(this.#message, this.#sum, publicKeys)) {
+      this.#certificate = { signers, message: this.#message, signature: this.#sum };
       return this.#certificate;
     }
-    const wrong = findInvalidSignatures(this.#message, signed);
+    const wrong = findInvalidSignatures(this.#signatures, this.#message, signed);
     if (wrong.length === 0) return undefined;
     for (const index of wrong) {
       const signer = signers[index];
@@ -127,7 +126,15 @@ export class ConfirmationCollector {
       this.#accepted.delete(signer);
       onRejected({ nodeId: entry.nodeId, fault: "WRONG_SIGNATURE" });
     }
+    this.#sum = undefined;
+    if (this.#accepted.size > 0) this.#addUp([...this.#accepted.values()].map((each) => each.signature));
     return this.certificate(onRejected);
+  }
+
+  /** @throws CryptoError `INVALID_SIGNATURE`, the sum is as before then */
+  #addUp(signatures: readonly Uint8Array[]): void {
+    const sum = this.#signatures.aggregate(this.#sum === undefined ? signatures : [this.#sum, ...signatures]);
+    this.#sum = isInfinity(sum) ? undefined : sum;
   }
 
   #messageFault(message: Uint8Array): ConfirmationFault | undefined {

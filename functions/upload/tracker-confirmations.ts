@@ -5,6 +5,7 @@
  * deletable one has its own (scope = its Blob object). They are kept by epoch: a certificate is built of one epoch's
  * only. Stored slivers are shared by all intents.
  */
+import type { SignatureScheme } from "../../shared/crypto/signature-scheme.ts";
 import { fromBase64, toBase64 } from "../../shared/protocol/bytes.ts";
 import type { Certificate } from "../../shared/protocol/certificate.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
@@ -21,12 +22,15 @@ const MAX_COLLECTORS = 64;
 export class TrackerConfirmations {
   readonly #tables: TrackerTables;
   readonly #events: TrackerEvents;
-  /** Parsed signatures by scope and epoch: a cache of the `confirmation` table, rebuilt after eviction. */
+  /** Sums of signatures by scope and epoch: a cache of the `confirmation` table, rebuilt after eviction. */
   readonly #collectors = new Map<string, ConfirmationCollector>();
 
-  constructor(tables: TrackerTables, events: TrackerEvents) {
+  readonly #signatures: SignatureScheme;
+
+  constructor(tables: TrackerTables, events: TrackerEvents, signatures: SignatureScheme) {
     this.#tables = tables;
     this.#events = events;
+    this.#signatures = signatures;
   }
 
   /** Takes in what an upload has seen, and answers with the certificate as soon as there is one. */
@@ -153,7 +157,7 @@ export class TrackerConfirmations {
     // A scope is either the word or the ID of the intent's own object.
     const persistence: Persistence =
       scope === PERMANENT ? { kind: "permanent" } : { kind: "deletable", objectId: scope as ObjectId };
-    const collector = new ConfirmationCollector(committee, row.request.blobId, persistence);
+    const collector = new ConfirmationCollector(committee, row.request.blobId, persistence, this.#signatures);
     const rows = this.#tables.sql.exec(
       "SELECT node_id, message, signature FROM confirmation WHERE scope = ? AND epoch = ?",
       scope,

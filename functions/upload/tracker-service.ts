@@ -2,9 +2,10 @@
  * The tracker of one blob ID, without the platform: its methods, its alarm, and those who wait for news.
  *
  * Every method is one transaction over the tables, sets the alarm in the same turn (so that both are written or
- * neither), and only then wakes waiters and answers. In memory are parsed signatures, waiters and the time the alarm
+ * neither), and only then wakes waiters and answers. In memory are sums of signatures, waiters and the time the alarm
  * was last set for; losing them costs nothing but time.
  */
+import type { SignatureScheme } from "../../shared/crypto/signature-scheme.ts";
 import type { Clock, RandomBytes } from "../../shared/protocol/clock.ts";
 import type { FailPoint } from "../../shared/protocol/fail-point.ts";
 import { LIMITS } from "../../shared/protocol/limits.ts";
@@ -41,6 +42,7 @@ export interface TrackerPlatform {
   readonly randomBytes: RandomBytes;
   readonly failPoint: FailPoint;
   readonly log: Log;
+  readonly signatures: SignatureScheme;
   /** How long a worker may be silent. */
   readonly leaseMs: number;
   /** Replaces the alarm; durable together with the SQL writes of the same turn. */
@@ -75,7 +77,7 @@ export class TrackerService implements Tracker {
     this.#events = new TrackerEvents(this.#tables);
     this.#staging = new TrackerStaging(this.#tables, this.#events);
     this.#intents = new TrackerIntents(this.#tables, this.#events, this.#staging, leaseMs);
-    this.#confirmations = new TrackerConfirmations(this.#tables, this.#events);
+    this.#confirmations = new TrackerConfirmations(this.#tables, this.#events, platform.signatures);
     this.#schedule = new TrackerSchedule(
       this.#tables,
       this.#events,

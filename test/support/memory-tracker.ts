@@ -2,6 +2,7 @@
 import { DatabaseSync } from "node:sqlite";
 import type { Tracker, UploaderPort } from "../../functions/upload/tracker-port.ts";
 import { TrackerService } from "../../functions/upload/tracker-service.ts";
+import { nobleSignatures } from "../../shared/crypto/bls.ts";
 import type { Clock } from "../../shared/protocol/clock.ts";
 import { type FailPoint, noFailPoints } from "../../shared/protocol/fail-point.ts";
 import { LIMITS } from "../../shared/protocol/limits.ts";
@@ -88,6 +89,7 @@ export class MemoryTracker {
       clock: this.#clock,
       randomBytes: (count) => new Uint8Array(count).fill(++this.#random),
       failPoint: (name) => this.failPoint(name),
+      signatures: nobleSignatures,
       log: () => {},
       leaseMs: LEASE_MS,
       setAlarm: async (atMs) => {

@@ -27,7 +27,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const SHARED_PACKAGES = [/^@mysten\/sui(\/|$)/, /^@noble\/(hashes|curves)(\/|$)/, /^@scure\/base$/];
 const PACKAGES: Record<string, readonly RegExp[]> = {
   shared: SHARED_PACKAGES,
-  functions: [...SHARED_PACKAGES, /^itty-router$/, /^cloudflare:workers$/],
+  functions: [...SHARED_PACKAGES, /^@mysten\/walrus-wasm(\/|$)/, /^itty-router$/, /^cloudflare:workers$/],
   auditor: [...SHARED_PACKAGES, /^itty-router$/, /^cloudflare:workers$/],
   localnet: [...SHARED_PACKAGES, /^node:/],
 };

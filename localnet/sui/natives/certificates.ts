@@ -9,11 +9,11 @@ import {
   type BlsPublicKey,
   type BlsSignature,
   blsPublicKeyFromUncompressed,
-  CryptoError,
   parseBlsPublicKey,
   parseBlsSignature,
   verifyAggregate,
 } from "../../../shared/crypto/bls.ts";
+import { CryptoError } from "../../../shared/crypto/crypto-error.ts";
 import { BcsReader } from "../../../shared/protocol/bcs.ts";
 import { isQuorum, isValidity } from "../../../shared/protocol/bft.ts";
 import { toHex } from "../../../shared/protocol/bytes.ts";

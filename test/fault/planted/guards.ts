@@ -43,7 +43,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     guard: "weight counts shards, not nodes",
     file: CONFIRMATIONS,
-    find: "weight: member.shards.length,",
+    find: "weight: shards.length,",
     replace: "weight: 1,",
     test: { file: CONFIRMATIONS_TEST, name: "make a certificate of the exact quorum" },
   },
@@ -86,8 +86,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     guard: "the aggregate is verified",
     file: CONFIRMATIONS,
-    find: "if (verifyAggregate(this.#message, aggregate, publicKeys)) {",
-    replace: "if (verifyAggregate !== undefined) {",
+    find: "this.#signatures.verifyAggregate(this.#message, this.#sum, publicKeys)",
+    replace: "publicKeys.length > 0",
     test: { file: CONFIRMATIONS_TEST, name: "with wrong signatures are found by bisection" },
   },
   {

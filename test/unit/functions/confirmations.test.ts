@@ -4,6 +4,7 @@ import { ConfirmationCollector } from "../../../functions/upload/confirmations.t
 import {
   blsPublicKey,
   blsSign,
+  nobleSignatures,
   parseBlsPublicKey,
   parseBlsSignature,
   verifyAggregate,
@@ -42,7 +43,7 @@ function sign(node: number, confirmation: Confirmation = right, signer = node): 
   const message = confirmationMessage(confirmation);
   return { message, signature: blsSign(message, key(signer)) };
 }
-const collector = () => new ConfirmationCollector(committee, BLOB, { kind: "permanent" });
+const collector = () => new ConfirmationCollector(committee, BLOB, { kind: "permanent" }, nobleSignatures);
 const noRejection = (): never => {
   throw new Error("nothing should be rejected");
 };
@@ -127,6 +128,25 @@ describe("confirmations", () => {
     expect(collected.weight).toBe(5);
     for (const node of [1, 3]) collected.add({ nodeId: nodeId(node), signed: sign(node) });
     expect(collected.certificate(noRejection)?.signers).toEqual([0, 1, 2, 3]);
+  });
+
+  it("that cancel in the sum spoil nothing: they are put out, and the rest makes a certificate", () => {
+    const collected = collector();
+    const { message, signature } = sign(1, right, 9);
+    // The sign of a compressed point is one flag bit.
+    const opposite = signature.with(0, (signature[0] ?? 0) ^ 0x20);
+    expect(collected.add({ nodeId: nodeId(1), signed: { message, signature } })).toBeUndefined();
+    expect(collected.add({ nodeId: nodeId(2), signed: { message, signature: opposite } })).toBeUndefined();
+    for (const node of [3, 4, 5, 6]) collected.add({ nodeId: nodeId(node), signed: sign(node) });
+    expect(collected.certificate(noRejection)).toBeUndefined();
+    const wrong: string[] = [];
+    const cancelled = { message, signature: sign(0, right, 8).signature };
+    collected.add({ nodeId: nodeId(0), signed: cancelled });
+    expect(collected.certificate(({ nodeId: id }) => wrong.push(id))).toBeUndefined();
+    expect(wrong).toContain(nodeId(0));
+    collected.add({ nodeId: nodeId(0), signed: sign(0) });
+    const certificate = collected.certificate(({ nodeId: id }) => wrong.push(id));
+    expect(certificate?.signers).toEqual(expect.arrayContaining([0, 3, 4, 5, 6]));
   });
 
   it("copied from another node do not count for two", () => {
