@@ -18,7 +18,8 @@ npm run test:long the same, and with FLOE_LONG=1:
                     the heavy RedStuff vector (14 MB at 1000 shards) and the Move vectors at 1000 shards
                     every combination of the fault matrix (test/fault/matrix)
                     more seeds of the auditor's simulations
-                    FLOE_RUNS=200 runs of each property test (or what FLOE_RUNS says)
+                    102,000 blobs through the codec, its oracle and the official encoder (about an hour)
+                    FLOE_RUNS=200 runs of each other property test (or what FLOE_RUNS says)
 FLOE_SUI_FRAMEWORK=DIR runs the Move tests against the Sui framework in DIR as well; without it they count as skipped
 FILTER            run only test files whose path contains it (skips nothing else)`;
 

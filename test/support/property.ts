@@ -1,15 +1,23 @@
 /**
- * How many cases each property tries: its own small default, or `FLOE_RUNS` when that is more. fast-check prints seed
- * and path of a failure; `FLOE_SEED` tries that seed again.
+ * How many cases each property tries: its own small default, or `FLOE_RUNS` when that is more; in the long suite
+ * (`FLOE_LONG`) at least its long number. fast-check prints seed and path of a failure; `FLOE_SEED` tries that seed
+ * again.
  */
 import type { Parameters } from "fast-check";
 
 const askedRuns = Number(process.env["FLOE_RUNS"] ?? 0);
+const isLong = process.env["FLOE_LONG"] === "1";
 
-export function propertyRuns<Values>(defaultRuns: number): Parameters<Values> {
+export function propertyRuns<Values>(defaultRuns: number, longRuns = defaultRuns): Parameters<Values> {
   const seed = process.env["FLOE_SEED"];
-  return { numRuns: Math.max(defaultRuns, askedRuns), ...(seed && { seed: Number(seed) }) };
+  const numRuns = Math.max(defaultRuns, askedRuns, isLong ? longRuns : 0);
+  return { numRuns, ...(seed && { seed: Number(seed) }) };
 }
 
 /** Time limit of one property, long enough for a second per case asked for. */
 export const PROPERTY_TIMEOUT = { timeout: 60_000 + 1000 * askedRuns };
+
+/** Time limit of one property with a long number of its own. */
+export const longTimeout = (longRuns: number): { timeout: number } => ({
+  timeout: 60_000 + 1000 * Math.max(askedRuns, isLong ? longRuns : 0),
+});
