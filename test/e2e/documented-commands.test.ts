@@ -1,6 +1,6 @@
 // If this fails, a command in the README or the docs does not do what the page says.
 import { execFile } from "node:child_process";
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -32,6 +32,17 @@ function blocks(): Block[] {
     });
 }
 
+/** Every test file or folder that a page names. */
+function namedTests(): { page: string; path: string }[] {
+  return readdirSync(join(ROOT, "docs")).flatMap((name) => {
+    const text = readFileSync(join(ROOT, "docs", name), "utf8");
+    return [...text.matchAll(/`(test\/[a-z0-9/.-]+)`/g)].map((match) => ({
+      page: name,
+      path: match[1] ?? "",
+    }));
+  });
+}
+
 const scripts = (
   JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { scripts: Record<string, string> }
 ).scripts;
@@ -56,6 +67,11 @@ describe("documented commands", () => {
 
   it("are found", () => {
     expect(blocks().length).toBeGreaterThanOrEqual(3);
+  });
+
+  it("and the tests that pages name exist", () => {
+    expect(namedTests().length).toBeGreaterThan(5);
+    expect(namedTests().filter(({ path }) => !existsSync(join(ROOT, path)))).toEqual([]);
   });
 
   it.each(blocks())("work as written: $page line $line", async ({ commands }) => {
