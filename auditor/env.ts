@@ -16,8 +16,8 @@
  */
 import { AUDIT_PROFILES, type AuditParameters, checkParameters } from "../shared/audit/parameters.ts";
 import type { NetworkKind } from "../shared/node/node-address.ts";
-import { FloeError } from "../shared/protocol/errors.ts";
-import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
+import type { ObjectId } from "../shared/protocol/ids.ts";
+import { ConfigError, endpointUrlsOf, isSet, objectIdOf, oneOf } from "../shared/protocol/settings.ts";
 
 /** The ledger's object as the Worker calls it; the class itself imports this file. */
 export interface LedgerPort {
@@ -55,8 +55,6 @@ export interface AuditorConfig {
   readonly secretKey: string | undefined;
 }
 
-export class ConfigError extends FloeError<"MISSING_SETTING" | "INVALID_SETTING"> {}
-
 /** @throws ConfigError naming the setting and what it must be; never its value */
 export function parseConfig(env: Env): AuditorConfig {
   const networkKind = oneOf("NETWORK_KIND", env.NETWORK_KIND, ["local", "public"]);
@@ -67,9 +65,9 @@ export function parseConfig(env: Env): AuditorConfig {
   return {
     networkKind,
     parameters: checkParameters(AUDIT_PROFILES[profile]),
-    suiRpcUrls: parseRpcUrls(required("SUI_RPC_URLS", env.SUI_RPC_URLS), networkKind),
-    systemObjectId: parseId("SYSTEM_OBJECT_ID", env.SYSTEM_OBJECT_ID),
-    stakingObjectId: parseId("STAKING_OBJECT_ID", env.STAKING_OBJECT_ID),
+    suiRpcUrls: endpointUrlsOf("SUI_RPC_URLS", env.SUI_RPC_URLS, networkKind),
+    systemObjectId: objectIdOf("SYSTEM_OBJECT_ID", env.SYSTEM_OBJECT_ID),
+    stakingObjectId: objectIdOf("STAKING_OBJECT_ID", env.STAKING_OBJECT_ID),
     contract: parseContract(env),
     gatePackageId: optionalId("AUDIT_GATE_PACKAGE_ID", env.AUDIT_GATE_PACKAGE_ID),
     slashingManagerId: optionalId("SLASHING_MANAGER_ID", env.SLASHING_MANAGER_ID),
@@ -80,52 +78,10 @@ export function parseConfig(env: Env): AuditorConfig {
 function parseContract(env: Env): AuditorConfig["contract"] {
   if (!isSet(env.AUDIT_PACKAGE_ID) && !isSet(env.AUDIT_REGISTRY_ID)) return undefined;
   return {
-    packageId: parseId("AUDIT_PACKAGE_ID", env.AUDIT_PACKAGE_ID),
-    registryId: parseId("AUDIT_REGISTRY_ID", env.AUDIT_REGISTRY_ID),
+    packageId: objectIdOf("AUDIT_PACKAGE_ID", env.AUDIT_PACKAGE_ID),
+    registryId: objectIdOf("AUDIT_REGISTRY_ID", env.AUDIT_REGISTRY_ID),
   };
 }
 
-function parseRpcUrls(text: string, networkKind: NetworkKind): string[] {
-  const urls = text.split(",").map((each) => each.trim());
-  const schemes = networkKind === "public" ? ["https:"] : ["http:", "https:"];
-  for (const url of urls) {
-    if (!URL.canParse(url) || !schemes.includes(new URL(url).protocol))
-      invalid("SUI_RPC_URLS", `a comma-separated list of ${schemes.join(" or ")} URLs`);
-  }
-  return urls;
-}
-
-function parseId(name: string, text: string | undefined): ObjectId {
-  const value = required(name, text);
-  try {
-    return parseObjectId(value);
-  } catch (cause) {
-    if (cause instanceof FloeError) invalid(name, "an object ID");
-    throw cause;
-  }
-}
-
 const optionalId = (name: string, text: string | undefined): ObjectId | undefined =>
-  isSet(text) ? parseId(name, text) : undefined;
-
-const isSet = (text: string | undefined): text is string => text !== undefined && text !== "";
-
-function required(name: string, text: string | undefined): string {
-  if (!isSet(text)) throw new ConfigError("MISSING_SETTING", `${name} is not set`);
-  return text;
-}
-
-function oneOf<const Choice extends string>(
-  name: string,
-  text: string | undefined,
-  choices: readonly Choice[],
-): Choice {
-  const value = required(name, text);
-  const choice = choices.find((each) => each === value);
-  if (choice === undefined) invalid(name, choices.join(" or "));
-  return choice;
-}
-
-function invalid(name: string, expected: string): never {
-  throw new ConfigError("INVALID_SETTING", `${name} must be ${expected}`);
-}
+  isSet(text) ? objectIdOf(name, text) : undefined;

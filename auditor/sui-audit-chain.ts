@@ -11,6 +11,7 @@ import type { Transaction } from "@mysten/sui/transactions";
 import { totalsVector } from "../shared/audit/report-rows.ts";
 import type { Clock } from "../shared/protocol/clock.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
+import { ConfigError } from "../shared/protocol/settings.ts";
 import {
   type AuditEventName,
   type AuditEventOf,
@@ -40,7 +41,6 @@ import { suiCall } from "../shared/sui/sui-client.ts";
 import { SuiError } from "../shared/sui/sui-error.ts";
 import { createWalletChain, SimulatedFailure } from "../shared/sui/wallet-chain.ts";
 import type { AuditChain, ClaimsOnChain, RoundSeed } from "./audit-chain.ts";
-import { ConfigError } from "./env.ts";
 
 /** Events looked through, newest first, for one of this auditor's last rounds. */
 const EVENTS_SEARCHED = 50;

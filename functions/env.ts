@@ -19,9 +19,17 @@
  */
 
 import type { NetworkKind } from "../shared/node/node-address.ts";
-import { FloeError } from "../shared/protocol/errors.ts";
-import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
+import type { ObjectId } from "../shared/protocol/ids.ts";
 import { LIMITS } from "../shared/protocol/limits.ts";
+import {
+  ConfigError,
+  countOf,
+  endpointUrlsOf,
+  invalidSetting,
+  isSet,
+  objectIdOf,
+  oneOf,
+} from "../shared/protocol/settings.ts";
 import type { SpendingCaps } from "../shared/sui/spending.ts";
 import type { Chain, WalletPort } from "./services.ts";
 import type { IdempotencyKeyPort } from "./upload/idempotency.ts";
@@ -74,11 +82,9 @@ export interface EdgeConfig {
 /** Shorter than a call or two to the tracker, and every upload would look dead. */
 const MIN_LEASE_MS = 200;
 
-export class ConfigError extends FloeError<"MISSING_SETTING" | "INVALID_SETTING"> {}
-
 /** @throws ConfigError naming the setting and what it must be; never its value */
 export function parseConfig(env: Env): EdgeConfig {
-  const networkKind = oneOf("NETWORK_KIND", required("NETWORK_KIND", env.NETWORK_KIND), ["local", "public"]);
+  const networkKind = oneOf("NETWORK_KIND", env.NETWORK_KIND, ["local", "public"]);
   const publisherAccess = oneOf("PUBLISHER_ACCESS", env.PUBLISHER_ACCESS ?? "closed", ["closed", "open"]);
   const walletSecretKey = env.WALLET_SECRET_KEY;
   if (publisherAccess === "open" && (walletSecretKey === undefined || walletSecretKey === "")) {
@@ -88,12 +94,12 @@ export function parseConfig(env: Env): EdgeConfig {
     networkKind,
     publisherAccess,
     walletSecretKey: walletSecretKey === "" ? undefined : walletSecretKey,
-    suiRpcUrls: parseRpcUrls(required("SUI_RPC_URLS", env.SUI_RPC_URLS), networkKind),
-    systemObjectId: parseId("SYSTEM_OBJECT_ID", env.SYSTEM_OBJECT_ID),
-    stakingObjectId: parseId("STAKING_OBJECT_ID", env.STAKING_OBJECT_ID),
-    maxBodyBytes: parseCount("MAX_BODY_BYTES", env.MAX_BODY_BYTES, LIMITS.bodyBytes),
-    stagingMaxBytes: parseCount("STAGING_MAX_BYTES", env.STAGING_MAX_BYTES, LIMITS.stagedBytes),
-    uploadLeaseMs: parseCount("UPLOAD_LEASE_MS", env.UPLOAD_LEASE_MS, LIMITS.uploadLeaseMs, MIN_LEASE_MS),
+    suiRpcUrls: endpointUrlsOf("SUI_RPC_URLS", env.SUI_RPC_URLS, networkKind),
+    systemObjectId: objectIdOf("SYSTEM_OBJECT_ID", env.SYSTEM_OBJECT_ID),
+    stakingObjectId: objectIdOf("STAKING_OBJECT_ID", env.STAKING_OBJECT_ID),
+    maxBodyBytes: countOf("MAX_BODY_BYTES", env.MAX_BODY_BYTES, LIMITS.bodyBytes),
+    stagingMaxBytes: countOf("STAGING_MAX_BYTES", env.STAGING_MAX_BYTES, LIMITS.stagedBytes),
+    uploadLeaseMs: countOf("UPLOAD_LEASE_MS", env.UPLOAD_LEASE_MS, LIMITS.uploadLeaseMs, MIN_LEASE_MS),
     spendingCaps: {
       perRequestFrost: parseFrost("MAX_SPEND_PER_REQUEST_FROST", env.MAX_SPEND_PER_REQUEST_FROST),
       perPrincipalPerDayFrost: parseFrost(
@@ -105,55 +111,9 @@ export function parseConfig(env: Env): EdgeConfig {
   };
 }
 
-function parseRpcUrls(text: string, networkKind: NetworkKind): string[] {
-  const urls = text.split(",").map((each) => each.trim());
-  const scheme = networkKind === "public" ? "https:" : "http:";
-  for (const url of urls) {
-    const parsed = URL.canParse(url) ? new URL(url) : undefined;
-    // A local network may still use a remote full node over https.
-    if (parsed === undefined || (parsed.protocol !== scheme && parsed.protocol !== "https:")) {
-      invalid("SUI_RPC_URLS", `a comma-separated list of ${scheme}// URLs`);
-    }
-  }
-  return urls;
-}
-
-function parseCount(name: string, text: string | undefined, byDefault: number, atLeast = 0): number {
-  if (text === undefined || text === "") return byDefault;
-  const value = Number(text);
-  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value) || value < atLeast) {
-    invalid(name, `a number of at least ${atLeast}`);
-  }
-  return value;
-}
-
 /** @returns undefined, no cap, when the setting is absent */
 function parseFrost(name: string, text: string | undefined): bigint | undefined {
-  if (text === undefined || text === "") return undefined;
-  if (!/^[0-9]{1,19}$/.test(text)) invalid(name, "an amount of FROST");
+  if (!isSet(text)) return undefined;
+  if (!/^[0-9]{1,19}$/.test(text)) invalidSetting(name, "an amount of FROST");
   return BigInt(text);
-}
-
-function parseId(name: string, text: string | undefined): ObjectId {
-  try {
-    return parseObjectId(required(name, text));
-  } catch (cause) {
-    if (cause instanceof ConfigError) throw cause;
-    invalid(name, "an object ID");
-  }
-}
-
-function required(name: string, text: string | undefined): string {
-  if (text === undefined || text === "") throw new ConfigError("MISSING_SETTING", `${name} is not set`);
-  return text;
-}
-
-function oneOf<const Choice extends string>(name: string, text: string, choices: readonly Choice[]): Choice {
-  const choice = choices.find((each) => each === text);
-  if (choice === undefined) invalid(name, choices.join(" or "));
-  return choice;
-}
-
-function invalid(name: string, expected: string): never {
-  throw new ConfigError("INVALID_SETTING", `${name} must be ${expected}`);
 }
