@@ -15,6 +15,7 @@ import {
   UnparsableRequest,
   type UploadAnswer,
 } from "../../shared/node/storage-node-api.ts";
+import { readBounded } from "../../shared/protocol/bounded-body.ts";
 import { FloeError } from "../../shared/protocol/errors.ts";
 
 export interface NodeReply {
@@ -108,24 +109,11 @@ export function toResponse(reply: NodeReply, head = false): Response {
 export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array | undefined> {
   const declared = Number(request.headers.get("content-length") ?? "0");
   if (declared > maxBytes) return undefined;
-  if (request.body === null) return new Uint8Array();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  const reader = request.body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read().catch((cause: unknown) => {
-      throw new PlainRefusal(400, `the request body broke off after ${length} bytes`, { cause });
-    });
-    if (done) break;
-    length += value.length;
-    if (length > maxBytes) return undefined;
-    chunks.push(value);
+  const tooLong = new Error(`more than ${maxBytes} bytes`);
+  try {
+    return await readBounded(request.body, maxBytes, () => tooLong);
+  } catch (cause) {
+    if (cause === tooLong) return undefined;
+    throw new PlainRefusal(400, "the request body broke off", { cause });
   }
-  const body = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return body;
 }

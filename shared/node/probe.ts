@@ -5,6 +5,7 @@
  * For readers of blobs there is `StorageNodeClient`; this is for those who judge nodes. The deadline runs from the call
  * and covers the body; redirects are not followed; at most `maxBytes` of a body are read.
  */
+import { readBounded } from "../protocol/bounded-body.ts";
 import type { Clock } from "../protocol/clock.ts";
 import { withDeadline } from "./deadline.ts";
 import type { NodeTransport } from "./storage-node-client.ts";
@@ -83,24 +84,5 @@ async function exchange(
   );
   seen.httpStatus = response.status;
   seen.contentType = response.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  const reader = response.body?.getReader();
-  while (reader !== undefined) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    length += value.length;
-    if (length > request.maxBytes) {
-      await reader.cancel();
-      throw new ProbeTooLarge();
-    }
-    chunks.push(value);
-  }
-  const body = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return body;
+  return readBounded(response.body, request.maxBytes, () => new ProbeTooLarge());
 }

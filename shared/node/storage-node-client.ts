@@ -7,7 +7,9 @@
  *
  * All uploads are idempotent on the node, so a call that timed out may be repeated.
  */
+
 import { type BlobStatus, parseBlobStatus } from "../protocol/blob-status.ts";
+import { readBounded } from "../protocol/bounded-body.ts";
 import type { Clock, RandomBytes } from "../protocol/clock.ts";
 import { FloeError } from "../protocol/errors.ts";
 import { type Axis, BLOB_ID_BYTES, type BlobId, type SliverPairIndex } from "../protocol/ids.ts";
@@ -297,7 +299,7 @@ export class StorageNodeClient {
       // whole is several times faster than chunks.
       const isPlain = !response.headers.has("content-encoding");
       if (declared !== undefined && isPlain) return new Uint8Array(await response.arrayBuffer());
-      return await readAtMost(response.body, maxBytes, tooLarge);
+      return await readBounded(response.body, maxBytes, tooLarge);
     } catch (cause) {
       if (cause instanceof StorageNodeError) throw cause;
       throw this.#error("UNREACHABLE", route, "connection lost in the body", {
@@ -328,32 +330,4 @@ const successData = (bytes: Uint8Array): unknown => parseSuccessBody(new TextDec
 /** Frees the connection of an answer nobody will read. */
 function discard(response: Response): void {
   response.body?.cancel().catch(() => {}); // The connection may be gone already: nothing is left to free then.
-}
-
-async function readAtMost(
-  body: ReadableStream<Uint8Array> | null,
-  maxBytes: number,
-  tooLarge: () => Error,
-): Promise<Uint8Array> {
-  if (body === null) return new Uint8Array(0);
-  const reader = body.getReader();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    length += value.length;
-    if (length > maxBytes) {
-      reader.releaseLock();
-      throw tooLarge();
-    }
-    chunks.push(value);
-  }
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return bytes;
 }

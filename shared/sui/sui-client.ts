@@ -8,6 +8,7 @@
  * what the caller sees, as a `SuiError` made by `toSuiError`.
  */
 import { GrpcWebFetchTransport, RpcError, SuiGrpcClient } from "@mysten/sui/grpc";
+import { readBounded } from "../protocol/bounded-body.ts";
 import { FloeError } from "../protocol/errors.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { SuiError, type SuiErrorCode } from "./sui-error.ts";
@@ -117,36 +118,17 @@ async function buffered(fetch: Fetch, url: string, init: RequestInit): Promise<R
   const response = await fetch(url, init);
   if (response.status === 429) throw new RpcError("HTTP 429", "RESOURCE_EXHAUSTED");
   if (response.status >= 500) throw new RpcError(`HTTP ${response.status}`, "UNAVAILABLE");
-  const body = await readBounded(response, LIMITS.suiReplyBytes);
+  const body = await readBounded(
+    response.body,
+    LIMITS.suiReplyBytes,
+    () => new RpcError(`the answer is longer than ${LIMITS.suiReplyBytes} bytes`, "OUT_OF_RANGE"),
+  );
   const status = response.headers.get("grpc-status") ?? trailerStatus(body);
   // An answer ends with its status: without one it was cut off on the way, or an intermediary made it.
   if (status === undefined && response.ok) throw new RpcError("the answer has no gRPC status", "UNAVAILABLE");
   const endpointStatus = status === undefined ? undefined : ENDPOINT_STATUSES[status];
   if (endpointStatus !== undefined) throw new RpcError(`gRPC status ${status}`, endpointStatus);
   return new Response(body, { status: response.status, headers: response.headers });
-}
-
-async function readBounded(response: Response, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  const reader = response.body?.getReader();
-  while (reader !== undefined) {
-    const { value, done } = await reader.read();
-    if (done) break;
-    length += value.length;
-    if (length > maxBytes) {
-      await reader.cancel();
-      throw new RpcError(`the answer is longer than ${maxBytes} bytes`, "OUT_OF_RANGE");
-    }
-    chunks.push(value);
-  }
-  const body = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return body;
 }
 
 /** The `grpc-status` of the trailer: frames are `flag u8 | length u32 BE | bytes`, flag 0x80 marks the trailer. */

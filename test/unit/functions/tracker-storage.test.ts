@@ -1,45 +1,20 @@
 // If this fails, a storage error of the platform in the middle of an upload loses what was paid for, or pays again.
 import { describe, expect, it } from "vitest";
-import type { IntentRequest } from "../../../functions/upload/tracker-port.ts";
 import { blsSign } from "../../../shared/crypto/bls.ts";
-import type { BlobId, ObjectId } from "../../../shared/protocol/ids.ts";
 import { confirmationMessage } from "../../../shared/protocol/messages.ts";
-import type { RegisteredBlob } from "../../../shared/sui/submissions.ts";
 import { MemoryTracker } from "../../support/memory-tracker.ts";
-import { EPOCH, ScriptedNodes } from "../../support/scripted-nodes.ts";
+import { EPOCH } from "../../support/scripted-nodes.ts";
+import {
+  BLOB,
+  BYTES,
+  certifiedUpload as certified,
+  committee,
+  nodes,
+  OBJECT,
+  registeredUpload as registered,
+  uploadRequest,
+} from "../../support/tracked-upload.ts";
 
-const BLOB = "M4hsZGQ1oCktdzegB6HnI6Mi28S2nqOPHxK-W7_4BUk" as BlobId;
-const OBJECT = `0x${"2a".repeat(32)}` as ObjectId;
-const DIGEST = "4XQHFa9S324wTzYHF3vsBSwpUZuLpmwTHYMFv9nsttSs";
-const BYTES = Uint8Array.from({ length: 17 }, (_, index) => index);
-const nodes = new ScriptedNodes([1, 1, 1, 1, 1, 1, 1]);
-const { committee } = nodes;
-
-const request: IntentRequest = {
-  blobId: BLOB,
-  unencodedLength: BYTES.length,
-  nShards: 7,
-  principal: "anonymous",
-  deletable: true,
-  epochs: 2,
-  endEpoch: EPOCH + 2,
-  sendObjectTo: null,
-  share: false,
-  idempotencyKey: null,
-  force: false,
-};
-const registered: RegisteredBlob = {
-  objectId: OBJECT,
-  blobId: BLOB,
-  registeredEpoch: EPOCH,
-  unencodedLength: BYTES.length,
-  deletable: true,
-  storage: { id: OBJECT, startEpoch: EPOCH, endEpoch: EPOCH + 2, storageBytes: 1000 },
-  costFrost: 31_000n,
-  txDigest: DIGEST,
-  eventSeq: "0",
-};
-const certified = { txDigest: DIGEST, eventSeq: "1", certifiedEpoch: EPOCH, endEpoch: EPOCH + 2 };
 const message = confirmationMessage({
   epoch: EPOCH,
   blobId: BLOB,
@@ -64,7 +39,7 @@ async function upload(tracker: MemoryTracker): Promise<void> {
       return make();
     }
   };
-  const turn = await call(() => tracker.service.begin(request, "worker", nodes.clock.nowMs()));
+  const turn = await call(() => tracker.service.begin(uploadRequest, "worker", nodes.clock.nowMs()));
   if (turn.kind !== "work") throw new Error(`got ${turn.kind}`);
   const { intentId } = turn.intent;
   await call(async () => {

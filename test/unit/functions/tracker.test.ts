@@ -2,46 +2,26 @@
 import { describe, expect, it } from "vitest";
 import type { Claim, IntentRequest, WorkTurn } from "../../../functions/upload/tracker-port.ts";
 import { blsSign } from "../../../shared/crypto/bls.ts";
-import { type BlobId, type ObjectId, shardIndex } from "../../../shared/protocol/ids.ts";
+import { type ObjectId, shardIndex } from "../../../shared/protocol/ids.ts";
 import { LIMITS } from "../../../shared/protocol/limits.ts";
 import { confirmationMessage, type Persistence } from "../../../shared/protocol/messages.ts";
-import type { RegisteredBlob } from "../../../shared/sui/submissions.ts";
 import { LEASE_MS, MemoryTracker } from "../../support/memory-tracker.ts";
-import { EPOCH, ScriptedNodes } from "../../support/scripted-nodes.ts";
+import { EPOCH } from "../../support/scripted-nodes.ts";
+import {
+  BLOB,
+  BYTES,
+  certifiedUpload as certified,
+  committee,
+  DIGEST,
+  nodes,
+  OBJECT,
+  registeredUpload,
+  uploadRequest as request,
+} from "../../support/tracked-upload.ts";
 
-const BLOB = "M4hsZGQ1oCktdzegB6HnI6Mi28S2nqOPHxK-W7_4BUk" as BlobId;
-const OBJECT = `0x${"2a".repeat(32)}` as ObjectId;
-const DIGEST = "4XQHFa9S324wTzYHF3vsBSwpUZuLpmwTHYMFv9nsttSs";
-const BYTES = Uint8Array.from({ length: 17 }, (_, index) => index);
-const nodes = new ScriptedNodes([1, 1, 1, 1, 1, 1, 1]);
-const { committee } = nodes;
 const FAILURE = { code: "INSUFFICIENT_CONFIRMATIONS", message: "3 of 5", retryable: true, details: {} };
 
-const request: IntentRequest = {
-  blobId: BLOB,
-  unencodedLength: BYTES.length,
-  nShards: 7,
-  principal: "anonymous",
-  deletable: true,
-  epochs: 2,
-  endEpoch: EPOCH + 2,
-  sendObjectTo: null,
-  share: false,
-  idempotencyKey: null,
-  force: false,
-};
-const blob: RegisteredBlob = {
-  objectId: OBJECT,
-  blobId: BLOB,
-  registeredEpoch: EPOCH,
-  unencodedLength: BYTES.length,
-  deletable: true,
-  storage: { id: OBJECT, startEpoch: EPOCH, endEpoch: EPOCH + 2, storageBytes: 1000 },
-  costFrost: 2n ** 60n,
-  txDigest: DIGEST,
-  eventSeq: "0",
-};
-const certified = { txDigest: DIGEST, eventSeq: "1", certifiedEpoch: EPOCH, endEpoch: EPOCH + 2 };
+const blob = registeredUpload;
 const deletable: Persistence = { kind: "deletable", objectId: OBJECT };
 const permanent: Persistence = { kind: "permanent" };
 
