@@ -12,6 +12,7 @@ import { createSuiClient } from "../shared/sui/sui-client.ts";
 import { readOnlyAuditChain } from "./audit-chain.ts";
 import { Auditor } from "./auditor.ts";
 import { suiChainReader } from "./chain-reader.ts";
+import { ClaimChain, escalationIdsOf } from "./claim-chain.ts";
 import { type AuditorConfig, type Env, type LedgerPort, parseConfig } from "./env.ts";
 import type { LedgerSql } from "./ledger-sql.ts";
 import { failPointsOf, systemClock, systemRandom, writeLog } from "./platform.ts";
@@ -30,6 +31,7 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
   readonly #config: AuditorConfig;
   readonly #sql: LedgerSql;
   readonly #auditor: Auditor;
+  readonly #claimChain: ClaimChain | undefined;
   /** Settles when the work under way ends. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -46,21 +48,34 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
     const chain = suiChainReader(client, this.#config, systemClock);
     const readOnly = readOnlyAuditChain(chain);
     const { contract, secretKey, gatePackageId, stakingObjectId } = this.#config;
+    const auditChain =
+      contract === undefined || secretKey === undefined
+        ? readOnly
+        : suiAuditChain({
+            client,
+            contract,
+            ...(gatePackageId === undefined ? {} : { gate: { packageId: gatePackageId, stakingObjectId } }),
+            secretKey,
+            clock: systemClock,
+            fallback: readOnly,
+            periodMs: parameters.roundPeriodMs,
+          });
+    this.#claimChain =
+      contract === undefined || auditChain.claims === undefined
+        ? undefined
+        : new ClaimChain({
+            client,
+            chain,
+            clock: systemClock,
+            parameters,
+            contract,
+            escalationIds: escalationIdsOf(this.#config, { ...contract, gatePackageId }),
+            auditor: auditChain.claims.auditor,
+          });
     this.#auditor = new Auditor({
       sql: this.#sql,
       chain,
-      auditChain:
-        contract === undefined || secretKey === undefined
-          ? readOnly
-          : suiAuditChain({
-              client,
-              contract,
-              ...(gatePackageId === undefined ? {} : { gate: { packageId: gatePackageId, stakingObjectId } }),
-              secretKey,
-              clock: systemClock,
-              fallback: readOnly,
-              periodMs: parameters.roundPeriodMs,
-            }),
+      auditChain,
       transport: {
         fetch: (request) => fetch(request),
         clock: systemClock,
@@ -94,6 +109,7 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
       parameters,
       ids: { systemObjectId, stakingObjectId },
       nowMs: systemClock.nowMs(),
+      claimChain: this.#claimChain,
       ...(networkKind === "local" ? { runRound: () => this.#runRound() } : {}),
     });
   }

@@ -27,6 +27,7 @@ import type { Log } from "./platform.ts";
 import { type Budget, PoliteAsker, type PoliteAskerParts } from "./polite-asker.ts";
 import { listName, type PopulationLists } from "./population-tables.ts";
 import { metadataQuestion, symbolQuestion, verifiedMetadata, weigh } from "./questions.ts";
+import { dropRefutations, keepRefutation } from "./refutation-view.ts";
 import type { Round, RoundDraw, Rounds } from "./rounds.ts";
 
 export interface ClaimParts extends PoliteAskerParts {
@@ -155,6 +156,8 @@ async function answer(parts: ClaimParts, claims: ClaimsOnChain, claim: ClaimOnCh
       if (await claims.attest(claim)) role = "attestor";
     } else {
       const refutation = await fetchRefutation(parts, claim);
+      // Kept: when the transaction does not get through, others find the arguments at the routes.
+      if (refutation !== undefined) keepRefutation(sql, claim.ref.objectId, refutation);
       if (refutation !== undefined && (await claims.refute(claim, refutation))) role = "refuter";
     }
     log("claim-answered", { claim: claim.ref.objectId, node: claim.node, role });
@@ -231,6 +234,7 @@ function noteStates(sql: LedgerSql, onChain: readonly ClaimOnChain[]): void {
     const found = onChain.find(({ ref }) => ref.objectId === row["id"]);
     sql.exec("UPDATE claim SET state = ? WHERE id = ?", found?.state ?? "gone", String(row["id"]));
   }
+  dropRefutations(sql);
 }
 
 /** The contract derived these fields from the seed, so they are those of a draw. */

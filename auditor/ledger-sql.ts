@@ -20,6 +20,7 @@
  * | node_window      | availability of a node                                                                   |
  * | node_round       | a node's row of a round's report                                                         |
  * | claim            | a claim on chain that this auditor filed, stands behind or has answered                  |
+ * | refutation       | the arguments that would end a pending claim of another auditor                          |
  * | metadata         | verified metadata of blobs under challenge                                               |
  * | counter          | running totals for metrics                                                               |
  */
@@ -95,6 +96,7 @@ const SCHEMA = [
      id TEXT PRIMARY KEY, round INTEGER NOT NULL, mode INTEGER NOT NULL, shard INTEGER NOT NULL, t INTEGER NOT NULL,
      node TEXT NOT NULL, epoch INTEGER NOT NULL, accuser TEXT NOT NULL, deadline_ms INTEGER NOT NULL,
      role TEXT NOT NULL, state TEXT NOT NULL) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS refutation (claim TEXT PRIMARY KEY, arguments TEXT NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS metadata (blob_id TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID`,
 ];

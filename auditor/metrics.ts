@@ -3,6 +3,8 @@ import type { LedgerSql } from "./ledger-sql.ts";
 import type { NodeRound } from "./node-records.ts";
 
 const SECONDS_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+/** As the ledger has them; gone = refuted or withdrawn. */
+const CLAIM_STATES = ["pending", "confirmed", "lapsed", "gone"] as const;
 /** Enough of a node ID to tell nodes apart. */
 const NODE_LABEL_CHARACTERS = 10;
 
@@ -55,6 +57,7 @@ const HELP: readonly (readonly [string, "counter" | "gauge" | "histogram", strin
   ["floe_audit_self_suspect_total", "counter", "Rounds voided because of the auditor's own network."],
   ["floe_audit_possession_loglr", "gauge", "Log-likelihood ratio of loss against honest noise, this epoch."],
   ["floe_audit_availability_ratio", "gauge", "Share of windows in which the node answered."],
+  ["floe_audit_claims", "gauge", "Claims on chain that this auditor has dealt with, by state."],
   ["floe_audit_round_lag_seconds", "gauge", "Since the last round was closed."],
 ];
 
@@ -75,6 +78,10 @@ export function metricsText(sql: LedgerSql, nodes: readonly NodeRound[], lagMs: 
       samples
         .get("floe_audit_availability_ratio")
         ?.push(`floe_audit_availability_ratio${label} ${availability}`);
+  }
+  for (const state of CLAIM_STATES) {
+    const [row] = sql.exec("SELECT COUNT(*) AS count FROM claim WHERE state = ?", state);
+    samples.get("floe_audit_claims")?.push(`floe_audit_claims{state="${state}"} ${row?.["count"]}`);
   }
   if (lagMs !== undefined)
     samples.get("floe_audit_round_lag_seconds")?.push(`floe_audit_round_lag_seconds ${lagMs / 1000}`);

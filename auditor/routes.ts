@@ -1,5 +1,6 @@
 /**
- * The auditor's public face. Everything is read from the ledger; nothing here changes it, except `run` on a local network.
+ * The auditor's public face. Everything is read from the ledger, claims also from the chain; nothing here changes either, except
+ * `run` on a local network.
  *
  * | method and path                                     | answer                                                     |
  * |-----------------------------------------------------|------------------------------------------------------------|
@@ -14,6 +15,8 @@
  * | GET  /v1/audit/bodies/{hash}                        | a kept answer body                                         |
  * | GET  /v1/audit/population/{epoch}[?from=]           | size, root and a page of entries                           |
  * | GET  /v1/audit/claims[/{id}]                        | claims on chain that this auditor has dealt with           |
+ * | GET  /v1/audit/claims/{id}/bundle[?voter=]          | confirmed claims, evidence, unsigned vote for slashing     |
+ * | GET  /v1/audit/claims/{id}/refutation               | what it takes to refute a pending claim                    |
  * | GET  /metrics                                       | Prometheus                                                 |
  * | GET  /audit                                         | the page                                                   |
  * | POST /v1/audit/run                                  | local networks only: holds one round now                   |
@@ -22,13 +25,19 @@
  */
 import type { AuditParameters } from "../shared/audit/parameters.ts";
 import { FloeError } from "../shared/protocol/errors.ts";
+import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
 import type { WalrusObjectIds } from "../shared/sui/chain-snapshot.ts";
+import { EscalationError } from "../shared/sui/escalation.ts";
+import { SuiError } from "../shared/sui/sui-error.ts";
 import { auditPage, PAGE_HEADERS } from "./audit-page.ts";
+import type { ClaimChain } from "./claim-chain.ts";
+import { escalationBundle } from "./escalation.ts";
 import { bytesOf, type LedgerSql } from "./ledger-sql.ts";
 import { metricsText } from "./metrics.ts";
 import type { NodeRecords } from "./node-records.ts";
 import type { PopulationLists } from "./population-tables.ts";
 import { exportRound } from "./publish-round.ts";
+import { refutationView } from "./refutation-view.ts";
 import type { Round, Rounds } from "./rounds.ts";
 import {
   claimsView,
@@ -50,6 +59,8 @@ export interface RouteParts {
   readonly parameters: AuditParameters;
   readonly ids: WalrusObjectIds;
   readonly nowMs: number;
+  /** Absent without a key: then no claim is known. */
+  readonly claimChain?: ClaimChain | undefined;
   /** Absent on a public network. @returns the round's number; undefined when it is still under way */
   readonly runRound?: () => Promise<number | undefined>;
 }
@@ -58,7 +69,9 @@ const ROUNDS_PER_PAGE = 50;
 /** Rounds do not change once closed, and the newest is at most this much behind. */
 const CACHE_SECONDS = 5;
 
-class RouteError extends FloeError<"NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INVALID_REQUEST"> {
+class RouteError extends FloeError<
+  "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INVALID_REQUEST" | "NOT_CONFIGURED"
+> {
   readonly status: number;
   constructor(status: number, code: RouteError["code"], message: string) {
     super(code, message, { details: { status } });
@@ -74,6 +87,14 @@ export async function answer(request: Request, parts: RouteParts): Promise<Respo
   } catch (error) {
     if (error instanceof RouteError) {
       return json({ error: { code: error.code, message: error.message } }, error.status);
+    }
+    if (error instanceof EscalationError) {
+      const { code, message } = error;
+      return json({ error: { code, message } }, code === "CLAIM_NOT_FOUND" ? 404 : 409);
+    }
+    if (error instanceof SuiError) {
+      // What an endpoint said is for the log, not for everybody.
+      return json({ error: { code: error.code, message: "the chain cannot be read now" } }, 503);
     }
     throw error;
   }
@@ -98,7 +119,7 @@ async function dispatch(request: Request, parts: RouteParts): Promise<Response> 
     case "population":
       return json(populationRoute(parts, url, id));
     case "claims":
-      return json(claimsView(parts.sql, id) ?? fail(notFound("such claim")));
+      return claimsRoute(parts, url, id, detail);
     default:
       throw notFound("such path");
   }
@@ -111,6 +132,36 @@ async function run(request: Request, { runRound, rounds }: RouteParts): Promise<
   const round = no === undefined ? undefined : rounds.round(no);
   if (round === undefined) return json({ state: "under way" }, 202);
   return json(roundView(round));
+}
+
+async function claimsRoute(
+  parts: RouteParts,
+  url: URL,
+  id: string | undefined,
+  detail: string | undefined,
+): Promise<Response> {
+  if (detail === undefined) return json(claimsView(parts.sql, id) ?? fail(notFound("such claim")));
+  if (detail !== "bundle" && detail !== "refutation") throw notFound("such path");
+  const { claimChain, nowMs } = parts;
+  const claimId = objectIdOf(id ?? "") ?? fail(notFound("such claim"));
+  if (claimChain === undefined) throw notFound("such claim: this auditor has no key and files none");
+  if (detail === "refutation") return json(await refutationView({ ...parts, claimChain }, claimId, nowMs));
+  const voter = url.searchParams.get("voter");
+  const voterId = voter === null ? null : objectIdOf(voter);
+  if (voterId === undefined) throw new RouteError(400, "INVALID_REQUEST", "voter is the ID of a node");
+  const { escalationIds } = claimChain;
+  if (escalationIds === undefined)
+    throw new RouteError(409, "NOT_CONFIGURED", "this auditor knows no gate or no slashing manager");
+  return jsonText(await escalationBundle({ ...parts, claimChain }, escalationIds, claimId, voterId), 200);
+}
+
+function objectIdOf(text: string): ObjectId | undefined {
+  try {
+    return parseObjectId(text);
+  } catch (error) {
+    if (error instanceof FloeError) return undefined;
+    throw error;
+  }
 }
 
 function nodesRoute(
@@ -199,8 +250,10 @@ function fail(error: Error): never {
   throw error;
 }
 
-const json = (value: unknown, status = 200): Response =>
-  new Response(JSON.stringify(value), {
+const json = (value: unknown, status = 200): Response => jsonText(JSON.stringify(value), status);
+
+const jsonText = (text: string, status: number): Response =>
+  new Response(text, {
     status,
     headers: {
       "content-type": "application/json",

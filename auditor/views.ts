@@ -276,6 +276,8 @@ export function claimsView(sql: LedgerSql, id: string | undefined): unknown {
       role: row["role"],
       state: row["state"],
       proof: `/v1/audit/rounds/${row["round"]}/proof/${row["mode"]}/${row["shard"]}/${row["t"]}`,
+      bundle: row["state"] === "confirmed" ? `/v1/audit/claims/${row["id"]}/bundle` : null,
+      refutation: row["state"] === "pending" ? `/v1/audit/claims/${row["id"]}/refutation` : null,
     }));
   return id === undefined ? { claims } : claims[0];
 }

@@ -180,13 +180,13 @@ export function attestTransaction(contracts: AuditContracts, claim: SharedRef): 
 /**
  * Shows the symbol that a claim says is missing.
  *
- * @param beneficiary receives the bond
+ * @param beneficiary receives the bond; `sender` = whoever will have signed the transaction
  */
 export function refuteTransaction(
   contracts: AuditContracts,
   claim: SharedRef,
   refutation: Refutation,
-  beneficiary: ObjectId,
+  beneficiary: ObjectId | "sender",
 ): Transaction {
   const build = new AuditBuilder(contracts);
   const { tx } = build;
@@ -199,7 +199,9 @@ export function refuteTransaction(
     build.path(refutation.pairPath),
     build.clock(),
   ]);
-  tx.transferObjects([bond], beneficiary);
+  const recipient =
+    beneficiary === "sender" ? tx.moveCall({ target: "0x2::tx_context::sender" }) : beneficiary;
+  tx.transferObjects([bond], recipient);
   return tx;
 }
 

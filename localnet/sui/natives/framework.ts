@@ -35,6 +35,7 @@ function destroyZero(call: NativeCall, balance: bigint): readonly unknown[] {
 }
 
 export const FRAMEWORK_NATIVES: NativeTable = {
+  "tx_context::sender(&TxContext): address": (call) => [call.session.sender],
   "coin::zero<T>(&mut TxContext): Coin<T>": (call) => [newCoin(call, 0n)],
   "coin::value<T>(&Coin<T>): u64": (call) => [call.struct(0, CoinLayout).balance],
   "coin::destroy_zero<T>(Coin<T>)": (call) => destroyZero(call, spend(call, 0)),
