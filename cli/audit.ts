@@ -1,11 +1,9 @@
 /**
- * The auditor from the command line: hold a round from this host, or recompute somebody's round.
+ * The auditor from the command line: hold a round from this host, recompute somebody's round, vote on what was confirmed.
  *
- * Both read the chain by themselves. `run` keeps its ledger in a file when asked to, and goes on with it next time.
+ * All read the chain by themselves. `run` keeps its ledger in a file when asked to, and goes on with it next time.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
-import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { readOnlyAuditChain } from "../auditor/audit-chain.ts";
 import { Auditor } from "../auditor/auditor.ts";
 import { type ChainReader, suiChainReader } from "../auditor/chain-reader.ts";
@@ -19,110 +17,75 @@ import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
 import type { RoundExport } from "../shared/audit/round-export.ts";
 import { verifyRound } from "../shared/audit/verify-round.ts";
 import { Gate } from "../shared/node/gate.ts";
-import type { NetworkKind } from "../shared/node/node-address.ts";
 import { toHex } from "../shared/protocol/bytes.ts";
-import { parseObjectId } from "../shared/protocol/ids.ts";
-import { type NetworkFile, parseNetworkFile } from "../shared/protocol/network-file.ts";
 import { readRegistry } from "../shared/sui/audit-reader.ts";
-import type { WalrusObjectIds } from "../shared/sui/chain-snapshot.ts";
-import { createSuiClient } from "../shared/sui/sui-client.ts";
+import { clientOf, PLACE_HELP, PLACE_OPTIONS, type Place, parseOptions, placeOf } from "./audit-place.ts";
+import { vote } from "./audit-vote.ts";
 import { type Command, UsageError } from "./command.ts";
+import { KEY_HELP } from "./secret-key.ts";
 
 const HELP = `usage: floe audit run --once [NETWORK] [--ledger FILE] [--out FILE]
        floe audit verify ROUND [NETWORK] (--auditor URL | --export FILE) [--root HEX]
+       floe audit vote --bundle FILE [NETWORK] [--node ID] [--sender ADDRESS] [--key-file FILE] [--dry-run]
 
 run     holds one round from this host and prints what it came to; writes nothing to the chain
 verify  recomputes a round from the chain and the auditor's export; exits 1 on any difference
+vote    checks a bundle of confirmed claims against the chain and casts a committee operator's vote for slashing
 
-NETWORK, one of
-  --network FILE        a network file; default .floe/network.json
-  --sui URL --system ID --staking ID [--package ID --registry ID]
-                        endpoint, System and Staking object of a public network, floe_audit and its registry
+${PLACE_HELP}
 
+run, verify
   --ledger FILE         SQLite file of the ledger; in memory when absent
   --out FILE            writes the round's export there
   --auditor URL         base URL of the auditor that held the round
   --export FILE         an export fetched before
   --root HEX            the evidence root you noted earlier, or read in the report on chain
 
-exit codes: 0 all well, 1 a difference or a void round, 2 wrong usage`;
+vote
+  --bundle FILE         the answer of /v1/audit/claims/ID/bundle; - is standard input
+  --node ID             the node that votes; not needed when the wallet may vote for one only
+${KEY_HELP};
+                        without a key the unsigned TransactionKind is printed
+  --sender ADDRESS      the wallet, when its key is elsewhere: prints the unsigned TransactionData with gas
+  --dry-run             everything but signing and sending
+
+exit codes: 0 all well, 1 a difference, a void round or no vote, 2 wrong usage`;
 
 export const audit: Command = { help: HELP, run: main };
 
-interface Place {
-  readonly url: string;
-  readonly ids: WalrusObjectIds;
-  readonly kind: NetworkKind;
-  readonly contract: NetworkFile["audit"];
-}
-
 async function main(args: string[]): Promise<number> {
+  const [first, ...rest] = args;
+  if (first === "vote") return vote(rest);
   const { values, positionals } = parse(args);
   const [command, round, ...more] = positionals;
   if (more.length > 0) throw new UsageError(`there is nothing to do with ${more.join(" ")}`);
   switch (command) {
     case "run":
       if (!values.once) throw new UsageError("run holds one round: say --once");
-      return run(place(values), values.ledger, values.out);
+      return run(placeOf(values), values.ledger, values.out);
     case "verify": {
       if (round === undefined || !/^[0-9]+$/.test(round))
         throw new UsageError("verify takes a round's number");
-      return verify(place(values), await load(values, round), Number(round), values.root);
+      return verify(placeOf(values), await load(values, round), Number(round), values.root);
     }
     default:
-      throw new UsageError(command === undefined ? "run or verify?" : `there is no ${command}`);
+      throw new UsageError(command === undefined ? "run, verify or vote?" : `there is no ${command}`);
   }
 }
 
 function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        once: { type: "boolean", default: false },
-        network: { type: "string" },
-        sui: { type: "string" },
-        system: { type: "string" },
-        staking: { type: "string" },
-        package: { type: "string" },
-        registry: { type: "string" },
-        ledger: { type: "string" },
-        out: { type: "string" },
-        auditor: { type: "string" },
-        export: { type: "string" },
-        root: { type: "string" },
-      },
-    });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
+  return parseOptions(args, {
+    ...PLACE_OPTIONS,
+    once: { type: "boolean", default: false },
+    ledger: { type: "string" },
+    out: { type: "string" },
+    auditor: { type: "string" },
+    export: { type: "string" },
+    root: { type: "string" },
+  });
 }
 
 type Values = ReturnType<typeof parse>["values"];
-
-function place(values: Values): Place {
-  const { sui, system, staking } = values;
-  if (sui !== undefined) {
-    if (system === undefined || staking === undefined)
-      throw new UsageError("--sui needs --system and --staking");
-    return {
-      url: sui,
-      ids: { systemObjectId: parseObjectId(system), stakingObjectId: parseObjectId(staking) },
-      kind: "public",
-      contract: contractOf(values),
-    };
-  }
-  const file = parseNetworkFile(readFileSync(values.network ?? ".floe/network.json", "utf8"));
-  return { url: file.sui.url, ids: file.walrus, kind: "local", contract: file.audit };
-}
-
-function contractOf({ package: packageId, registry }: Values): Place["contract"] {
-  if (packageId === undefined && registry === undefined) return undefined;
-  if (packageId === undefined || registry === undefined)
-    throw new UsageError("--package and --registry go together");
-  return { packageId: parseObjectId(packageId), registryId: parseObjectId(registry) };
-}
 
 async function load(values: Values, round: string): Promise<RoundExport> {
   if (values.export !== undefined) return JSON.parse(readFileSync(values.export, "utf8")) as RoundExport;
@@ -131,10 +94,6 @@ async function load(values: Values, round: string): Promise<RoundExport> {
   const response = await fetch(url);
   if (!response.ok) throw new UsageError(`${url} answered ${response.status}`);
   return (await response.json()) as RoundExport;
-}
-
-function clientOf({ url }: Place): SuiGrpcClient {
-  return createSuiClient({ url, fetch: globalThis.fetch });
 }
 
 function chainOf(at: Place): ChainReader {

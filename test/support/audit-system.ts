@@ -5,6 +5,7 @@
 import { type AuditChain, readOnlyAuditChain } from "../../auditor/audit-chain.ts";
 import { Auditor } from "../../auditor/auditor.ts";
 import { type ChainReader, suiChainReader } from "../../auditor/chain-reader.ts";
+import { ClaimChain, escalationIdsOf } from "../../auditor/claim-chain.ts";
 import type { LedgerSql } from "../../auditor/ledger-sql.ts";
 import { answer } from "../../auditor/routes.ts";
 import { systemClock } from "../../localnet/clock.ts";
@@ -43,10 +44,23 @@ export function testAuditor(options: TestAuditorOptions): TestAuditor {
   const { network, parameters = AUDIT_PROFILES.local, sql = nodeLedger() } = options;
   const client = createSuiClient({ url: network.sui.url, fetch });
   const chain = suiChainReader(client, network.walrus, systemClock);
+  const auditChain = (options.auditChain ?? readOnlyAuditChain)(chain);
+  const claimChain =
+    network.audit === undefined || auditChain.claims === undefined
+      ? undefined
+      : new ClaimChain({
+          client,
+          chain,
+          clock: systemClock,
+          parameters,
+          contract: network.audit,
+          escalationIds: escalationIdsOf(network.walrus, network.audit),
+          auditor: auditChain.claims.auditor,
+        });
   const auditor = new Auditor({
     sql,
     chain,
-    auditChain: (options.auditChain ?? readOnlyAuditChain)(chain),
+    auditChain,
     transport: {
       fetch: options.fetch ?? ((request) => fetch(request)),
       clock: systemClock,
@@ -67,6 +81,7 @@ export function testAuditor(options: TestAuditorOptions): TestAuditor {
       parameters,
       ids: network.walrus,
       nowMs: systemClock.nowMs(),
+      claimChain,
     });
   return {
     auditor,
