@@ -10,6 +10,8 @@ export default defineConfig({
           name: "node",
           include: ["test/{unit,property,conformance,fault,e2e}/**/*.test.ts"],
           testTimeout: 60_000,
+          // What is polled for comes as soon as a loaded machine gets round to it.
+          expect: { poll: { timeout: 15_000 } },
           hookTimeout: 60_000,
         },
       },
