@@ -62,6 +62,9 @@ With DIR/metadata.bin slivers are verified and bad ones left out; without it all
   },
 };
 
+/** Each set of pairs costs one pass over the blob. */
+const PAIRS_AT_ONCE = 64;
+
 type SliversByAxis = Record<Axis, Map<SliverIndex, Sliver>>;
 
 /** @throws ProtocolError for a file that is no sliver; CodecError `SLIVER_MISMATCH` for one of another shape */
@@ -125,13 +128,17 @@ function decodeVerified(
 ): Decoded {
   const good: Record<Axis, VerifiedSliver[]> = { primary: [], secondary: [] };
   for (const axis of AXES) {
-    for (const sliver of slivers[axis].values()) {
-      const pair = pairOfSliver(sliver.index, axis, layout.nShards);
-      const [checked] = codec.verifySlivers(metadata, [{ axis, pair, sliver }]);
-      if (checked instanceof CodecError)
-        console.error(`left out ${sliverFile(axis, sliver.index)}: ${checked.message}`);
-      else if (checked !== undefined) good[axis].push(checked);
-    }
+    const all = [...slivers[axis].values()];
+    const results = codec.verifySlivers(
+      metadata,
+      all.map((sliver) => ({ axis, pair: pairOfSliver(sliver.index, axis, layout.nShards), sliver })),
+    );
+    all.forEach(({ index }, i) => {
+      const checked = results[i];
+      if (checked instanceof CodecError) {
+        console.error(`left out ${sliverFile(axis, index)}: ${checked.message}`);
+      } else if (checked !== undefined) good[axis].push(checked);
+    });
   }
   const axis = enoughOf(layout, { primary: good.primary.length, secondary: good.secondary.length });
   const blob = decodeFrom(codec, metadata, axis, good[axis]);
@@ -154,23 +161,30 @@ function decodeUnverified(codec: Codec, layout: BlobLayout, slivers: SliversByAx
   try {
     encoder.write(blob);
     for (const each of AXES) {
-      for (const sliver of slivers[each].values()) {
-        const [encoded] = encoder.slivers([pairOfSliver(sliver.index, each, nShards)]);
-        if (encoded === undefined || !equalBytes(encoded[each], serializeSliver(sliver))) {
-          throw new CodecError(
-            "CONTRADICTORY_SLIVERS",
-            `${sliverFile(each, sliver.index)} belongs to another blob than the ${axis} slivers taken`,
-            {
-              details: { axis: each, index: sliver.index },
-            },
-          );
-        }
+      const held = [...slivers[each].values()];
+      for (let first = 0; first < held.length; first += PAIRS_AT_ONCE) {
+        const some = held.slice(first, first + PAIRS_AT_ONCE);
+        const encoded = encoder.slivers(some.map(({ index }) => pairOfSliver(index, each, nShards)));
+        some.forEach((sliver, i) => {
+          const right = encoded[i]?.[each];
+          if (right === undefined || !equalBytes(right, serializeSliver(sliver))) {
+            throw contradiction(each, sliver.index, axis);
+          }
+        });
       }
     }
     return { blob, blobId: encoder.metadata().blobId };
   } finally {
     encoder.release();
   }
+}
+
+function contradiction(axis: Axis, index: SliverIndex, taken: Axis): CodecError {
+  return new CodecError(
+    "CONTRADICTORY_SLIVERS",
+    `${sliverFile(axis, index)} belongs to another blob than the ${taken} slivers taken`,
+    { details: { axis, index } },
+  );
 }
 
 /** @throws CodecError `TOO_FEW_SLIVERS` with what is there and what would do */
