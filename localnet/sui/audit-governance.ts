@@ -48,5 +48,13 @@ export function addAuditor(
   const registry = session.input(object, "shared-mutable").data;
   const { address, name, url, sinceEpoch } = auditor;
   const values = [registry, undefined, address, name, url, sinceEpoch];
-  found.native(new NativeCall(session, found.signature, { packageId, version: 0n }, [], values));
+  found.native(
+    new NativeCall(
+      session,
+      found.signature,
+      { packageId, version: 0n, auditPackageId: packageId },
+      [],
+      values,
+    ),
+  );
 }

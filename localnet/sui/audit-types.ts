@@ -1,4 +1,5 @@
 /** Structs of the audit packages: their abilities, and how those at rest are written. */
+import type { ObjectId } from "../../shared/protocol/ids.ts";
 import {
   AdminCapLayout,
   type AuditStruct,
@@ -11,11 +12,16 @@ import {
   ReportFieldLayout,
   RoundFieldLayout,
 } from "../../shared/sui/audit-layouts.ts";
+import { gateWitnessType } from "../../shared/sui/publishing.ts";
 import { abilities, erase, ID_TYPE, type MoveTypes, tableType } from "./move-types.ts";
 
-/** Makes the types of `floe_audit` and its gate known. Those without a layout only live inside a transaction. */
-export function defineAuditTypes(types: MoveTypes): void {
-  const { auditPackageId } = types;
+/** Makes the types of a gate known. */
+export function defineGateTypes(types: MoveTypes, gatePackageId: ObjectId): void {
+  types.define(gateWitnessType(gatePackageId), { abilities: abilities("drop") });
+}
+
+/** Makes the types of `floe_audit` known. Those without a layout only live inside a transaction. */
+export function defineAuditTypes(types: MoveTypes, auditPackageId: ObjectId): void {
   const struct = (name: AuditStruct): string => auditType(auditPackageId, name);
   const key = abilities("key");
   types.define(struct("AdminCap"), { abilities: abilities("key", "store"), layout: erase(AdminCapLayout) });
@@ -25,7 +31,6 @@ export function defineAuditTypes(types: MoveTypes): void {
   types.define(struct("SymbolBuf"), { abilities: abilities("drop") });
   types.define(`${auditPackageId}::select::Draw`, { abilities: abilities("copy", "drop") });
   types.define(`${auditPackageId}::select::PopEntry`, { abilities: abilities("copy", "drop", "store") });
-  types.define(types.gateWitness, { abilities: abilities("drop") });
   const population = struct("Population");
   const fields = [
     [types.field("u32", tableType("address", population)), erase(PopulationsFieldLayout)],

@@ -10,7 +10,7 @@ import { assert } from "../../shared/protocol/errors.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import type { ExecutionErrorData } from "./execution-error.ts";
 import type { EmittedEvent } from "./ledger-state.ts";
-import { type Owner, ownerToBcs } from "./objects.ts";
+import { type Owner, ownerToBcs, PACKAGE_TYPE } from "./objects.ts";
 
 export interface GasUsed {
   /** All in MIST. The payer loses `computationCost + storageCost - storageRebate`. */
@@ -104,7 +104,9 @@ export function effectsBytes(effects: Effects): Uint8Array {
           outputState:
             change.after === undefined
               ? { NotExist: true }
-              : { ObjectWrite: [change.after.digest, ownerToBcs(change.after.owner)] },
+              : change.type === PACKAGE_TYPE
+                ? { PackageWrite: [change.after.version, change.after.digest] }
+                : { ObjectWrite: [change.after.digest, ownerToBcs(change.after.owner)] },
           idOperation: idOperationToBcs(change.idOperation),
         },
       ]),
@@ -169,6 +171,8 @@ function failureToBcs(error: ExecutionErrorData): FailureInput {
       return { TypeArityMismatch: true };
     case "InvalidTransferObject":
       return { InvalidTransferObject: true };
+    case "PublishUpgradeMissingDependency":
+      return { PublishUpgradeMissingDependency: true };
   }
 }
 

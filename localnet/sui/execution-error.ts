@@ -28,7 +28,8 @@ export type PlainErrorName =
   | "FunctionNotFound"
   | "ArityMismatch"
   | "TypeArityMismatch"
-  | "InvalidTransferObject";
+  | "InvalidTransferObject"
+  | "PublishUpgradeMissingDependency";
 
 export type ExecutionErrorData =
   | { readonly kind: PlainErrorName }

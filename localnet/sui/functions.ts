@@ -1,8 +1,8 @@
 /**
  * The Move functions that transactions may call, by package, module and name.
  *
- * Calls go to a package: the framework at `0x2`, one of the Walrus versions (original, v2, current), the audit package
- * or its gate. Functions that touch the state of System or Staking abort when the Walrus package they run in is not the
+ * Calls go to a package: the framework at `0x2`, one of the Walrus versions (original, v2, current), an audit package
+ * or a gate of one. Functions that touch the state of System or Staking abort when the Walrus package they run in is not the
  * version System is at; the others work in any. The gate runs in the Walrus version it was published with.
  */
 import { assert } from "../../shared/protocol/errors.ts";
@@ -41,6 +41,8 @@ export interface Package {
   readonly version: bigint;
   /** Version of Walrus that calls run in: its own, or the one the package depends on; 0 for none. */
   readonly walrusVersion: bigint;
+  /** Of audit packages their own ID, of gates that of the package they bind claims of. */
+  readonly auditPackageId?: ObjectId;
   readonly functions: ReadonlyMap<string, MoveFunction>;
 }
 
@@ -55,23 +57,37 @@ export interface PackageIds {
 export class Packages {
   readonly #packages = new Map<ObjectId, Package>();
   readonly #walrusFunctions: ReadonlyMap<string, MoveFunction>;
+  readonly #types: MoveTypes;
 
   constructor(types: MoveTypes, ids: PackageIds) {
-    const structs = structNames(types);
+    this.#types = types;
+    const structs = structNames(types, ids.audit);
     const framework = functionTable([FRAMEWORK_NATIVES], structs);
     this.#walrusFunctions = functionTable(
       [SYSTEM_NATIVES, BLOB_NATIVES, STORAGE_NATIVES, STAKING_NATIVES, SLASHING_NATIVES],
       structs,
     );
-    const add = (packageId: ObjectId, functions: Package["functions"], walrusVersion = 0n): unknown =>
-      this.#packages.set(packageId, { packageId, version: 0n, walrusVersion, functions });
+    const add = (packageId: ObjectId, functions: Package["functions"]): unknown =>
+      this.#packages.set(packageId, { packageId, version: 0n, walrusVersion: 0n, functions });
     add(FRAMEWORK, framework);
     add(STDLIB, new Map());
     add(ids.wal, new Map());
     for (const { version, packageId } of ids.walrus) this.publishWalrus(packageId, version);
-    const audit = [AUDIT_PROOF_NATIVES, AUDIT_REGISTRY_NATIVES, AUDIT_CLAIM_NATIVES];
-    add(ids.audit, functionTable(audit, structs));
-    add(ids.auditGate, functionTable([AUDIT_GATE_NATIVES], structs), ids.walrus.at(-1)?.version);
+    this.publishAudit(ids.audit);
+    this.publishGate(ids.auditGate, ids.audit, ids.walrus.at(-1)?.version ?? 0n);
+  }
+
+  publishAudit(packageId: ObjectId): void {
+    const natives = [AUDIT_PROOF_NATIVES, AUDIT_REGISTRY_NATIVES, AUDIT_CLAIM_NATIVES];
+    const functions = functionTable(natives, structNames(this.#types, packageId));
+    const auditPackageId = packageId;
+    this.#packages.set(packageId, { packageId, version: 0n, walrusVersion: 0n, auditPackageId, functions });
+  }
+
+  /** @param walrusVersion the Walrus version it was published with */
+  publishGate(packageId: ObjectId, auditPackageId: ObjectId, walrusVersion: bigint): void {
+    const functions = functionTable([AUDIT_GATE_NATIVES], structNames(this.#types, auditPackageId));
+    this.#packages.set(packageId, { packageId, version: 0n, walrusVersion, auditPackageId, functions });
   }
 
   /** Adds an upgraded Walrus package; its functions are the same, its version is not. */
@@ -111,7 +127,7 @@ function functionTable(
 }
 
 /** Full names by the short names used in signatures. */
-function structNames(types: MoveTypes): Map<string, string> {
+function structNames(types: MoveTypes, auditPackageId: ObjectId): Map<string, string> {
   return new Map([
     ["System", types.walrus("System")],
     ["Staking", types.walrus("Staking")],
@@ -124,13 +140,13 @@ function structNames(types: MoveTypes): Map<string, string> {
     ["ProtectedTreasury", types.walTreasury],
     ["Authenticated", `${types.originalPackageId}::auth::Authenticated`],
     ["SlashingManager", types.slashingManager],
-    ["AdminCap", auditType(types.auditPackageId, "AdminCap")],
-    ["Registry", auditType(types.auditPackageId, "Registry")],
-    ["Params", auditType(types.auditPackageId, "Params")],
-    ["Claim", auditType(types.auditPackageId, "Claim")],
-    ["SymbolBuf", auditType(types.auditPackageId, "SymbolBuf")],
-    ["Draw", `${types.auditPackageId}::select::Draw`],
-    ["PopEntry", `${types.auditPackageId}::select::PopEntry`],
+    ["AdminCap", auditType(auditPackageId, "AdminCap")],
+    ["Registry", auditType(auditPackageId, "Registry")],
+    ["Params", auditType(auditPackageId, "Params")],
+    ["Claim", auditType(auditPackageId, "Claim")],
+    ["SymbolBuf", auditType(auditPackageId, "SymbolBuf")],
+    ["Draw", `${auditPackageId}::select::Draw`],
+    ["PopEntry", `${auditPackageId}::select::PopEntry`],
     ["SUI", SUI_TYPE],
     ["Clock", CLOCK_TYPE],
     ["Random", RANDOM_TYPE],

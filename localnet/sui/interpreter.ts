@@ -10,12 +10,15 @@ import { fromBase64 } from "@mysten/sui/utils";
 import { equalBytes } from "../../shared/protocol/bytes.ts";
 import { assert } from "../../shared/protocol/errors.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
+import { auditType } from "../../shared/sui/audit-layouts.ts";
 import type { CoinLayout } from "../../shared/sui/layouts.ts";
+import { UPGRADE_CAP } from "../../shared/sui/publishing.ts";
 import { ExecutionFailure, fail, failArgument } from "./execution-error.ts";
 import type { MoveFunction, Packages } from "./functions.ts";
 import { type Passing, typeName } from "./move-signature.ts";
-import { canonicalType, tokenOfCoin } from "./move-types.ts";
+import { canonicalType, FRAMEWORK, STDLIB, tokenOfCoin } from "./move-types.ts";
 import { NativeCall } from "./native-call.ts";
+import { type KnownPackage, type Linkage, packageObject, recognisePackage } from "./published-packages.ts";
 import { idOf, type Session, Slot } from "./session.ts";
 import type { Argument, Command } from "./transaction-data.ts";
 
@@ -90,6 +93,7 @@ export class Interpreter {
       case "MakeMoveVec":
         return this.#makeVector(command.MakeMoveVec);
       case "Publish":
+        return this.#publish(command.Publish);
       case "Upgrade":
         return fail("FeatureNotYetSupported");
     }
@@ -115,7 +119,8 @@ export class Interpreter {
       const type = typeName(parameter.type, typeArguments);
       return this.#value(argument, position, type, parameter.passing, true);
     });
-    const at = { packageId: target.packageId, version: target.walrusVersion };
+    const { packageId, walrusVersion: version, auditPackageId } = target;
+    const at = { packageId, version, auditPackageId };
     const returned = native(new NativeCall(this.#session, signature, at, typeArguments, values));
     assert(returned.length === signature.returns.length, `${signature.name} returns what it declares`);
     return signature.returns.map(
@@ -174,6 +179,39 @@ export class Interpreter {
     // A vector of bytes is held as bytes, like everywhere else.
     const data = element === "u8" ? Uint8Array.from(values as number[]) : values;
     return [new Slot(`vector<${element}>`, "result", data)];
+  }
+
+  #publish({ modules, dependencies }: Extract<Command, { $kind: "Publish" }>["Publish"]): Slot[] {
+    const known = recognisePackage(modules.map((module) => fromBase64(module)));
+    if (known === undefined || !this.#hasModels(known)) return fail("FeatureNotYetSupported");
+    const linkage = dependencies.map((id): Linkage => {
+      const found = this.#packages.find(id);
+      if (found === undefined) return fail("PublishUpgradeMissingDependency");
+      const { packageId, version } = found;
+      const originalId = version > 0n ? this.#session.types.originalPackageId : packageId;
+      return { originalId, packageId, version: version > 0n ? version : 1n };
+    });
+    const linked = new Set(linkage.map(({ originalId }) => originalId));
+    const needed =
+      known.kind === "gate" ? [STDLIB, FRAMEWORK, known.audit, known.walrus] : [STDLIB, FRAMEWORK];
+    if (needed.some((id) => !linked.has(id))) return fail("PublishUpgradeMissingDependency");
+    const packageId = this.#session.newId();
+    const { digest, sender } = this.#session;
+    this.#session.publish(packageObject(packageId, known.modules, linkage, digest));
+    const cap = { id: this.#session.newId(), package: packageId, version: 1n, policy: 0 };
+    // What `init` of module `audit` does; the gate has none.
+    if (known.kind === "audit") {
+      const adminCap = { id: this.#session.newId() };
+      this.#session.place(auditType(packageId, "AdminCap"), adminCap, { kind: "address", address: sender });
+    }
+    return [new Slot(UPGRADE_CAP, "result", cap)];
+  }
+
+  /** A gate's calls are those of this Walrus and of an audit package; for others there is no model. */
+  #hasModels(known: KnownPackage): boolean {
+    if (known.kind === "audit") return true;
+    const isAudit = this.#packages.find(known.audit)?.auditPackageId === known.audit;
+    return isAudit && known.walrus === this.#session.types.originalPackageId;
   }
 
   #coin(argument: Argument, position: number, passing: Passing): CoinValue {

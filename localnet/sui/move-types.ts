@@ -7,6 +7,7 @@
 import { type BcsType, bcs } from "@mysten/sui/bcs";
 import { normalizeStructTag, parseStructTag } from "@mysten/sui/utils";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
+import { AdminCapLayout } from "../../shared/sui/audit-layouts.ts";
 import {
   BlobLayout,
   CoinLayout,
@@ -22,6 +23,7 @@ import {
   SystemStateInnerLayout,
   u64,
 } from "../../shared/sui/layouts.ts";
+import { gateWitnessType, UPGRADE_CAP, UpgradeCapLayout } from "../../shared/sui/publishing.ts";
 import {
   SLASHING_STRUCTS,
   SlashingManagerLayout,
@@ -71,6 +73,7 @@ export const abilities = (...names: (keyof Abilities)[]): Abilities => ({
   drop: names.includes("drop"),
   copy: names.includes("copy"),
 });
+const ADMIN_CAP = /^0x[0-9a-f]{64}::audit::AdminCap$/;
 const PLAIN = abilities("store", "drop", "copy");
 
 /** A layout whose value type is no longer known to the compiler; the type's name stands for it at run time. */
@@ -191,6 +194,7 @@ export class MoveTypes {
       abilities: abilities("key"),
       layout: erase(MetadataFieldLayout),
     });
+    add(UPGRADE_CAP, { abilities: owned, layout: erase(UpgradeCapLayout) });
     add(RANDOM_TYPE, { abilities: abilities("key"), layout: erase(RandomLayout) });
     add(this.field("u64", RANDOM_INNER_TYPE), {
       abilities: abilities("key"),
@@ -210,9 +214,9 @@ export class MoveTypes {
     this.#structs.set(name, entry);
   }
 
-  /** The type whose values alone may bind claims. */
+  /** The type whose values alone may bind claims, in the registry of genesis. */
   get gateWitness(): string {
-    return `${this.auditGatePackageId}::gate::WalrusCommittee`;
+    return gateWitnessType(this.auditGatePackageId);
   }
 
   walrus(struct: keyof typeof WALRUS_STRUCTS): string {
@@ -240,6 +244,8 @@ export class MoveTypes {
       // Erased above by the same reasoning: the vector's element layout is a real layout.
       return inner === undefined ? undefined : erase(bcs.vector(inner as unknown as BcsType<unknown>));
     }
+    // Of a package that is being published, and whose types are not known before the transaction has ended.
+    if (ADMIN_CAP.test(type)) return erase(AdminCapLayout);
     return this.#structs.get(type)?.layout;
   }
 
@@ -250,6 +256,7 @@ export class MoveTypes {
     if (inner !== undefined) return { ...this.abilities(inner), key: false };
     if (type.startsWith(`${FRAMEWORK}::balance::Balance<`)) return abilities("store");
     if (type.startsWith(`${FRAMEWORK}::funds_accumulator::Withdrawal<`)) return abilities("drop");
+    if (ADMIN_CAP.test(type)) return abilities("key", "store");
     return this.#structs.get(type)?.abilities ?? abilities();
   }
 }

@@ -30,12 +30,13 @@ export class NativeCall {
   readonly packageId: ObjectId;
   readonly packageVersion: bigint;
   readonly typeArguments: readonly string[];
+  readonly #auditPackageId: ObjectId | undefined;
   readonly #arguments: readonly unknown[];
 
   constructor(
     session: Session,
     signature: MoveSignature,
-    at: { packageId: ObjectId; version: bigint },
+    at: { packageId: ObjectId; version: bigint; auditPackageId?: ObjectId | undefined },
     typeArguments: readonly string[],
     values: readonly unknown[],
   ) {
@@ -43,8 +44,15 @@ export class NativeCall {
     this.signature = signature;
     this.packageId = at.packageId;
     this.packageVersion = at.version;
+    this.#auditPackageId = at.auditPackageId;
     this.typeArguments = typeArguments;
     this.#arguments = values;
+  }
+
+  /** The audit package that is called, or that the gate called is of. */
+  get auditPackageId(): ObjectId {
+    assert(this.#auditPackageId !== undefined, "only functions of the audit packages ask");
+    return this.#auditPackageId;
   }
 
   /** An integer of 64 bits or more. */

@@ -18,6 +18,9 @@ export type Owner =
   | { readonly kind: "shared"; readonly initialSharedVersion: bigint }
   | { readonly kind: "immutable" };
 
+/** Packages are objects, too, though of no Move type; their contents are a MovePackage. */
+export const PACKAGE_TYPE = "package";
+
 /** One version of an object. Never changed in place: a write replaces the whole record. */
 export interface StoredObject {
   readonly id: ObjectId;
@@ -54,14 +57,17 @@ export function sealObject(object: UnsealedObject): StoredObject {
 /** Sui's bytes of an object; its digest is taken over them. */
 export function objectBytes(object: Omit<StoredObject, "digest">): Uint8Array {
   return bcs.Object.serialize({
-    data: {
-      Move: {
-        type: moveObjectType(object.type),
-        hasPublicTransfer: object.hasPublicTransfer,
-        version: object.version,
-        contents: object.contents,
-      },
-    },
+    data:
+      object.type === PACKAGE_TYPE
+        ? { Package: bcs.MovePackage.parse(object.contents) }
+        : {
+            Move: {
+              type: moveObjectType(object.type),
+              hasPublicTransfer: object.hasPublicTransfer,
+              version: object.version,
+              contents: object.contents,
+            },
+          },
     owner: ownerToBcs(object.owner),
     previousTransaction: object.previousTransaction,
     storageRebate: object.storageRebate,

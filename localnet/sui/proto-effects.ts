@@ -3,6 +3,7 @@ import { GrpcTypes } from "@mysten/sui/grpc";
 import type { Effects, EffectsStatus, ObjectChange } from "./effects.ts";
 import { describeError, type ExecutionErrorData } from "./execution-error.ts";
 import type { BalanceDelta, Checkpoint, EmittedEvent, ExecutedTransaction } from "./ledger-state.ts";
+import { PACKAGE_TYPE } from "./objects.ts";
 import { ownerMessage, timestamp } from "./proto-objects.ts";
 import { transactionMessage } from "./proto-transaction.ts";
 import { parseAnyTransaction } from "./transaction-data.ts";
@@ -121,7 +122,12 @@ function changeMessage(change: ObjectChange): GrpcTypes.ChangedObject {
           inputDigest: before.digest,
           inputOwner: ownerMessage(before.owner),
         }),
-    outputState: after === undefined ? output.DOES_NOT_EXIST : output.OBJECT_WRITE,
+    outputState:
+      after === undefined
+        ? output.DOES_NOT_EXIST
+        : change.type === PACKAGE_TYPE
+          ? output.PACKAGE_WRITE
+          : output.OBJECT_WRITE,
     ...(after === undefined
       ? {}
       : {
@@ -169,6 +175,7 @@ function errorKind({ kind }: ExecutionErrorData): GrpcTypes.ExecutionError_Execu
     ArityMismatch: kinds.ARITY_MISMATCH,
     TypeArityMismatch: kinds.TYPE_ARITY_MISMATCH,
     InvalidTransferObject: kinds.INVALID_TRANSFER_OBJECT,
+    PublishUpgradeMissingDependency: kinds.PUBLISH_UPGRADE_MISSING_DEPENDENCY,
   } as const satisfies Record<ExecutionErrorData["kind"], number>;
   return byKind[kind];
 }

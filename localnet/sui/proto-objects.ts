@@ -1,7 +1,7 @@
 /** Objects, owners, events and times as protobuf messages. */
 import { GrpcTypes } from "@mysten/sui/grpc";
 import type { LedgerEvent } from "./ledger-state.ts";
-import { coinBalance, type Owner, objectBytes, type StoredObject } from "./objects.ts";
+import { coinBalance, type Owner, objectBytes, PACKAGE_TYPE, type StoredObject } from "./objects.ts";
 
 export interface Timestamp {
   readonly seconds: bigint;
@@ -36,7 +36,8 @@ export function objectMessage(object: StoredObject): GrpcTypes.Object {
     owner: ownerMessage(object.owner),
     objectType: object.type,
     hasPublicTransfer: object.hasPublicTransfer,
-    contents: { name: object.type, value: object.contents },
+    // A package has no contents but its modules, which stand in its bytes.
+    ...(object.type === PACKAGE_TYPE ? {} : { contents: { name: object.type, value: object.contents } }),
     bcs: { name: "Object", value: objectBytes(object) },
     previousTransaction: object.previousTransaction,
     storageRebate: object.storageRebate,

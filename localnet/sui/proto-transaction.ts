@@ -189,6 +189,16 @@ function parseCommand({ command }: GrpcTypes.Command, index: number): Command {
         },
       };
     }
+    case "publish": {
+      const { modules, dependencies } = command.publish;
+      return {
+        $kind: "Publish",
+        Publish: {
+          modules: modules.map(toBase64),
+          dependencies: dependencies.map((id) => address(id, `${at}.dependencies`)),
+        },
+      };
+    }
     default:
       throw invalidArgument(`${at}: ${command.oneofKind ?? "nothing"} is not supported`);
   }
@@ -350,9 +360,13 @@ function commandMessage(command: Command): GrpcTypes.Command {
       };
       return { command: { oneofKind: "makeMoveVector", makeMoveVector } };
     }
-    case "Publish":
+    case "Publish": {
+      const { modules, dependencies } = command.Publish;
+      const publish = { modules: modules.map(fromBase64), dependencies: [...dependencies] };
+      return { command: { oneofKind: "publish", publish } };
+    }
     case "Upgrade":
-      // These fail when executed; the message only says that they were there.
+      // This fails when executed; the message only says that it was there.
       return { command: { oneofKind: undefined } };
   }
 }

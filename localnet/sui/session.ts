@@ -85,6 +85,7 @@ export class Session {
   readonly #placed = new Map<ObjectId, Placement>();
   /** Current cells by field ID; undefined for a field this transaction removed. */
   readonly #fields = new Map<ObjectId, FieldCell | undefined>();
+  readonly #published: StoredObject[] = [];
   #freshIds = 0n;
 
   /** @param nowMs what the Clock shows, unless it is already past that */
@@ -140,6 +141,11 @@ export class Session {
   create(type: string, data: unknown, owner: Owner): void {
     this.#created.add(idOf(data));
     this.place(type, data, owner);
+  }
+
+  /** A new package, whose ID is from `newId`. */
+  publish(object: StoredObject): void {
+    this.#published.push(object);
   }
 
   emit(event: EmittedEvent): void {
@@ -218,9 +224,16 @@ export class Session {
         if (cell.origin === undefined) this.#created.add(id);
       }
     }
-    const written = [...placements].map(([id, placement]) => this.#seal(id, placement, lamport));
+    const sealed = [...placements].map(([id, placement]) => this.#seal(id, placement, lamport));
+    const written = [...sealed, ...this.#published];
     const after = new Map(written.map((object) => [object.id, object]));
-    const touched = new Set([...placements.keys(), ...this.#deleted, ...this.#consumedInputs()]);
+    const published = this.#published.map(({ id }) => id);
+    const touched = new Set([
+      ...placements.keys(),
+      ...published,
+      ...this.#deleted,
+      ...this.#consumedInputs(),
+    ]);
     const changes = [...touched].sort().flatMap((id) => this.#change(id, after.get(id)) ?? []);
     const removed = changes.filter((change) => change.after === undefined).map((change) => change.id);
     return { changes, written, removed };

@@ -17,7 +17,7 @@ import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
 import type { AuditorEntry, RegistryParams } from "../../shared/sui/audit-transactions.ts";
 import type { StakingPoolLayout } from "../../shared/sui/layouts.ts";
 import { AUDIT_DEFAULTS, addAuditor, isActiveAuditor } from "./audit-governance.ts";
-import { defineAuditTypes } from "./audit-types.ts";
+import { defineAuditTypes, defineGateTypes } from "./audit-types.ts";
 import { ExecutionFailure } from "./execution-error.ts";
 import { type ExecutionContext, executeTransaction } from "./executor.ts";
 import { type SuiFault, SuiFaults } from "./faults.ts";
@@ -45,6 +45,8 @@ import { Ledger } from "./ledger.ts";
 import { openLedgerLog } from "./ledger-log.ts";
 import type { ExecutedTransaction } from "./ledger-state.ts";
 import { coinType, MoveTypes, SUI_TYPE } from "./move-types.ts";
+import { PACKAGE_TYPE } from "./objects.ts";
+import { adoptPackage } from "./published-packages.ts";
 import type { RpcContext } from "./rpc/context.ts";
 import { executionMethods } from "./rpc/execution-service.ts";
 import { ledgerMethods } from "./rpc/ledger-service.ts";
@@ -131,7 +133,8 @@ export class SuiStandIn {
     const { wal, audit, auditGate } = packages;
     const slashing = packages.walrus[1]?.packageId ?? originalPackageId;
     this.#types = new MoveTypes({ walrus: originalPackageId, wal, slashing, audit, auditGate });
-    defineAuditTypes(this.#types);
+    defineAuditTypes(this.#types, audit);
+    defineGateTypes(this.#types, auditGate);
     this.#packages = new Packages(this.#types, packages);
     if (dataDir !== undefined) mkdirSync(dataDir, { recursive: true });
     const log = dataDir === undefined ? undefined : openLedgerLog(join(dataDir, "sui.sqlite"), chainId);
@@ -323,8 +326,17 @@ export class SuiStandIn {
     );
     const { transaction } = this.#ledger.append({ execution, bytes, signatures });
     assert(transaction !== null, "the checkpoint holds the transaction");
+    this.#adopt(transaction);
     this.#catchUpLater();
     return transaction;
+  }
+
+  /** Packages that a transaction published can be called from now on. */
+  #adopt({ effects }: ExecutedTransaction): void {
+    for (const { id, type } of effects.changes) {
+      const object = type === PACKAGE_TYPE ? this.#ledger.tip.object(id) : undefined;
+      if (object !== undefined) adoptPackage(object, this.#types, this.#packages);
+    }
   }
 
   #context(): ExecutionContext {
@@ -350,6 +362,7 @@ export class SuiStandIn {
     const { version } = currentPackage(this.#session("resume"), this.networkIds);
     const newest = this.#packages.walrus.at(-1)?.version ?? version;
     for (let next = newest + 1n; next <= version; next++) this.#publish(next);
+    for (const transaction of this.#ledger.tip.transactions.values()) this.#adopt(transaction);
     for (const node of this.#genesis.nodes) {
       if (this.#networkAddress(node.nodeId) === node.networkAddress) continue;
       this.#system(`address of ${node.nodeId}`, (session) =>

@@ -8,7 +8,7 @@ import { MAX_GAS_BUDGET, minimumBudget, REFERENCE_GAS_PRICE } from "./gas.ts";
 import { invalidArgument } from "./grpc-error.ts";
 import type { LedgerState } from "./ledger-state.ts";
 import { canonicalType, coinType, SUI_TYPE } from "./move-types.ts";
-import { coinBalance, type StoredObject } from "./objects.ts";
+import { coinBalance, PACKAGE_TYPE, type StoredObject } from "./objects.ts";
 import type { Access } from "./session.ts";
 import {
   type CallArg,
@@ -134,6 +134,7 @@ function checkInput(
   }
   if (input.Object.$kind === "ImmOrOwnedObject") {
     const object = checkReference(state, input.Object.ImmOrOwnedObject);
+    if (object.type === PACKAGE_TYPE) throw invalidArgument(`input ${index}: ${object.id} is a package`);
     if (object.owner.kind === "immutable") return { kind: "object", object, access: "immutable" };
     const isOwned = object.owner.kind === "address" && (anyOwner || object.owner.address === sender);
     if (!isOwned) {

@@ -22,6 +22,7 @@ import type { AuditContracts, SlashingContracts } from "./audit-transactions.ts"
 import type { ChainSnapshot } from "./chain-snapshot.ts";
 import { parseLayout, StakingPoolLayout } from "./layouts.ts";
 import { presentShared, readObjects } from "./object-reader.ts";
+import { gateWitnessType } from "./publishing.ts";
 import { readSlashingProposal, readSlashingState, type SlashingState } from "./slashing.ts";
 import { suiCall } from "./sui-client.ts";
 import { SuiError } from "./sui-error.ts";
@@ -149,7 +150,7 @@ function checkClaim(
   if (state !== "confirmed") refuse("CLAIM_NOT_CONFIRMED", `claim ${id} is ${state}`);
   if (!isBound) refuse("CLAIM_NOT_BOUND", `no gate has tied claim ${id} to the committee`);
   // As `std::type_name` writes it: the address without 0x.
-  if (registry.gate !== `${gatePackageId.slice(2)}::gate::WalrusCommittee`)
+  if (registry.gate !== gateWitnessType(gatePackageId).slice(2))
     refuse("CLAIM_NOT_BOUND", `the registry's gate is ${registry.gate ?? "none"}, not ${gatePackageId}`);
   if (claim.epoch !== epoch)
     refuse("CLAIM_OF_ANOTHER_EPOCH", `claim ${id} is of epoch ${claim.epoch}, Walrus is in ${epoch}`);

@@ -54,7 +54,7 @@ export type AuditModule = "audit" | "proof" | "select";
 
 /** Aborts in a module of the audit package. */
 export function abortIn(call: NativeCall, module: AuditModule, code: number, functionName: string): never {
-  const packageId = call.session.types.auditPackageId;
+  const packageId = call.auditPackageId;
   throw new ExecutionFailure({ kind: "MoveAbort", packageId, module, functionName, code: BigInt(code) });
 }
 
@@ -85,7 +85,7 @@ export function emitAudit<Name extends AuditEventName>(
     packageId,
     module: signature.module,
     sender: session.sender,
-    type: auditEventType(session.types.auditPackageId, name),
+    type: auditEventType(call.auditPackageId, name),
     contents: layout.serialize(event).toBytes(),
   });
 }
@@ -160,7 +160,7 @@ export function addEntry<Key, Value>(
   key: Key,
   value: Value,
 ): void {
-  const valueType = kind.valueType(call.session.types.auditPackageId);
+  const valueType = kind.valueType(call.auditPackageId);
   call.session.addField(tableId(table), kind.keyType, kind.key(key), valueType, { name: key, value });
   table.size += 1n;
 }

@@ -209,7 +209,7 @@ function fileClaim(call: NativeCall): readonly unknown[] {
     deadline_ms: deadlineMs,
     accuser,
   });
-  const type = auditType(session.types.auditPackageId, "Claim");
+  const type = auditType(call.auditPackageId, "Claim");
   session.place(type, claim, { kind: "shared", initialSharedVersion: 0n });
   return [];
 }

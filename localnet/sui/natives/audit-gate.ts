@@ -1,5 +1,6 @@
 /** Module `gate` of `floe_audit_walrus`: ties a claim to the Walrus committee of its epoch. */
 import { ClaimLayout } from "../../../shared/sui/audit-layouts.ts";
+import { gateWitnessType } from "../../../shared/sui/publishing.ts";
 import { ExecutionFailure } from "../execution-error.ts";
 import { typeNameText } from "../move-types.ts";
 import type { NativeCall, NativeTable } from "../native-call.ts";
@@ -11,7 +12,7 @@ const EPOCH = 1;
 const NOT_OWNER = 2;
 
 function abortGate(call: NativeCall, code: number): never {
-  const packageId = call.session.types.auditGatePackageId;
+  const packageId = call.packageId;
   throw new ExecutionFailure({
     kind: "MoveAbort",
     packageId,
@@ -27,7 +28,7 @@ function bind(call: NativeCall): readonly unknown[] {
   if (epoch !== claim.epoch) abortGate(call, EPOCH);
   const member = committee.find(({ key }) => key === claim.node);
   if (member?.value.includes(claim.shard) !== true) abortGate(call, NOT_OWNER);
-  return bindClaim(call, registry, claim, typeNameText(call.session.types.gateWitness));
+  return bindClaim(call, registry, claim, typeNameText(gateWitnessType(call.packageId)));
 }
 
 export const AUDIT_GATE_NATIVES: NativeTable = {

@@ -40,7 +40,7 @@ function abortProof(call: NativeCall, code: keyof typeof CODE, where: string): n
 /** A u64 of module `proof`. */
 function u64(call: NativeCall, value: bigint, where: string): bigint {
   if (value >= 0n && value <= MAX_U64) return value;
-  const packageId = call.session.types.auditPackageId;
+  const packageId = call.auditPackageId;
   throw new ExecutionFailure({
     kind: "MovePrimitiveRuntimeError",
     packageId,

@@ -99,7 +99,7 @@ function createRegistry(call: NativeCall, params: Params): readonly unknown[] {
     open_claims: newTable(call),
   };
   emitAudit(call, "RegistryCreated", { registry: registry.id, params });
-  const type = auditType(session.types.auditPackageId, "Registry");
+  const type = auditType(call.auditPackageId, "Registry");
   session.place(type, registry, { kind: "shared", initialSharedVersion: 0n });
   return [];
 }
