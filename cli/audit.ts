@@ -27,10 +27,13 @@ import { KEY_HELP } from "./secret-key.ts";
 const HELP = `usage: floe audit run --once [NETWORK] [--ledger FILE] [--out FILE]
        floe audit verify ROUND [NETWORK] (--auditor URL | --export FILE) [--root HEX]
        floe audit vote --bundle FILE [NETWORK] [--node ID] [--sender ADDRESS] [--key-file FILE] [--dry-run]
+       floe audit deploy [NETWORK] [--key-file FILE] [--framework DIR] [--walrus DIR] [--quorum N]
+                         [--window-hours N] [--resume PACKAGE]
 
 run     holds one round from this host and prints what it came to; writes nothing to the chain
 verify  recomputes a round from the chain and the auditor's export; exits 1 on any difference
 vote    checks a bundle of confirmed claims against the chain and casts a committee operator's vote for slashing
+deploy  publishes floe_audit and its gate, creates the registry, and prints the part of a network file that names them
 
 ${PLACE_HELP}
 
@@ -49,13 +52,23 @@ ${KEY_HELP};
   --sender ADDRESS      the wallet, when its key is elsewhere: prints the unsigned TransactionData with gas
   --dry-run             everything but signing and sending
 
-exit codes: 0 all well, 1 a difference, a void round or no vote, 2 wrong usage`;
+deploy
+  --key-file FILE       as above; on the embedded network the wallet of the network file is used without
+  --framework DIR       Sui framework sources, move-stdlib and sui-framework; required on public networks
+  --walrus DIR          sources of the package walrus, with wal beside it; without, no gate on public networks
+  --quorum N            auditors that must stand behind a claim (default 2)
+  --window-hours N      time to refute a claim, public networks (default 48)
+  --resume PACKAGE      goes on after floe_audit has been published
+
+exit codes: 0 all well, 1 a difference, a void round, no vote or no deployment, 2 wrong usage`;
 
 export const audit: Command = { help: HELP, run: main };
 
 async function main(args: string[]): Promise<number> {
   const [first, ...rest] = args;
   if (first === "vote") return vote(rest);
+  // Loaded when it is needed: it brings a Move compiler along.
+  if (first === "deploy") return (await import("./audit-deploy.ts")).deploy(rest);
   const { values, positionals } = parse(args);
   const [command, round, ...more] = positionals;
   if (more.length > 0) throw new UsageError(`there is nothing to do with ${more.join(" ")}`);
@@ -69,7 +82,7 @@ async function main(args: string[]): Promise<number> {
       return verify(placeOf(values), await load(values, round), Number(round), values.root);
     }
     default:
-      throw new UsageError(command === undefined ? "run, verify or vote?" : `there is no ${command}`);
+      throw new UsageError(command === undefined ? "run, verify, vote or deploy?" : `there is no ${command}`);
   }
 }
 

@@ -1,74 +1,23 @@
 /**
  * Runs Move unit tests in the VM of `@zktx.io/sui-move-builder`, offline.
  *
- * The framework a package depends on comes from `move/framework-stubs`, or from a directory with the real sources. The
- * builder asks for both by the same URL, so packages, tests and manifests are the same either way.
+ * The framework a package depends on comes from `move/framework-stubs`, or from a directory with the real sources;
+ * packages, tests and manifests are the same either way.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
-import {
-  dumpMovePackage,
-  initMovePackageBuilder,
-  MovePackageFetcher,
-  testMovePackage,
-} from "@zktx.io/sui-move-builder/full";
-
-const MOVE = join(import.meta.dirname, "../../../move");
-const WASM = join(
-  import.meta.dirname,
-  "../../../node_modules/@zktx.io/sui-move-builder/dist/full/sui_move_wasm_bg.wasm",
-);
-const STUBS = join(MOVE, "framework-stubs");
+import { dumpMovePackage, testMovePackage } from "@zktx.io/sui-move-builder/full";
+import { FRAMEWORK_STUBS, LocalSources, MOVE, moveFiles, openBuilder } from "../../../scripts/move-build.ts";
 
 /** Directory of the real framework sources (`move-stdlib`, `sui-framework`), when there is one. */
 export const REAL_FRAMEWORK = process.env["FLOE_SUI_FRAMEWORK"];
 
-type Files = Record<string, string>;
-
-function moveFiles(folder: string, withTests: boolean): Files {
-  const files: Files = { "Move.toml": readFileSync(join(folder, "Move.toml"), "utf8") };
-  for (const part of withTests ? ["sources", "tests"] : ["sources"]) {
-    if (!existsSync(join(folder, part))) continue;
-    for (const entry of readdirSync(join(folder, part), { recursive: true, encoding: "utf8" })) {
-      if (entry.endsWith(".move")) {
-        files[`${part}/${entry}`] = readFileSync(join(folder, part, entry), "utf8");
-      }
-    }
-  }
-  return files;
-}
-
-class LocalSources extends MovePackageFetcher {
-  readonly #framework: string;
-
-  constructor(framework: string) {
-    super();
-    this.#framework = framework;
-    this.fetchLocal = async (path) => moveFiles(join(MOVE, path.replace(/^(\.\.\/)+/, "")), false);
-  }
-
-  override async fetch(url: string, _revision: string, folder = ""): Promise<Files> {
-    if (url.includes("MystenLabs/walrus")) return moveFiles(join(MOVE, "walrus-stubs"), false);
-    const name = folder.split("/").at(-1) ?? "";
-    if (name === "move-stdlib" || name === "sui-framework")
-      return moveFiles(join(this.#framework, name), false);
-    throw new Error(`no sources of ${url} ${folder}`);
-  }
-
-  override async fetchFile(): Promise<string | null> {
-    return null;
-  }
-
-  override getResolvedSha(): undefined {
-    return undefined;
-  }
-}
+const WITH_TESTS = ["sources", "tests"];
 
 /** Names of the test functions in a package's sources, as `module::function`. */
 export function moveTestNames(packageName: string): string[] {
   const names: string[] = [];
-  for (const [path, source] of Object.entries(moveFiles(join(MOVE, packageName), true))) {
+  for (const [path, source] of Object.entries(moveFiles(join(MOVE, packageName), WITH_TESTS))) {
     if (!path.startsWith("tests/")) continue;
     const module = /^module \w+::(\w+);/m.exec(source)?.[1];
     const pattern = /^#\[test(?:, expected_failure[^\n]*)?\]\n(?:\/\/\/[^\n]*\n)*fun (\w+)\(/gm;
@@ -91,14 +40,14 @@ export interface MoveTestRun {
  */
 export async function runMoveTests(
   packageName: string,
-  framework = STUBS,
+  framework = FRAMEWORK_STUBS,
   tests?: Readonly<Record<string, string>>,
 ): Promise<MoveTestRun> {
-  await initMovePackageBuilder({ wasm: readFileSync(WASM) });
-  const files = moveFiles(join(MOVE, packageName), tests === undefined);
+  await openBuilder();
+  const files = moveFiles(join(MOVE, packageName), tests === undefined ? WITH_TESTS : undefined);
   const result = await testMovePackage({
     files: { ...files, ...tests },
-    fetcher: new LocalSources(framework),
+    fetcher: new LocalSources({ framework }),
     network: "mainnet",
     silenceWarnings: true,
   });
@@ -114,12 +63,12 @@ export async function runMoveTests(
 /** Base64 modules as they would be published, with the compiler's warnings at its strictest. */
 export async function compileMovePackage(
   packageName: string,
-  framework = STUBS,
+  framework = FRAMEWORK_STUBS,
 ): Promise<{ modules: string[]; warnings: string }> {
-  await initMovePackageBuilder({ wasm: readFileSync(WASM) });
+  await openBuilder();
   const result = await dumpMovePackage({
-    files: moveFiles(join(MOVE, packageName), false),
-    fetcher: new LocalSources(framework),
+    files: moveFiles(join(MOVE, packageName)),
+    fetcher: new LocalSources({ framework }),
     network: "mainnet",
     lintFlag: "all",
   });
