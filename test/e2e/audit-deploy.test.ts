@@ -1,5 +1,5 @@
 // If this fails, nobody can set up an audit panel of their own, or sets one up that is compiled against stubs.
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bcs } from "@mysten/sui/bcs";
@@ -9,6 +9,7 @@ import { audit } from "../../cli/audit.ts";
 import { systemClock } from "../../localnet/clock.ts";
 import { type Network, startNetwork } from "../../localnet/network.ts";
 import { compileForPublishing, FRAMEWORK_STUBS } from "../../scripts/move-build.ts";
+import { ROOT } from "../../scripts/worker-bundle.ts";
 import { fromBase64 } from "../../shared/protocol/bytes.ts";
 import { FloeError } from "../../shared/protocol/errors.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
@@ -129,6 +130,25 @@ it("is refused for modules that nobody here could run, and for links to packages
   const foreign = [Buffer.from(changed).toString("base64"), ...modules.slice(1)];
   await expect(attempt(foreign, dependencies)).rejects.toThrow("FeatureNotYetSupported");
   await expect(attempt(modules, dependencies.slice(1))).rejects.toThrow("PublishUpgradeMissingDependency");
+});
+
+it("is documented as it works", async () => {
+  const text = readFileSync(join(ROOT, "docs/audit.md"), "utf8");
+  const commands = [...text.matchAll(/^npm run floe -- audit deploy (.*)$/gm)].map(([, line = ""]) => line);
+  const [local, live, ...more] = commands.map((line) =>
+    line.replace("network.json", path("network.json")).split(" "),
+  );
+  expect(more).toEqual([]);
+  const again = await deploy(...(local ?? []), "--resume", deployed.packageId);
+  expect((JSON.parse(again) as Fragment).audit).toEqual(deployed);
+  const { sui, walrus } = network.file;
+  const values: Record<string, string> = {
+    URL: sui.url,
+    ID: walrus.systemObjectId,
+    DIR: FRAMEWORK_STUBS,
+    "admin.key": path("admin.key"),
+  };
+  expect(await deploy(...(live ?? []).map((word) => values[word] ?? word))).toBe("STUBS_REFUSED");
 });
 
 it("takes no stubs to a public network, and no key from nowhere", async () => {

@@ -7,6 +7,7 @@ import { readOnlyAuditChain } from "../../auditor/audit-chain.ts";
 import { suiAuditChain } from "../../auditor/sui-audit-chain.ts";
 import { audit } from "../../cli/audit.ts";
 import { systemClock } from "../../localnet/clock.ts";
+import { ROOT } from "../../scripts/worker-bundle.ts";
 import { canonicalJson } from "../../shared/audit/canonical-json.ts";
 import { AUDIT_PROFILES } from "../../shared/audit/parameters.ts";
 import { FloeError } from "../../shared/protocol/errors.ts";
@@ -136,14 +137,17 @@ interface Said {
   readonly output: string;
 }
 
+const floe = (...args: string[]): Promise<Said> =>
+  command(["vote", "--network", path("network.json"), ...args]);
+
 /** The command in this process, as `floe` runs it; errors become their line and code. */
-async function floe(...args: string[]): Promise<Said> {
+async function command(args: string[]): Promise<Said> {
   const lines: string[] = [];
   const collect = (line: string): unknown => lines.push(`${line}\n`);
   const spies = [vi.spyOn(console, "log"), vi.spyOn(console, "error")];
   for (const spy of spies) spy.mockImplementation(collect);
   try {
-    const code = await audit.run(["vote", "--network", path("network.json"), ...args]);
+    const code = await audit.run(args);
     return { code, output: lines.join("") };
   } catch (error) {
     if (!(error instanceof FloeError)) throw error;
@@ -198,7 +202,38 @@ describe("the escalation bundle", () => {
   });
 });
 
+/** Arguments of each `floe audit vote` in the docs, with the placeholders filled in. */
+function documented(): string[][] {
+  const { sui, walrus, audit: contracts } = system.network.file;
+  const values: Record<string, string | undefined> = {
+    "--bundle": path("bundle.json"),
+    "--network": path("network.json"),
+    "--key-file": path("node-0.key"),
+    "--node": nodeId("node-0"),
+    "--sui": sui.url,
+    "--system": walrus.systemObjectId,
+    "--staking": walrus.stakingObjectId,
+    "--slashing-manager": walrus.slashingManagerId,
+    "--package": contracts?.packageId,
+    "--registry": contracts?.registryId,
+    "--gate": contracts?.gatePackageId,
+  };
+  const text = readFileSync(join(ROOT, "docs/audit.md"), "utf8");
+  return [...text.matchAll(/^npm run floe -- audit (vote .*)$/gm)].map(([, line = ""]) => {
+    const words = line.split(" ");
+    return words.map((word, i) => values[words[i - 1] ?? ""] ?? word);
+  });
+}
+
 describe("floe audit vote", () => {
+  it("works as documented, with and without a key", async () => {
+    const commands = documented();
+    expect(commands).toHaveLength(4);
+    for (const args of commands.slice(0, 3))
+      expect(await command(args), args.join(" ")).toMatchObject({ code: 0 });
+    expect(await votes()).toEqual([]);
+  });
+
   it("prints the vote that the auditor offers for this voter, unsigned, and casts nothing", async () => {
     const voter = nodeId("node-0");
     const { vote } = await first().get<EscalationBundle>(
@@ -253,10 +288,8 @@ describe("floe audit vote", () => {
   it("casts the vote beside its evidence though the reply is lost, and refuses a second one", async () => {
     system.network.setSuiFault({ kind: "lose-reply", count: 1 });
     // As a process of its own, the way an operator runs it.
-    const { code, output } = await runScript("cli/main.ts", [
-      ...["audit", "vote", "--network", path("network.json"), "--bundle", path("bundle.json")],
-      ...["--key-file", path("node-0.key")],
-    ]);
+    const args = documented().at(-1) ?? [];
+    const { code, output } = await runScript("cli/main.ts", ["audit", ...args]);
     expect(output).toContain("voted: ");
     expect(output).not.toContain("suiprivkey");
     expect(code).toBe(0);
