@@ -60,9 +60,13 @@ export function placeOf(values: PlaceValues): Place {
   };
 }
 
-/** Only an embedded network has a control API; files of public networks name none. */
-const kindOf = ({ control, nodes }: NetworkFile): NetworkKind =>
-  control === undefined && nodes === undefined ? "public" : "local";
+const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
+
+/** An embedded network names its nodes and runs on this host; whatever else a file says, all others are public. */
+const kindOf = ({ control, nodes, sui }: NetworkFile): NetworkKind => {
+  const isHere = URL.canParse(sui.url) && LOOPBACK.has(new URL(sui.url).hostname);
+  return isHere && (control !== undefined || nodes !== undefined) ? "local" : "public";
+};
 
 function contractOf({ package: packageId, registry, gate }: PlaceValues): Place["contract"] {
   if (packageId === undefined && registry === undefined && gate === undefined) return undefined;
