@@ -15,6 +15,10 @@ const BENCHES: Record<
     about: "steps of a publish, cost of staging, abandoned uploads, recovery after each fault",
     load: () => import("./upload.ts"),
   },
+  audit: {
+    about: "an auditor's draws, populations, checks and one live round; the detection curve",
+    load: () => import("./audit.ts"),
+  },
 };
 
 const [name, ...rest] = process.argv.slice(2);

@@ -1,0 +1,174 @@
+/**
+ * What audits cost: draws, populations, checks of answers, one live round; and how soon loss is found.
+ *
+ * Everything is measured as the auditor runs it; the ledger is Node's SQLite here, the platform's in a deployment. The
+ * official tools have no audit, so nothing stands beside these figures.
+ */
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs, promisify } from "node:util";
+import { verifySymbolAnswer } from "../shared/audit/outcomes.ts";
+import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
+import { MemoryPopulation } from "../shared/audit/population.ts";
+import { checkpointSeed, drawCounts, planRound } from "../shared/audit/selection.ts";
+import { blobs, ledgerWith, SHARDS, symbolAnswers } from "./audit-cases.ts";
+import { detectionCurve } from "./audit-detection.ts";
+import { liveRound } from "./audit-live.ts";
+import { formatSpread, machine, type Spread, spread } from "./statistics.ts";
+
+const HELP = `usage: npm run bench -- audit [OPTION ...]
+  --json         one JSON line a figure
+  --runs N       runs of each short operation (default 7)
+  --ops LIST     of draws,populations,million,answers,round,detection (default all; million takes two minutes)
+  --nodes N      storage nodes of the live round (default 25)
+  --shards N     shards of the live round (default 100; 1000 take four minutes)`;
+
+const SMALL = 10_000;
+const MILLION = 1_000_000;
+const ANSWERS = 1000;
+const DISTINCT_ANSWERS = 64;
+const CURVE_RUNS = 400;
+const TARGETS = { drawsMs: 50, populationMs: 500, sliceCpuMs: 5000, sliceMb: 64, answersMs: 100 };
+const RUNS = 7;
+const DEFAULT_OPS = "draws,populations,million,answers,round,detection";
+
+export async function run(args: string[]): Promise<void> {
+  const text = { type: "string" } as const;
+  const flag = { type: "boolean" } as const;
+  const options = { json: flag, help: flag, runs: text, ops: text, nodes: text, shards: text };
+  const { values } = parseArgs({ args, options });
+  if (values.help === true) {
+    console.log(HELP);
+    return;
+  }
+  const print = printer(values.json === true);
+  const runs = Number(values.runs ?? RUNS);
+  const ops = (values.ops ?? DEFAULT_OPS).split(",");
+  if (values.json !== true) console.log(`\n${machine()}; median (min..max)`);
+  if (ops.includes("draws")) draws(runs, print);
+  if (ops.includes("populations")) populations(runs, print);
+  if (ops.includes("million")) await million(print);
+  if (ops.includes("answers")) answers(runs, print);
+  if (ops.includes("round")) await round(Number(values.nodes ?? 25), Number(values.shards ?? 100), print);
+  if (ops.includes("detection"))
+    for (const line of detectionCurve(CURVE_RUNS)) print(line.text, line.figures);
+}
+
+type Print = (text: string, figures: Readonly<Record<string, unknown>>) => void;
+
+const printer =
+  (isJson: boolean): Print =>
+  (text, figures) => {
+    const plain = (_: string, value: unknown) => (typeof value === "bigint" ? String(value) : value);
+    console.log(isJson ? JSON.stringify(figures, plain) : text);
+  };
+
+function timed(runs: number, call: () => void): Spread {
+  call();
+  return spread(
+    Array.from({ length: runs }, () => {
+      const started = performance.now();
+      call();
+      return performance.now() - started;
+    }),
+  );
+}
+
+const verdict = (value: number, target: number): string => (value <= target ? "ok" : "MISSED");
+
+function within(print: Print, op: string, what: string, ms: Spread, targetMs: number): void {
+  print(
+    `${what.padEnd(66)} ${formatSpread(ms, 1).padStart(24)} ms  <= ${targetMs} ${verdict(ms.median, targetMs)}`,
+    { op, ms, targetMs },
+  );
+}
+
+/** A round's draws from lists of a ledger, as a round begins. */
+function draws(runs: number, print: Print): void {
+  const ledger = ledgerWith(SMALL);
+  while (!ledger.lists.build(ledger.list, SHARDS));
+  const index = ledger.lists.index(ledger.list);
+  const each = { permanent: index, deletable: index, fresh: index };
+  // Round 0 draws in all modes.
+  const counts = drawCounts(0, AUDIT_PROFILES.public);
+  let challenges = 0;
+  const ms = timed(runs, () => {
+    challenges = planRound(checkpointSeed(new Uint8Array(32)), SHARDS, each, counts).length;
+  });
+  ledger.close();
+  within(
+    print,
+    "draws",
+    `${challenges} draws of a round, ${SHARDS} shards, from SQLite`,
+    ms,
+    TARGETS.drawsMs,
+  );
+}
+
+function populations(runs: number, print: Print): void {
+  const list = blobs(SMALL);
+  const memory = timed(runs, () => void new MemoryPopulation(list, SHARDS).root());
+  const what = `order and root of ${SMALL} blobs`;
+  within(print, "population", `${what}, in memory`, memory, TARGETS.populationMs);
+  const samples: number[] = [];
+  for (let i = 0; i < runs; i++) {
+    const ledger = ledgerWith(SMALL);
+    const started = performance.now();
+    while (!ledger.lists.build(ledger.list, SHARDS));
+    samples.push(performance.now() - started);
+    ledger.close();
+  }
+  within(print, "population-sql", `${what}, in a ledger`, spread(samples), TARGETS.populationMs);
+}
+
+/** In a process of its own, so that its memory is that of the slices alone. */
+async function million(print: Print): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "floe-bench-"));
+  try {
+    const path = join(folder, "ledger.sqlite");
+    const { list, close } = ledgerWith(MILLION, path);
+    close();
+    const script = join(import.meta.dirname, "audit-slices.ts");
+    const argv = ["--expose-gc", script, path, list];
+    const { stdout } = await promisify(execFile)(process.execPath, argv);
+    // Printed by the script above.
+    const figures = JSON.parse(stdout) as Record<"slices" | "worstCpuMs" | "totalCpuMs" | "peakMb", number>;
+    const { slices, worstCpuMs, totalCpuMs, peakMb } = figures;
+    print(
+      `root of ${MILLION} blobs in ${slices} slices, ${(totalCpuMs / 1000).toFixed(1)} s of CPU: worst slice ` +
+        `${worstCpuMs.toFixed(0)} ms of CPU <= ${TARGETS.sliceCpuMs} ${verdict(worstCpuMs, TARGETS.sliceCpuMs)}, ` +
+        `memory +${peakMb.toFixed(0)} MiB <= ${TARGETS.sliceMb} ${verdict(peakMb, TARGETS.sliceMb)}`,
+      { op: "population-slices", blobs: MILLION, ...figures },
+    );
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function answers(runs: number, print: Print): void {
+  const all = symbolAnswers(DISTINCT_ANSWERS);
+  const ms = timed(runs, () => {
+    for (let i = 0; i < ANSWERS; i++) {
+      const answer = all[i % all.length];
+      if (answer === undefined) throw new Error("no answer");
+      const { body, challenge, metadata } = answer;
+      if (verifySymbolAnswer(body, challenge, metadata) === undefined)
+        throw new Error("a right answer fails");
+    }
+  });
+  const what = `${ANSWERS} symbol answers verified, ${SHARDS} shards, 584-byte symbols`;
+  within(print, "answers", what, ms, TARGETS.answersMs);
+}
+
+async function round(nodes: number, shards: number, print: Print): Promise<void> {
+  const figures = await liveRound(nodes, shards);
+  const { ms, challenged, passed, requests, bytesOut, transactions, transactionBytes, gasMist } = figures;
+  print(
+    `a round of ${nodes} nodes and ${shards} shards: ${passed} of ${challenged} passed, ${(ms / 1000).toFixed(1)} s; per node ` +
+      `${formatSpread(requests)} requests, ${formatSpread(bytesOut)} bytes; ${transactions} transactions of ` +
+      `${transactionBytes} bytes, ${gasMist} MIST of gas on the stand-in`,
+    { op: "round", ...figures },
+  );
+}
