@@ -1,27 +1,13 @@
 // If this fails, data that was lost leads to no consequence, or a false accusation stands.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type AuditChain, readOnlyAuditChain } from "../../../auditor/audit-chain.ts";
-import type { ChainReader } from "../../../auditor/chain-reader.ts";
 import { listName } from "../../../auditor/population-tables.ts";
-import { suiAuditChain } from "../../../auditor/sui-audit-chain.ts";
-import { systemClock } from "../../../localnet/clock.ts";
-import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import { serializeEntry } from "../../../shared/audit/population.ts";
 import type { DrawKey } from "../../../shared/audit/selection.ts";
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
 import { readRegistry } from "../../../shared/sui/audit-reader.ts";
 import { createSuiClient } from "../../../shared/sui/sui-client.ts";
-import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";
+import { accuse, auditorWithKey, chainWithKey, tend, untilNextRound } from "../../support/audit-accuse.ts";
 import { prng, type System, startSystem } from "../../support/system.ts";
-
-const P = AUDIT_PROFILES.local;
-
-interface ClaimJson {
-  readonly id: string;
-  readonly node: string;
-  readonly role: string;
-  readonly state: string;
-}
 
 let system: System;
 
@@ -33,35 +19,11 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => system[Symbol.asyncDispose]());
 
-function chainWithKey(position: number, chain: ChainReader): AuditChain {
-  const { audit, auditors, sui } = system.network.file;
-  const secretKey = auditors?.[position]?.secretKey;
-  if (audit === undefined || secretKey === undefined) throw new Error("the network has no such auditor");
-  return suiAuditChain({
-    client: createSuiClient({ url: sui.url, fetch }),
-    contract: audit,
-    secretKey,
-    clock: systemClock,
-    fallback: readOnlyAuditChain(chain),
-    periodMs: P.roundPeriodMs,
-  });
-}
-
-const auditorWithKey = (position: number): TestAuditor =>
-  testAuditor({ network: system.network.file, auditChain: (chain) => chainWithKey(position, chain) });
-
-const claimsOf = async (auditor: TestAuditor): Promise<ClaimJson[]> =>
-  (await auditor.get<{ claims: ClaimJson[] }>("/v1/audit/claims")).claims;
-const tend = (auditor: TestAuditor): Promise<number | undefined> =>
-  auditor.auditor.work({ untilMs: Date.now() + 5_000, requests: 100 });
-const untilNextRound = (): Promise<void> =>
-  systemClock.sleep(P.roundPeriodMs - (Date.now() % P.roundPeriodMs));
-
 describe("a lying auditor", () => {
   it("has its claim refuted by another auditor before the deadline, and its record shows it", async () => {
     const { file } = system.network;
     const { audit, auditors, sui } = file;
-    const liar = auditorWithKey(2);
+    const liar = auditorWithKey(system.network, 2);
     // The population must stand on chain before the round that is claimed was opened.
     await untilNextRound();
     await liar.run();
@@ -74,7 +36,7 @@ describe("a lying auditor", () => {
     );
     const population = liar.auditor.lists.index(listName("permanent", 2));
     const leaf = Number(row?.["leaf"]);
-    const { claims } = chainWithKey(2, liar.chain);
+    const { claims } = chainWithKey(system.network, 2, liar.chain);
     const isFiled = await claims?.file({
       round: no,
       draw: { mode: 0, shard: row?.["shard"], t: row?.["t"] } as DrawKey,
@@ -85,7 +47,7 @@ describe("a lying auditor", () => {
       confirmation: undefined,
     });
     expect(isFiled).toBe(true);
-    const honest = auditorWithKey(1);
+    const honest = auditorWithKey(system.network, 1);
     await tend(honest);
     expect((await claims?.recent())?.filter(({ state }) => state === "pending")).toEqual([]);
     if (audit === undefined) throw new Error("the network has no registry");
@@ -95,26 +57,13 @@ describe("a lying auditor", () => {
   }, 60_000);
 });
 
-describe("a node that lost half of its slivers", () => {
-  it("has claims confirmed on chain by two auditors, and nobody else has any", async () => {
+describe("nodes that confirm and report healthy, and silently lost a third of their slivers", () => {
+  it("are all found, and have claims confirmed on chain by two auditors; nobody else has any", async () => {
+    const guilty = ["node-1", "node-3", "node-5", "node-8", "node-10"];
     const { network } = system;
-    network.setNodeFault("node-3", { kind: "drop-slivers", fraction: 0.5, heal: false });
-    const guilty = network.file.nodes?.find(({ name }) => name === "node-3")?.nodeId;
-    const both = [auditorWithKey(0), auditorWithKey(1)];
-    const isConfirmed = async (): Promise<boolean> =>
-      (await claimsOf(both[0] as TestAuditor)).some(({ state }) => state === "confirmed");
-    for (let round = 0; round < 8 && !(await isConfirmed()); round++) {
-      await untilNextRound();
-      await Promise.all(both.map((auditor) => auditor.run()));
-      // Each has seen its own round; now each looks at what the other filed.
-      for (const auditor of both) await tend(auditor);
-    }
-    expect(await isConfirmed()).toBe(true);
-    const claims = await claimsOf(both[0] as TestAuditor);
-    expect(new Set(claims.map(({ node }) => node))).toEqual(new Set([guilty]));
-    expect(new Set(claims.map(({ role }) => role))).toEqual(new Set(["accuser", "attestor"]));
-    await untilNextRound();
-    await both[0]?.run();
-    expect(await both[0]?.get(`/v1/audit/nodes/node-3`)).toMatchObject({ state: "confirmed" });
+    const draws = await accuse({ network, guilty, fraction: 1 / 3, maxRounds: 8, times: 1 });
+    console.log(`33 % loss on the network: suspect after ${draws.join(", ")} counted draws`);
+    // Of 20,000 simulated nodes the last was found after 78; the median is tested over many seeds elsewhere.
+    expect(Math.max(...draws)).toBeLessThanOrEqual(120);
   }, 120_000);
 });

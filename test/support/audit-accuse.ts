@@ -1,0 +1,120 @@
+/**
+ * Auditors with keys of their own against nodes that confirm, report healthy, and lost slivers: rounds are held until
+ * the published rule calls the nodes suspect and claims against them are confirmed on chain.
+ */
+import { expect } from "vitest";
+import { type AuditChain, readOnlyAuditChain } from "../../auditor/audit-chain.ts";
+import type { ChainReader } from "../../auditor/chain-reader.ts";
+import { suiAuditChain } from "../../auditor/sui-audit-chain.ts";
+import { systemClock } from "../../localnet/clock.ts";
+import type { Network } from "../../localnet/network.ts";
+import { AUDIT_PROFILES } from "../../shared/audit/parameters.ts";
+import { addTrial, newPossession, nodeState, possessionTest } from "../../shared/audit/statistics.ts";
+import { createSuiClient } from "../../shared/sui/sui-client.ts";
+import { type TestAuditor, testAuditor } from "./audit-system.ts";
+
+const P = AUDIT_PROFILES.local;
+const TEST = possessionTest(P);
+
+export interface ClaimJson {
+  readonly id: string;
+  readonly node: string;
+  readonly role: string;
+  readonly state: string;
+}
+
+/** @param position of the auditor in the network file */
+export function chainWithKey(network: Network, position: number, chain: ChainReader): AuditChain {
+  const { audit, auditors, sui } = network.file;
+  const secretKey = auditors?.[position]?.secretKey;
+  if (audit === undefined || secretKey === undefined) throw new Error("the network has no such auditor");
+  return suiAuditChain({
+    client: createSuiClient({ url: sui.url, fetch }),
+    contract: audit,
+    secretKey,
+    clock: systemClock,
+    fallback: readOnlyAuditChain(chain),
+    periodMs: P.roundPeriodMs,
+  });
+}
+
+export const auditorWithKey = (network: Network, position: number): TestAuditor =>
+  testAuditor({ network: network.file, auditChain: (chain) => chainWithKey(network, position, chain) });
+
+export const claimsOf = async (auditor: TestAuditor): Promise<ClaimJson[]> =>
+  (await auditor.get<{ claims: ClaimJson[] }>("/v1/audit/claims")).claims;
+export const tend = (auditor: TestAuditor): Promise<number | undefined> =>
+  auditor.auditor.work({ untilMs: Date.now() + 5_000, requests: 100 });
+export const untilNextRound = (): Promise<void> =>
+  systemClock.sleep(P.roundPeriodMs - (Date.now() % P.roundPeriodMs));
+
+/**
+ * Counted draws, in the order they count, until the published rule calls the node suspect; then anew from there.
+ *
+ * @returns one number per time it was called suspect
+ */
+export function drawsUntilSuspect(auditor: TestAuditor, node: string): number[] {
+  const runs: number[] = [];
+  let state = newPossession();
+  const verdicts = auditor.sql.exec(
+    "SELECT outcome FROM verdict WHERE node = ? ORDER BY round, mode, shard, t",
+    node,
+  );
+  for (const { outcome } of verdicts) {
+    if (outcome !== "passed" && outcome !== "missing" && outcome !== "invalid") continue;
+    state = addTrial(state, outcome !== "passed", TEST);
+    if (nodeState(state, TEST, 0) !== "suspect") continue;
+    runs.push(state.trials);
+    state = newPossession();
+  }
+  return runs;
+}
+
+export interface Accusation {
+  readonly network: Network;
+  /** Names of the nodes; no other has lost anything. */
+  readonly guilty: readonly string[];
+  readonly fraction: number;
+  readonly maxRounds: number;
+  /** Times that each must have been called suspect. */
+  readonly times: number;
+}
+
+/**
+ * Two auditors hold rounds until each guilty node was called suspect often enough and a claim is confirmed; fails the
+ * test when that does not come, or when anybody else is accused or loses its good state.
+ *
+ * @returns counted draws until suspect, all nodes and times together
+ */
+export async function accuse({ network, guilty, fraction, maxRounds, times }: Accusation): Promise<number[]> {
+  for (const name of guilty) network.setNodeFault(name, { kind: "drop-slivers", fraction, heal: false });
+  const ids = guilty.map((name) => String(network.file.nodes?.find((node) => node.name === name)?.nodeId));
+  const first = auditorWithKey(network, 0);
+  const both = [first, auditorWithKey(network, 1)];
+  const isConfirmed = async (): Promise<boolean> =>
+    (await claimsOf(first)).some(({ state }) => state === "confirmed");
+  const isOver = async (): Promise<boolean> =>
+    ids.every((id) => drawsUntilSuspect(first, id).length >= times) && (await isConfirmed());
+  for (let round = 0; round < maxRounds && !(await isOver()); round++) {
+    await untilNextRound();
+    await Promise.all(both.map((auditor) => auditor.run()));
+    // Each has seen its own round; now each looks at what the other filed.
+    for (const auditor of both) await tend(auditor);
+  }
+  expect(await isConfirmed()).toBe(true);
+  const claims = await claimsOf(first);
+  expect(ids).toEqual(expect.arrayContaining([...new Set(claims.map(({ node }) => node))]));
+  expect(new Set(claims.map(({ role }) => role))).toEqual(new Set(["accuser", "attestor"]));
+  const onChain = await chainWithKey(network, 0, first.chain).claims?.recent();
+  const confirmed = onChain?.filter(({ state }) => state === "confirmed") ?? [];
+  expect(confirmed.length).toBeGreaterThan(0);
+  for (const { attestors } of confirmed) expect(attestors.length).toBeGreaterThanOrEqual(2);
+  // The state is that of the last round; a claim that was confirmed after it shows in the next.
+  await untilNextRound();
+  await first.run();
+  const { nodes } = await first.get<{ nodes: { nodeId: string; state: string }[] }>("/v1/audit/nodes");
+  const accused = claims.find(({ state }) => state === "confirmed")?.node;
+  expect(nodes.find(({ nodeId }) => nodeId === accused)?.state).toBe("confirmed");
+  for (const { nodeId, state } of nodes) if (!ids.includes(nodeId)) expect(state).toBe("healthy");
+  return ids.flatMap((id) => drawsUntilSuspect(first, id));
+}
