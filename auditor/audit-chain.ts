@@ -57,9 +57,11 @@ export interface ClaimDraft {
 /** What the contract knows of claims, and what an auditor does about them; only where there is a key. */
 export interface ClaimsOnChain {
   readonly auditor: ObjectId;
-  /** The newest claims that still exist on chain, whoever filed them. */
-  recent(): Promise<readonly ClaimOnChain[]>;
-  /** @returns false when the contract does not take it, or the outcome is not known: `recent` tells */
+  /** One page of the claims that were ever filed, in order. @param after where the page before ended */
+  filed(after: Uint8Array | undefined): Promise<FiledClaims>;
+  /** Those that still exist on chain. */
+  read(ids: readonly ObjectId[]): Promise<readonly ClaimOnChain[]>;
+  /** @returns false when the contract does not take it, or the outcome is not known: `filed` tells */
   file(draft: ClaimDraft): Promise<boolean>;
   attest(claim: ClaimOnChain): Promise<boolean>;
   /** Ties the claim to the Walrus committee, while its epoch lasts. @returns also false when no gate is known */
@@ -67,6 +69,15 @@ export interface ClaimsOnChain {
   /** Takes the bond. */
   refute(claim: ClaimOnChain, refutation: Refutation): Promise<boolean>;
   finalize(claim: ClaimOnChain): Promise<boolean>;
+  /** Takes back an own claim that nobody else stands behind, with its bond. */
+  withdraw(claim: ClaimOnChain): Promise<boolean>;
+}
+
+export interface FiledClaims {
+  readonly ids: readonly ObjectId[];
+  /** Behind the last of them; undefined when the page is empty. */
+  readonly cursor: Uint8Array | undefined;
+  readonly hasMore: boolean;
 }
 
 export interface AuditChain {

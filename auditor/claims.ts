@@ -3,7 +3,8 @@
  *
  * Filed is a fresh failure of a claimable draw, of a node that was suspect before the round. An auditor stands behind
  * another's claim when its own round came to the same failure of the same draw; any other claim it answers with the
- * symbol, when the accused node gives it, whoever is accused. Claims that a quorum stands behind are bound to the
+ * symbol, when the accused node gives it, whoever is accused. An own claim that turns out wrong is taken back while
+ * nobody else stands behind it. Every claim that was filed is followed to its end. Claims that a quorum stands behind are bound to the
  * committee while their epoch lasts; deadlines passed, claims are finalized. Every step looks at the chain first and
  * may be repeated: the contract takes each of them once.
  */
@@ -15,13 +16,19 @@ import { refutationOf } from "../shared/audit/refutation.ts";
 import type { Challenge, DrawMode } from "../shared/audit/selection.ts";
 import { nodeState, possessionTest } from "../shared/audit/statistics.ts";
 import type { VerdictOutcome } from "../shared/audit/verdict.ts";
-import { concatBytes, fromHex } from "../shared/protocol/bytes.ts";
+import { concatBytes, fromBase64, fromHex, toBase64 } from "../shared/protocol/bytes.ts";
 import type { CommitteeMember } from "../shared/protocol/committee.ts";
-import type { ObjectId, ShardIndex, SliverIndex, SliverPairIndex } from "../shared/protocol/ids.ts";
+import {
+  blobIdToBytes,
+  type ObjectId,
+  type ShardIndex,
+  type SliverIndex,
+  type SliverPairIndex,
+} from "../shared/protocol/ids.ts";
 import type { ClaimOnChain } from "../shared/sui/audit-reader.ts";
 import type { ClaimsOnChain } from "./audit-chain.ts";
 import type { ChainReader } from "./chain-reader.ts";
-import { type LedgerSql, type SqlRow, textOrNull } from "./ledger-sql.ts";
+import { type LedgerSql, readMeta, type SqlRow, textOrNull, writeMeta } from "./ledger-sql.ts";
 import type { NodeRecords } from "./node-records.ts";
 import type { Log } from "./platform.ts";
 import { type Budget, PoliteAsker, type PoliteAskerParts } from "./polite-asker.ts";
@@ -45,25 +52,70 @@ const BUDGET_MS = 10_000;
 const BUDGET_REQUESTS = 50;
 type Role = "accuser" | "attestor" | "refuter" | "watcher";
 
+/** Pages of filed claims looked through at once; the next call goes on. */
+const MAX_PAGES = 10;
+/** Of the own confirmed claims of an epoch, the newest are looked at for their binding. */
+const MAX_BOUND_AT_ONCE = 16;
+const CURSOR = "claims_cursor";
+
 /** @returns when a claim has to be looked at again; undefined when none is open */
 export async function tendClaims(parts: ClaimParts, claims: ClaimsOnChain): Promise<number | undefined> {
+  const { sql } = parts;
   const { clock } = parts.transport;
-  let onChain = await claims.recent();
+  const seenAll = await discover(sql, claims);
   const round = parts.rounds.list(Number.MAX_SAFE_INTEGER, 1)[0];
-  if (round?.state === "done" && (await fileAll(parts, claims, round, onChain)))
-    onChain = await claims.recent();
-  for (const claim of onChain) {
-    // One whose binding was lost on the way, or that somebody else finalized first.
-    const isUnbound = claim.state === "confirmed" && claim.accuser === claims.auditor && isBindable(claim);
-    if (isUnbound && claim.epoch === round?.epoch) await claims.bind(claim);
-  }
-  const open = onChain.filter(({ state }) => state === "pending");
-  for (const claim of open) await answer(parts, claims, claim);
-  noteStates(parts.sql, open.length === 0 ? onChain : await claims.recent());
-  const pending = parts.sql.exec("SELECT MIN(deadline_ms) AS ms FROM claim WHERE state = 'pending'")[0]?.[
-    "ms"
-  ];
+  // Without knowing every claim it could file one twice, or one too many against a node.
+  if (
+    seenAll &&
+    round?.state === "done" &&
+    (await fileAll(parts, claims, round, await openClaims(sql, claims)))
+  )
+    await discover(sql, claims);
+  await bindConfirmed(sql, claims, round?.epoch ?? null);
+  const open = await openClaims(sql, claims);
+  for (const claim of open) if (claim.state === "pending") await answer(parts, claims, claim);
+  noteStates(sql, open.length === 0 ? open : await openClaims(sql, claims));
+  if (!seenAll) return clock.nowMs() + 1;
+  const pending = sql.exec("SELECT MIN(deadline_ms) AS ms FROM claim WHERE state = 'pending'")[0]?.["ms"];
   return typeof pending === "number" ? Math.max(pending + 1, clock.nowMs() + 1) : undefined;
+}
+
+/** Brings what was filed since the last time into the ledger. @returns false when there is more */
+async function discover(sql: LedgerSql, claims: ClaimsOnChain): Promise<boolean> {
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const text = readMeta(sql, CURSOR);
+    const { ids, cursor, hasMore } = await claims.filed(text === undefined ? undefined : fromBase64(text));
+    const found = await claims.read(ids);
+    sql.transaction(() => {
+      for (const claim of found)
+        keepClaim(sql, claim, claim.accuser === claims.auditor ? "accuser" : roleOf(sql, claim));
+      if (cursor !== undefined) writeMeta(sql, CURSOR, toBase64(cursor));
+    });
+    if (!hasMore) return true;
+  }
+  return false;
+}
+
+/** Claims that the ledger has not seen the end of, as they stand on chain now. */
+const openClaims = (sql: LedgerSql, claims: ClaimsOnChain): Promise<readonly ClaimOnChain[]> =>
+  claims.read(
+    // Written by the ledger, which has them from the chain.
+    sql
+      .exec("SELECT id FROM claim WHERE state = 'pending' ORDER BY deadline_ms")
+      .map((row) => String(row["id"]) as ObjectId),
+  );
+
+/** Binds own claims whose binding was lost on the way, or that somebody else finalized first. */
+async function bindConfirmed(sql: LedgerSql, claims: ClaimsOnChain, epoch: number | null): Promise<void> {
+  const rows = sql.exec(
+    "SELECT id FROM claim WHERE state = 'confirmed' AND accuser = ? AND epoch = ? ORDER BY round DESC LIMIT ?",
+    claims.auditor,
+    epoch,
+    MAX_BOUND_AT_ONCE,
+  );
+  if (rows.length === 0) return;
+  for (const claim of await claims.read(rows.map((row) => String(row["id"]) as ObjectId)))
+    if (isBindable(claim)) await claims.bind(claim);
 }
 
 /** Files what the newest round showed. @returns whether anything was filed */
@@ -71,21 +123,20 @@ async function fileAll(
   parts: ClaimParts,
   claims: ClaimsOnChain,
   round: Round,
-  onChain: readonly ClaimOnChain[],
+  open: readonly ClaimOnChain[],
 ): Promise<boolean> {
   const { sql, parameters, log } = parts;
   if (round.tx === null || round.epoch === null) return false;
   const before = new Map(parts.nodes.ofRound(round.no).map((record) => [record.node, record.before]));
   const test = possessionTest(parameters);
-  let hasFiled = false;
+  let isAnyFiled = false;
   for (const row of sql.exec(
     `SELECT verdict.outcome, draw.* FROM verdict JOIN draw USING (round, mode, shard, t)
      WHERE round = ? AND outcome IN ('missing', 'invalid') ORDER BY mode, shard, t`,
     round.no,
   )) {
     const draw = drawOf(row);
-    const own = onChain.filter(({ accuser }) => accuser === claims.auditor);
-    if (own.some((claim) => isDraw(claim, round.no, draw))) continue;
+    if (hasFiled(sql, claims.auditor, round.no, draw)) continue;
     const record = before.get(draw.node);
     const confirmed = parts.nodes.confirmedClaims(draw.node, round.epoch);
     const obstacle = claimObstacle(
@@ -94,8 +145,7 @@ async function fileAll(
         // Read from the ledger, which has it from a judgement.
         verdict: { outcome: String(row["outcome"]) as VerdictOutcome, excuse: null },
         nodeState: record === undefined ? "unaudited" : nodeState(record, test, confirmed),
-        openClaimsOfNode: onChain.filter(({ node, state }) => node === draw.node && state === "pending")
-          .length,
+        openClaimsOfNode: open.filter(({ node, state }) => node === draw.node && state === "pending").length,
         epoch: round.epoch,
       },
       parameters,
@@ -105,9 +155,9 @@ async function fileAll(
     log(isFiled ? "claim-filed" : "claim-not-taken", { round: round.no, node: draw.node, shard: draw.shard });
     // One claim a node and round: what the next ones would add, the next round shows too.
     before.delete(draw.node);
-    hasFiled ||= isFiled;
+    isAnyFiled ||= isFiled;
   }
-  return hasFiled;
+  return isAnyFiled;
 }
 
 function draftOf(parts: ClaimParts, round: Round, draw: Challenge & { readonly node: ObjectId }) {
@@ -133,25 +183,37 @@ function draftOf(parts: ClaimParts, round: Round, draw: Challenge & { readonly n
   };
 }
 
-const isDraw = (
-  claim: ClaimOnChain,
+function hasFiled(
+  sql: LedgerSql,
+  auditor: ObjectId,
   round: number,
   draw: { readonly mode: number; readonly shard: number; readonly t: number },
-): boolean =>
-  claim.round === round && claim.mode === draw.mode && claim.shard === draw.shard && claim.t === draw.t;
+): boolean {
+  const [row] = sql.exec(
+    "SELECT 1 FROM claim WHERE accuser = ? AND round = ? AND mode = ? AND shard = ? AND t = ?",
+    auditor,
+    round,
+    draw.mode,
+    draw.shard,
+    draw.t,
+  );
+  return row !== undefined;
+}
 
 /** One open claim: finalize it, stand behind it, or answer it. */
 async function answer(parts: ClaimParts, claims: ClaimsOnChain, claim: ClaimOnChain): Promise<void> {
   const { sql, log } = parts;
   const nowMs = parts.transport.clock.nowMs();
-  const [known] = sql.exec("SELECT role FROM claim WHERE id = ?", claim.ref.objectId);
   const isOwn = claim.accuser === claims.auditor;
-  let role: Role = isOwn ? "accuser" : known === undefined ? "watcher" : (String(known["role"]) as Role);
+  let role: Role = isOwn ? "accuser" : roleOf(sql, claim);
   // Before it is confirmed: the event of the confirmation says whether the gate had seen it.
   if (isBindable(claim) && (isOwn || nowMs > claim.deadlineMs)) await claims.bind(claim);
   if (nowMs > claim.deadlineMs) {
     await claims.finalize(claim);
-  } else if (!isOwn && !claim.attestors.includes(claims.auditor)) {
+  } else if (isOwn) {
+    const isAlone = claim.attestors.every((attestor) => attestor === claims.auditor);
+    if (isAlone && (await isOverturned(parts, claim))) await claims.withdraw(claim);
+  } else if (!claim.attestors.includes(claims.auditor)) {
     if (hasSeenFailure(sql, claim)) {
       if (await claims.attest(claim)) role = "attestor";
     } else {
@@ -162,6 +224,17 @@ async function answer(parts: ClaimParts, claims: ClaimsOnChain, claim: ClaimOnCh
     }
     log("claim-answered", { claim: claim.ref.objectId, node: claim.node, role });
   }
+  keepClaim(sql, claim, role);
+}
+
+function roleOf(sql: LedgerSql, claim: ClaimOnChain): Role {
+  const [known] = sql.exec("SELECT role FROM claim WHERE id = ?", claim.ref.objectId);
+  // Written by `keepClaim`.
+  return known === undefined ? "watcher" : (String(known["role"]) as Role);
+}
+
+/** Its role is the last one that was written. */
+function keepClaim(sql: LedgerSql, claim: ClaimOnChain, role: Role): void {
   sql.exec(
     `INSERT INTO claim (id, round, mode, shard, t, node, epoch, accuser, deadline_ms, role, state)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending') ON CONFLICT (id) DO UPDATE SET role = excluded.role`,
@@ -198,6 +271,12 @@ function hasSeenFailure(sql: LedgerSql, claim: ClaimOnChain): boolean {
     claim.symbol,
   );
   return row !== undefined;
+}
+
+/** The blob is invalid by now, so nobody has to hold it; or the node shows the symbol after all. */
+async function isOverturned(parts: ClaimParts, claim: ClaimOnChain): Promise<boolean> {
+  const [excluded] = parts.sql.exec("SELECT 1 FROM excluded WHERE blob_id = ?", blobIdToBytes(claim.blobId));
+  return excluded !== undefined || (await fetchRefutation(parts, claim)) !== undefined;
 }
 
 /** The symbol, when the accused node gives it; metadata from any node. */

@@ -35,7 +35,9 @@ import {
   openRoundTransaction,
   refuteTransaction,
   reportTransaction,
+  withdrawTransaction,
 } from "../shared/sui/audit-transactions.ts";
+import { readAuditEventPage } from "../shared/sui/event-pages.ts";
 import { presentShared, readObjects } from "../shared/sui/object-reader.ts";
 import { suiCall } from "../shared/sui/sui-client.ts";
 import { SuiError } from "../shared/sui/sui-error.ts";
@@ -90,15 +92,15 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
   const contracts = async () => (await readRegistry(client, contract)).contracts;
   const claims: ClaimsOnChain = {
     auditor,
-    async recent() {
-      const registry = await readRegistry(client, contract);
-      const ids: ObjectId[] = [];
-      await findAuditEvent(client, registry, "ClaimFiled", (event) => {
-        ids.push(event.claim);
-        return false;
-      });
-      return (await readClaims(client, ids)).filter((claim) => claim !== undefined);
+    async filed(after) {
+      const { originalPackageId } = (await readRegistry(client, contract)).contracts;
+      const page = await readAuditEventPage(client, { originalPackageId, kind: "ClaimFiled", after });
+      const ids = page.events.flatMap(({ event }) => (event.kind === "ClaimFiled" ? event.claim : []));
+      // At the tip the cursor of the last event is safe whatever the endpoint makes of the tip itself.
+      const hasMore = page.end === "more";
+      return { ids, cursor: hasMore ? page.cursor : page.events.at(-1)?.cursor, hasMore };
     },
+    read: async (ids) => (await readClaims(client, ids)).filter((claim) => claim !== undefined),
     async file(draft) {
       const registry = await readRegistry(client, contract);
       const { bondMist } = registry.params;
@@ -116,6 +118,7 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
     refute: async (claim, refutation) =>
       isSent(refuteTransaction(await contracts(), claim.ref, refutation, auditor)),
     finalize: async (claim) => isSent(finalizeTransaction(await contracts(), claim.ref)),
+    withdraw: async (claim) => isSent(withdrawTransaction(await contracts(), claim.ref, auditor)),
   };
 
   return {

@@ -1,12 +1,21 @@
 // If this fails, data that was lost leads to no consequence, or a false accusation stands.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { AuditChain } from "../../../auditor/audit-chain.ts";
 import { listName } from "../../../auditor/population-tables.ts";
 import { serializeEntry } from "../../../shared/audit/population.ts";
 import type { DrawKey } from "../../../shared/audit/selection.ts";
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
 import { readRegistry } from "../../../shared/sui/audit-reader.ts";
 import { createSuiClient } from "../../../shared/sui/sui-client.ts";
-import { accuse, auditorWithKey, chainWithKey, tend, untilNextRound } from "../../support/audit-accuse.ts";
+import {
+  accuse,
+  allClaims,
+  auditorWithKey,
+  chainWithKey,
+  claimsOf,
+  tend,
+  untilNextRound,
+} from "../../support/audit-accuse.ts";
 import { prng, type System, startSystem } from "../../support/system.ts";
 
 let system: System;
@@ -19,41 +28,66 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => system[Symbol.asyncDispose]());
 
+/** A claim of an auditor against a node that passed the very draw. */
+async function fileAgainstHonest(position: number): Promise<AuditChain> {
+  const liar = auditorWithKey(system.network, position);
+  // The population must stand on chain before the round that is claimed was opened.
+  await untilNextRound();
+  await liar.run();
+  await untilNextRound();
+  const no = await liar.run();
+  const [row] = liar.sql.exec(
+    `SELECT draw.* FROM verdict JOIN draw USING (round, mode, shard, t)
+     WHERE round = ? AND mode = 0 AND outcome = 'passed' ORDER BY shard LIMIT 1`,
+    no,
+  );
+  const population = liar.auditor.lists.index(listName("permanent", 2));
+  const leaf = Number(row?.["leaf"]);
+  const chain = chainWithKey(system.network, position, liar.chain);
+  const isFiled = await chain.claims?.file({
+    round: no,
+    draw: { mode: 0, shard: row?.["shard"], t: row?.["t"] } as DrawKey,
+    node: String(row?.["node"]) as ObjectId,
+    index: leaf,
+    entry: serializeEntry(population.leafAt(leaf)),
+    path: population.path(leaf),
+    confirmation: undefined,
+  });
+  expect(isFiled).toBe(true);
+  return chain;
+}
+
+/** What the registry says of an auditor. */
+async function recordOf(position: number) {
+  const { audit, auditors, sui } = system.network.file;
+  if (audit === undefined) throw new Error("the network has no registry");
+  const registry = await readRegistry(createSuiClient({ url: sui.url, fetch }), audit);
+  return registry.auditors.find(({ address }) => address === auditors?.[position]?.address);
+}
+
+const pendingOn = async (chain: AuditChain) =>
+  (await allClaims(chain)).filter(({ state }) => state === "pending");
+
 describe("a lying auditor", () => {
   it("has its claim refuted by another auditor before the deadline, and its record shows it", async () => {
-    const { file } = system.network;
-    const { audit, auditors, sui } = file;
-    const liar = auditorWithKey(system.network, 2);
-    // The population must stand on chain before the round that is claimed was opened.
-    await untilNextRound();
-    await liar.run();
-    await untilNextRound();
-    const no = await liar.run();
-    const [row] = liar.sql.exec(
-      `SELECT draw.* FROM verdict JOIN draw USING (round, mode, shard, t)
-       WHERE round = ? AND mode = 0 AND outcome = 'passed' ORDER BY shard LIMIT 1`,
-      no,
-    );
-    const population = liar.auditor.lists.index(listName("permanent", 2));
-    const leaf = Number(row?.["leaf"]);
-    const { claims } = chainWithKey(system.network, 2, liar.chain);
-    const isFiled = await claims?.file({
-      round: no,
-      draw: { mode: 0, shard: row?.["shard"], t: row?.["t"] } as DrawKey,
-      node: String(row?.["node"]) as ObjectId,
-      index: leaf,
-      entry: serializeEntry(population.leafAt(leaf)),
-      path: population.path(leaf),
-      confirmation: undefined,
-    });
-    expect(isFiled).toBe(true);
-    const honest = auditorWithKey(system.network, 1);
-    await tend(honest);
-    expect((await claims?.recent())?.filter(({ state }) => state === "pending")).toEqual([]);
-    if (audit === undefined) throw new Error("the network has no registry");
-    const registry = await readRegistry(createSuiClient({ url: sui.url, fetch }), audit);
-    const record = registry.auditors.find(({ address }) => address === auditors?.[2]?.address);
-    expect(record).toMatchObject({ claimsFiled: 1, claimsRefuted: 1 });
+    const chain = await fileAgainstHonest(2);
+    await tend(auditorWithKey(system.network, 1));
+    expect(await pendingOn(chain)).toEqual([]);
+    expect(await recordOf(2)).toMatchObject({ claimsFiled: 1, claimsRefuted: 1 });
+  }, 60_000);
+});
+
+describe("an auditor whose claim turns out wrong", () => {
+  it("takes it back with its bond while nobody else stands behind it", async () => {
+    const { network } = system;
+    const names = network.file.nodes?.map(({ name }) => name) ?? [];
+    // The node itself would be faster.
+    for (const name of names) await network.setRefuting(name, false);
+    const chain = await fileAgainstHonest(0);
+    await tend(auditorWithKey(system.network, 0));
+    expect(await pendingOn(chain)).toEqual([]);
+    expect(await recordOf(0)).toMatchObject({ claimsFiled: 1, claimsRefuted: 0 });
+    for (const name of names) await network.setRefuting(name, true);
   }, 60_000);
 });
 
@@ -66,4 +100,20 @@ describe("nodes that confirm and report healthy, and silently lost a third of th
     // Of 20,000 simulated nodes the last was found after 78; the median is tested over many seeds elsewhere.
     expect(Math.max(...draws)).toBeLessThanOrEqual(120);
   }, 120_000);
+});
+
+describe("an auditor that was away", () => {
+  it("finds every claim that was filed meanwhile, once, and the state each has come to", async () => {
+    const auditor = auditorWithKey(system.network, 1);
+    await tend(auditor);
+    const seen = await claimsOf(auditor);
+    const onChain = await allClaims(chainWithKey(system.network, 1, auditor.chain));
+    expect(seen.map(({ id, state }) => `${id} ${state}`).sort()).toEqual(
+      onChain.map(({ ref, state }) => `${ref.objectId} ${state}`).sort(),
+    );
+    const cursor = auditor.sql.exec("SELECT value FROM meta WHERE name = 'claims_cursor'");
+    await tend(auditor);
+    expect(auditor.sql.exec("SELECT value FROM meta WHERE name = 'claims_cursor'")).toEqual(cursor);
+    expect(await claimsOf(auditor)).toEqual(seen);
+  });
 });
