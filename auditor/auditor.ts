@@ -127,7 +127,7 @@ export class Auditor {
           return undefined;
         case "challenging": {
           const progress = await challengeRound(
-            { ...this.#parts, rounds: this.rounds, store: this.store },
+            { ...this.#parts, rounds: this.rounds, store: this.store, lists: this.lists },
             round,
             budget,
           );

@@ -1,8 +1,8 @@
 /**
  * Asks a round's draws until every one has its last answer.
  *
- * Each node has a lane that works through its draws in the round's seeded order and comes back for repetitions when
- * they are due. Every request is in the ledger before the next step follows from it, so an invocation may end, or die,
+ * Each node has a lane that works through its draws in the round's seeded order, comes back for repetitions when they
+ * are due, and ends with a burst (C6). Every request is in the ledger before the next step follows from it, so an invocation may end, or die,
  * anywhere: the next one reads the ledger and goes on. A request whose record was lost is made again; nothing that
  * stands in the ledger is.
  */
@@ -22,11 +22,12 @@ import type { FailPoint } from "../shared/protocol/fail-point.ts";
 import type { BlobId, ObjectId } from "../shared/protocol/ids.ts";
 import type { Persistence } from "../shared/protocol/messages.ts";
 import type { VerifiedMetadata } from "../shared/protocol/metadata.ts";
+import { Bursts } from "./burst.ts";
 import type { ChainReader } from "./chain-reader.ts";
 import type { LedgerSql } from "./ledger-sql.ts";
 import { MetadataShelf } from "./metadata-shelf.ts";
 import { type Budget, PoliteAsker } from "./polite-asker.ts";
-import type { SqlPopulationStore } from "./population-tables.ts";
+import type { PopulationLists, SqlPopulationStore } from "./population-tables.ts";
 import {
   confirmationQuestion,
   healthQuestion,
@@ -44,6 +45,7 @@ export interface ChallengeParts {
   readonly rounds: Rounds;
   readonly chain: ChainReader;
   readonly store: SqlPopulationStore;
+  readonly lists: PopulationLists;
   readonly transport: NodeTransport;
   readonly networkKind: NetworkKind;
   readonly parameters: AuditParameters;
@@ -112,6 +114,7 @@ class RoundWork {
   /** Nodes whose own metadata answer (C3) stands in the ledger for this round. */
   readonly #hasShownMetadata = new Set<ObjectId>();
   readonly #hasShownHealth = new Set<ObjectId>();
+  readonly #bursts: Bursts;
 
   constructor(parts: ChallengeParts, round: Round, budget: Budget) {
     assert(round.seed !== null, `round ${round.no} has a seed`);
@@ -123,10 +126,9 @@ class RoundWork {
     this.#shelf = new MetadataShelf(parts.sql, this.#committee.nShards);
     const draws = parts.rounds.draws(round.no).sort((a, b) => a.place - b.place);
     for (const draw of draws) {
-      if (draw.isFinal) continue;
-      const lane = this.#lanes.get(draw.node);
-      if (lane === undefined) this.#lanes.set(draw.node, [draw]);
-      else lane.push(draw);
+      const lane = this.#lanes.get(draw.node) ?? [];
+      this.#lanes.set(draw.node, lane);
+      if (!draw.isFinal) lane.push(draw);
     }
     const recent: { node: ObjectId; startedMs: number }[] = [];
     const rows = parts.sql.exec(
@@ -142,6 +144,9 @@ class RoundWork {
       if (row["kind"] === "metadata") this.#hasShownMetadata.add(node);
       if (row["kind"] === "health") this.#hasShownHealth.add(node);
     }
+    this.#bursts = new Bursts(parts, round, this.#seed, this.#committee.nShards);
+    recent.push(...this.#bursts.startedAfter(parts.transport.clock.nowMs() - 60_000));
+    recent.sort((a, b) => a.startedMs - b.startedMs);
     this.#asker = new PoliteAsker(parts, budget, recent);
   }
 
@@ -161,7 +166,11 @@ class RoundWork {
     for (;;) {
       if (this.#isSilent(node)) this.#giveUp(lane);
       const next = this.#nextDue(lane);
-      if (next === undefined) return undefined;
+      if (next === undefined) {
+        const isOver =
+          this.#isSilent(node) || (await this.#bursts.run(this.#memberOf(node), this.#asker, this.#shelf));
+        return isOver ? undefined : clock.nowMs();
+      }
       const waitMs = next.dueMs - clock.nowMs();
       if (this.#asker.isSpent) return Math.max(next.dueMs, clock.nowMs());
       if (waitMs > LONGEST_NAP_MS) return next.dueMs;

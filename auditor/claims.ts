@@ -3,21 +3,20 @@
  *
  * Filed is a fresh failure of a claimable draw, of a node that was suspect before the round. An auditor stands behind
  * another's claim when its own round came to the same failure of the same draw; any other claim it answers with the
- * symbol, when the accused node gives it, whoever is accused. An own claim that turns out wrong is taken back while
- * nobody else stands behind it. Every claim that was filed is followed to its end. Claims that a quorum stands behind are bound to the
- * committee while their epoch lasts; deadlines passed, claims are finalized. Every step looks at the chain first and
+ * symbol, whoever is accused: from the accused node, or, when that does not answer at all, rebuilt from the others. An
+ * own claim that turns out wrong is taken back while nobody else stands behind it. Claims that a quorum stands behind
+ * are bound to the committee while their epoch lasts; deadlines passed, claims are finalized.
+ *
+ * Every claim that was filed is followed to its end, a few at a time, in turn. Every step looks at the chain first and
  * may be repeated: the contract takes each of them once.
  */
 import { claimObstacle } from "../shared/audit/claim.ts";
-import { verifySymbolAnswer } from "../shared/audit/outcomes.ts";
 import type { AuditParameters } from "../shared/audit/parameters.ts";
 import { serializeEntry } from "../shared/audit/population.ts";
-import { refutationOf } from "../shared/audit/refutation.ts";
 import type { Challenge, DrawMode } from "../shared/audit/selection.ts";
 import { nodeState, possessionTest } from "../shared/audit/statistics.ts";
 import type { VerdictOutcome } from "../shared/audit/verdict.ts";
 import { concatBytes, fromBase64, fromHex, toBase64 } from "../shared/protocol/bytes.ts";
-import type { CommitteeMember } from "../shared/protocol/committee.ts";
 import {
   blobIdToBytes,
   type ObjectId,
@@ -31,10 +30,10 @@ import type { ChainReader } from "./chain-reader.ts";
 import { type LedgerSql, readMeta, type SqlRow, textOrNull, writeMeta } from "./ledger-sql.ts";
 import type { NodeRecords } from "./node-records.ts";
 import type { Log } from "./platform.ts";
-import { type Budget, PoliteAsker, type PoliteAskerParts } from "./polite-asker.ts";
+import type { PoliteAskerParts } from "./polite-asker.ts";
 import { listName, type PopulationLists } from "./population-tables.ts";
-import { metadataQuestion, symbolQuestion, verifiedMetadata, weigh } from "./questions.ts";
 import { dropRefutations, keepRefutation } from "./refutation-view.ts";
+import { fetchRefutation } from "./refute-claim.ts";
 import type { Round, RoundDraw, Rounds } from "./rounds.ts";
 
 export interface ClaimParts extends PoliteAskerParts {
@@ -47,16 +46,17 @@ export interface ClaimParts extends PoliteAskerParts {
   readonly log: Log;
 }
 
-/** Seconds of work at most, and few requests. */
-const BUDGET_MS = 10_000;
-const BUDGET_REQUESTS = 50;
 type Role = "accuser" | "attestor" | "refuter" | "watcher";
 
 /** Pages of filed claims looked through at once; the next call goes on. */
 const MAX_PAGES = 10;
 /** Of the own confirmed claims of an epoch, the newest are looked at for their binding. */
 const MAX_BOUND_AT_ONCE = 16;
+/** Claims looked at in one call; the next call goes on with the others. */
+const MAX_CLAIMS_AT_ONCE = 8;
 const CURSOR = "claims_cursor";
+/** The claim looked at last; empty when all had their turn. */
+const TURN = "claims_turn";
 
 /** @returns when a claim has to be looked at again; undefined when none is open */
 export async function tendClaims(parts: ClaimParts, claims: ClaimsOnChain): Promise<number | undefined> {
@@ -65,20 +65,37 @@ export async function tendClaims(parts: ClaimParts, claims: ClaimsOnChain): Prom
   const seenAll = await discover(sql, claims);
   const round = parts.rounds.list(Number.MAX_SAFE_INTEGER, 1)[0];
   // Without knowing every claim it could file one twice, or one too many against a node.
-  if (
-    seenAll &&
-    round?.state === "done" &&
-    (await fileAll(parts, claims, round, await openClaims(sql, claims)))
-  )
+  if (seenAll && round?.state === "done" && (await fileAll(parts, claims, round)))
     await discover(sql, claims);
   await bindConfirmed(sql, claims, round?.epoch ?? null);
-  const open = await openClaims(sql, claims);
-  for (const claim of open) if (claim.state === "pending") await answer(parts, claims, claim);
-  noteStates(sql, open.length === 0 ? open : await openClaims(sql, claims));
-  if (!seenAll) return clock.nowMs() + 1;
+  const ids = nextInTurn(sql, clock.nowMs());
+  for (const claim of await claims.read(ids)) {
+    if (claim.state === "pending") await answer(parts, claims, claim);
+    writeMeta(sql, TURN, claim.ref.objectId);
+  }
+  noteStates(sql, ids, await claims.read(ids));
+  const isRoundOver = ids.length < MAX_CLAIMS_AT_ONCE;
+  writeMeta(sql, TURN, isRoundOver ? "" : (ids.at(-1) ?? ""));
+  if (!seenAll || !isRoundOver) return clock.nowMs() + 1;
   const pending = sql.exec("SELECT MIN(deadline_ms) AS ms FROM claim WHERE state = 'pending'")[0]?.["ms"];
   return typeof pending === "number" ? Math.max(pending + 1, clock.nowMs() + 1) : undefined;
 }
+
+/**
+ * The next claims to look at, of those whose end the ledger has not seen. An endpoint that lags may not know a claim
+ * yet, so that one that seems gone is looked at again until its deadline.
+ */
+const nextInTurn = (sql: LedgerSql, nowMs: number): readonly ObjectId[] =>
+  sql
+    .exec(
+      `SELECT id FROM claim WHERE id > ? AND (state = 'pending' OR (state = 'gone' AND deadline_ms >= ?))
+       ORDER BY id LIMIT ?`,
+      readMeta(sql, TURN) ?? "",
+      nowMs,
+      MAX_CLAIMS_AT_ONCE,
+    )
+    // Written by the ledger, which has them from the chain.
+    .map((row) => String(row["id"]) as ObjectId);
 
 /** Brings what was filed since the last time into the ledger. @returns false when there is more */
 async function discover(sql: LedgerSql, claims: ClaimsOnChain): Promise<boolean> {
@@ -96,15 +113,6 @@ async function discover(sql: LedgerSql, claims: ClaimsOnChain): Promise<boolean>
   return false;
 }
 
-/** Claims that the ledger has not seen the end of, as they stand on chain now. */
-const openClaims = (sql: LedgerSql, claims: ClaimsOnChain): Promise<readonly ClaimOnChain[]> =>
-  claims.read(
-    // Written by the ledger, which has them from the chain.
-    sql
-      .exec("SELECT id FROM claim WHERE state = 'pending' ORDER BY deadline_ms")
-      .map((row) => String(row["id"]) as ObjectId),
-  );
-
 /** Binds own claims whose binding was lost on the way, or that somebody else finalized first. */
 async function bindConfirmed(sql: LedgerSql, claims: ClaimsOnChain, epoch: number | null): Promise<void> {
   const rows = sql.exec(
@@ -119,12 +127,7 @@ async function bindConfirmed(sql: LedgerSql, claims: ClaimsOnChain, epoch: numbe
 }
 
 /** Files what the newest round showed. @returns whether anything was filed */
-async function fileAll(
-  parts: ClaimParts,
-  claims: ClaimsOnChain,
-  round: Round,
-  open: readonly ClaimOnChain[],
-): Promise<boolean> {
+async function fileAll(parts: ClaimParts, claims: ClaimsOnChain, round: Round): Promise<boolean> {
   const { sql, parameters, log } = parts;
   if (round.tx === null || round.epoch === null) return false;
   const before = new Map(parts.nodes.ofRound(round.no).map((record) => [record.node, record.before]));
@@ -145,7 +148,7 @@ async function fileAll(
         // Read from the ledger, which has it from a judgement.
         verdict: { outcome: String(row["outcome"]) as VerdictOutcome, excuse: null },
         nodeState: record === undefined ? "unaudited" : nodeState(record, test, confirmed),
-        openClaimsOfNode: open.filter(({ node, state }) => node === draw.node && state === "pending").length,
+        openClaimsOfNode: openClaimsOf(sql, draw.node),
         epoch: round.epoch,
       },
       parameters,
@@ -200,6 +203,12 @@ function hasFiled(
   return row !== undefined;
 }
 
+/** As far as the ledger knows; the contract counts for itself. */
+const openClaimsOf = (sql: LedgerSql, node: ObjectId): number =>
+  Number(
+    sql.exec("SELECT COUNT(*) AS count FROM claim WHERE node = ? AND state = 'pending'", node)[0]?.["count"],
+  );
+
 /** One open claim: finalize it, stand behind it, or answer it. */
 async function answer(parts: ClaimParts, claims: ClaimsOnChain, claim: ClaimOnChain): Promise<void> {
   const { sql, log } = parts;
@@ -215,9 +224,10 @@ async function answer(parts: ClaimParts, claims: ClaimsOnChain, claim: ClaimOnCh
     if (isAlone && (await isOverturned(parts, claim))) await claims.withdraw(claim);
   } else if (!claim.attestors.includes(claims.auditor)) {
     if (hasSeenFailure(sql, claim)) {
-      if (await claims.attest(claim)) role = "attestor";
+      // Nobody has to hold a blob that was declared invalid: the accuser is to take its claim back.
+      if (!isExcluded(sql, claim) && (await claims.attest(claim))) role = "attestor";
     } else {
-      const refutation = await fetchRefutation(parts, claim);
+      const refutation = await refutationFor(parts, claim, true);
       // Kept: when the transaction does not get through, others find the arguments at the routes.
       if (refutation !== undefined) keepRefutation(sql, claim.ref.objectId, refutation);
       if (refutation !== undefined && (await claims.refute(claim, refutation))) role = "refuter";
@@ -273,45 +283,23 @@ function hasSeenFailure(sql: LedgerSql, claim: ClaimOnChain): boolean {
   return row !== undefined;
 }
 
-/** The blob is invalid by now, so nobody has to hold it; or the node shows the symbol after all. */
-async function isOverturned(parts: ClaimParts, claim: ClaimOnChain): Promise<boolean> {
-  const [excluded] = parts.sql.exec("SELECT 1 FROM excluded WHERE blob_id = ?", blobIdToBytes(claim.blobId));
-  return excluded !== undefined || (await fetchRefutation(parts, claim)) !== undefined;
-}
+/** The blob is invalid by now, so nobody has to hold it; or the node itself shows the symbol after all. */
+const isOverturned = async (parts: ClaimParts, claim: ClaimOnChain): Promise<boolean> =>
+  isExcluded(parts.sql, claim) || (await refutationFor(parts, claim, false)) !== undefined;
 
-/** The symbol, when the accused node gives it; metadata from any node. */
-async function fetchRefutation(parts: ClaimParts, claim: ClaimOnChain) {
+const isExcluded = (sql: LedgerSql, { blobId }: ClaimOnChain): boolean =>
+  sql.exec("SELECT 1 FROM excluded WHERE blob_id = ?", blobIdToBytes(blobId)).length > 0;
+
+async function refutationFor(parts: ClaimParts, claim: ClaimOnChain, mayRebuild: boolean) {
   const { committee } = await parts.chain.snapshot();
-  const accused = committee.members.find(({ nodeId }) => nodeId === claim.node);
-  if (accused === undefined) return undefined;
-  const nowMs = parts.transport.clock.nowMs();
-  const budget: Budget = { untilMs: nowMs + BUDGET_MS, requests: BUDGET_REQUESTS };
-  const asker = new PoliteAsker(parts, budget, []);
-  const metadata = await fetchMetadata(asker, [accused, ...committee.members], claim);
-  if (metadata === undefined) return undefined;
-  const draw = challengeOfClaim(claim);
-  const result = await asker.ask(accused, symbolQuestion(draw, metadata, [draw.symbol]));
-  if (result?.httpStatus !== 200 || result.body === undefined) return undefined;
-  const [symbol] = verifySymbolAnswer(result.body, draw, metadata) ?? [];
-  return symbol === undefined ? undefined : refutationOf(metadata, symbol);
-}
-
-async function fetchMetadata(asker: PoliteAsker, members: readonly CommitteeMember[], claim: ClaimOnChain) {
-  const question = metadataQuestion(claim.blobId, claim.nShards);
-  for (const member of members) {
-    const result = await asker.ask(member, question);
-    if (result === undefined) return undefined;
-    if (weigh(question, result).outcome === "pass" && result.body !== undefined)
-      return verifiedMetadata(result.body, claim.blobId, claim.nShards);
-  }
-  return undefined;
+  return fetchRefutation(parts, committee, challengeOfClaim(claim), mayRebuild);
 }
 
 /** Claims seen once stay in the ledger with the state they ended in; what is gone from the chain was refuted or withdrawn. */
-function noteStates(sql: LedgerSql, onChain: readonly ClaimOnChain[]): void {
-  for (const row of sql.exec("SELECT id FROM claim WHERE state = 'pending'")) {
-    const found = onChain.find(({ ref }) => ref.objectId === row["id"]);
-    sql.exec("UPDATE claim SET state = ? WHERE id = ?", found?.state ?? "gone", String(row["id"]));
+function noteStates(sql: LedgerSql, ids: readonly ObjectId[], onChain: readonly ClaimOnChain[]): void {
+  for (const id of ids) {
+    const found = onChain.find(({ ref }) => ref.objectId === id);
+    sql.exec("UPDATE claim SET state = ? WHERE id = ?", found?.state ?? "gone", id);
   }
   dropRefutations(sql);
 }

@@ -3,7 +3,7 @@
  *
  * | table            | one row is                                                                               |
  * |------------------|------------------------------------------------------------------------------------------|
- * | meta             | `schema_version`; `cursor`, `checkpoint`, `epoch`: how far the chain was read            |
+ * | meta             | `schema_version`; `cursor`, `epoch`, `claims_cursor`: how far the chain was read         |
  * | object           | a live Blob object as the events describe it; blob IDs are bytes, so that they sort      |
  * | pool, excluded   | a storage pool's end; a blob ID reported invalid or deny-listed                          |
  * | epoch_change     | when an epoch began and its hand-over was done                                           |
@@ -14,12 +14,13 @@
  * | round            | a round: number, state, seed, committee, roots                                           |
  * | draw             | one challenge of a round                                                                 |
  * | attempt          | one request for a draw                                                                   |
+ * | burst            | one request of a chained burst: a signal, in no verdict                                   |
  * | verdict          | what a draw came to                                                                      |
  * | evidence, body   | the exact bytes behind a leaf; bodies of failures and of some passes                     |
  * | node_epoch       | possession of a node in an epoch                                                         |
  * | node_window      | availability of a node                                                                   |
  * | node_round       | a node's row of a round's report                                                         |
- * | claim            | a claim on chain that this auditor filed, stands behind or has answered                  |
+ * | claim            | a claim on chain that was filed, by whomever, and what this auditor did about it          |
  * | refutation       | the arguments that would end a pending claim of another auditor                          |
  * | metadata         | verified metadata of blobs under challenge                                               |
  * | counter          | running totals for metrics                                                               |
@@ -96,6 +97,9 @@ const SCHEMA = [
      id TEXT PRIMARY KEY, round INTEGER NOT NULL, mode INTEGER NOT NULL, shard INTEGER NOT NULL, t INTEGER NOT NULL,
      node TEXT NOT NULL, epoch INTEGER NOT NULL, accuser TEXT NOT NULL, deadline_ms INTEGER NOT NULL,
      role TEXT NOT NULL, state TEXT NOT NULL) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS burst (
+     round INTEGER NOT NULL, node TEXT NOT NULL, step INTEGER NOT NULL, started_ms INTEGER NOT NULL,
+     ms INTEGER NOT NULL, outcome TEXT NOT NULL, next_seed TEXT NOT NULL, PRIMARY KEY (round, node, step)) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS refutation (claim TEXT PRIMARY KEY, arguments TEXT NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS metadata (blob_id TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID`,

@@ -18,7 +18,7 @@ import {
   type Outcome,
   verifySymbolAnswer,
 } from "../shared/audit/outcomes.ts";
-import { symbolIdOfChallenge } from "../shared/audit/selection.ts";
+import { type Challenge, symbolIdOfChallenge } from "../shared/audit/selection.ts";
 import { CodecError } from "../shared/codec/codec.ts";
 import { createReferenceCodec } from "../shared/codec/reference-codec.ts";
 import { checkSliver } from "../shared/codec/sliver-check.ts";
@@ -83,7 +83,7 @@ function judged(judge: (body: Uint8Array) => Judgement): (body: Uint8Array) => J
 
 /** C1. @param asked symbols of the drawn sliver, the drawn one among them */
 export function symbolQuestion(
-  draw: RoundDraw,
+  draw: Challenge,
   metadata: VerifiedMetadata,
   asked: readonly SliverIndex[],
 ): Question {

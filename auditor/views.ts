@@ -11,6 +11,7 @@ import {
   reputationInterval,
 } from "../shared/audit/statistics.ts";
 import { toHex } from "../shared/protocol/bytes.ts";
+import { type BurstSummary, burstsOf } from "./burst.ts";
 import { type LedgerSql, textOrNull } from "./ledger-sql.ts";
 import type { NodeRecords, NodeRound } from "./node-records.ts";
 import { listName, type PopulationLists } from "./population-tables.ts";
@@ -46,6 +47,8 @@ export interface NodeSummary {
   readonly detectableLoss: number;
   readonly lastRound: number;
   readonly outcomes: ReturnType<typeof outcomesOf>;
+  /** A signal, never evidence; null when there was no burst. */
+  readonly burst: BurstSummary | null;
 }
 
 /** Closed rounds whose consequences are public, newest first. */
@@ -65,7 +68,11 @@ function outcomesOf({ row }: NodeRound) {
   return { passed, missing, invalid, timeouts, refused, excused, vacuous };
 }
 
-function summary(record: NodeRound, parameters: AuditParameters): NodeSummary {
+function summary(
+  record: NodeRound,
+  parameters: AuditParameters,
+  bursts: ReadonlyMap<string, BurstSummary>,
+): NodeSummary {
   const { after } = record;
   return {
     nodeId: record.node,
@@ -80,6 +87,7 @@ function summary(record: NodeRound, parameters: AuditParameters): NodeSummary {
     detectableLoss: detectableLoss(after.trials, CONFIDENCE),
     lastRound: record.round,
     outcomes: outcomesOf(record),
+    burst: bursts.get(record.node) ?? null,
   };
 }
 
@@ -90,8 +98,9 @@ export function nodesView(parts: ViewParts): {
 } {
   const round = publishedRound(parts);
   const records = round === undefined ? [] : parts.nodes.ofRound(round.no);
+  const bursts = round === undefined ? new Map<string, BurstSummary>() : burstsOf(parts.sql, round.no);
   return {
-    nodes: records.map((record) => summary(record, parts.parameters)),
+    nodes: records.map((record) => summary(record, parts.parameters, bursts)),
     round: round?.no ?? null,
     epoch: round?.epoch ?? null,
   };
@@ -156,7 +165,7 @@ export function historyView(parts: ViewParts, id: string, days: number): unknown
     name: node.name,
     history: records
       .filter((record) => newest !== undefined && record.round <= newest.no)
-      .map((record) => summary(record, parts.parameters)),
+      .map((record) => summary(record, parts.parameters, burstsOf(parts.sql, record.round))),
   };
 }
 

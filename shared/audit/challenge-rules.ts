@@ -11,10 +11,11 @@
  */
 import { blake2b256 } from "../crypto/blake2b.ts";
 import { BcsWriter } from "../protocol/bcs.ts";
-import type { SliverIndex } from "../protocol/ids.ts";
+import { type ObjectId, objectIdToBytes, type ShardIndex, type SliverIndex } from "../protocol/ids.ts";
 import { blobLayout, sliverBytes } from "../protocol/sizes.ts";
 import type { AuditParameters } from "./parameters.ts";
-import type { Challenge } from "./selection.ts";
+import type { PopulationIndex } from "./population.ts";
+import { type Challenge, challengeOf, DRAW_MODES } from "./selection.ts";
 
 const encoder = new TextEncoder();
 const EXTRA = encoder.encode("floe-audit/extra/v1");
@@ -63,6 +64,34 @@ export const jitterOf = (digest: Uint8Array): number => derived(JITTER, digest, 
  */
 export const nextChainSeed = (seed: Uint8Array, symbol: Uint8Array): Uint8Array =>
   blake2b256(CHAIN, seed, symbol);
+
+/** The seed of a node's burst in a round. */
+export const firstChainSeed = (roundSeed: Uint8Array, node: ObjectId): Uint8Array =>
+  blake2b256(CHAIN, roundSeed, objectIdToBytes(node));
+
+/** A drawn sliver that is padding only is passed over, this often. */
+const MAX_PADDING = 16;
+
+/**
+ * The challenge of one step of a burst: drawn per blob from the chain's seed for one of the node's shards in turn.
+ *
+ * @returns undefined for an empty population, or when it hits padding again and again
+ */
+export function chainedChallenge(
+  chainSeed: Uint8Array,
+  step: number,
+  shards: readonly ShardIndex[],
+  nShards: number,
+  population: PopulationIndex,
+): Challenge | undefined {
+  const shard = shards[step % shards.length];
+  if (population.size === 0 || shard === undefined) return undefined;
+  for (let t = 0; t < MAX_PADDING; t++) {
+    const challenge = challengeOf(chainSeed, { mode: DRAW_MODES.perBlob, shard, t }, nShards, population);
+    if (!challenge.isVacuous) return challenge;
+  }
+  return undefined;
+}
 
 /** What has been asked lately, of one node and of all; times ascend. */
 export interface RequestLog {

@@ -66,6 +66,8 @@ export interface AuditParameters {
   readonly confirmedForEscalation: number;
   readonly roundsForEscalation: number;
   readonly maxOpenClaimsPerNode: number;
+  /** Symbols of a chained burst (C6), one burst a node and round; 0 = none. */
+  readonly burstSteps: number;
 }
 
 const PUBLIC: AuditParameters = {
@@ -102,6 +104,7 @@ const PUBLIC: AuditParameters = {
   confirmedForEscalation: 3,
   roundsForEscalation: 2,
   maxOpenClaimsPerNode: 3,
+  burstSteps: 4,
 };
 
 /** The rules of `public` at a speed at which a person can watch them. */

@@ -2,14 +2,18 @@
 import { describe, expect, it } from "vitest";
 import {
   asksWholeSliver,
+  chainedChallenge,
+  firstChainSeed,
   jitterOf,
   nextChainSeed,
   nextRequestMs,
   symbolsToAsk,
 } from "../../../shared/audit/challenge-rules.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
+import { MemoryPopulation } from "../../../shared/audit/population.ts";
 import { drawDigest } from "../../../shared/audit/selection.ts";
-import { challengeWith, drawKey, seedOf } from "./fixtures.ts";
+import { shardIndex } from "../../../shared/protocol/ids.ts";
+import { blobOf, challengeWith, drawKey, objectIdOf, populationOf, seedOf } from "./fixtures.ts";
 
 const P = AUDIT_PROFILES.public;
 const N = 1000;
@@ -53,6 +57,31 @@ describe("jitter and bursts", () => {
     const step = nextChainSeed(seedOf(1), new Uint8Array([1, 2]));
     expect(nextChainSeed(seedOf(1), new Uint8Array([1, 3]))).not.toEqual(step);
     expect(nextChainSeed(seedOf(2), new Uint8Array([1, 2]))).not.toEqual(step);
+  });
+});
+
+describe("a chained burst", () => {
+  const shards = [3, 4, 5].map((shard) => shardIndex(shard, N));
+  const population = populationOf(500, N);
+  const step = (seed: Uint8Array, at: number) => chainedChallenge(seed, at, shards, N, population);
+
+  it("asks one of the node's shards each, and goes where the last symbol leads", () => {
+    const seed = firstChainSeed(seedOf(1), objectIdOf(7));
+    expect(step(seed, 0)).toEqual(step(seed, 0));
+    expect([0, 1, 2, 3].map((at) => step(seed, at)?.shard)).toEqual([3, 4, 5, 3]);
+    const [one, other] = [1, 2].map((byte) => step(nextChainSeed(seed, Uint8Array.of(byte)), 1));
+    expect(one).not.toEqual(other);
+    expect(firstChainSeed(seedOf(1), objectIdOf(8))).not.toEqual(seed);
+    expect(firstChainSeed(seedOf(2), objectIdOf(7))).not.toEqual(seed);
+  });
+
+  it("passes padding over, and asks nothing of an empty population", () => {
+    const short = new MemoryPopulation([blobOf(1, 1)], N);
+    for (let i = 0; i < 200; i++) {
+      const challenge = chainedChallenge(seedOf(i), 0, shards, N, short);
+      expect(challenge?.isVacuous ?? false).toBe(false);
+    }
+    expect(chainedChallenge(seedOf(1), 0, shards, N, new MemoryPopulation([], N))).toBeUndefined();
   });
 });
 

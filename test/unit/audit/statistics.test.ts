@@ -145,10 +145,10 @@ describe("a parameter profile", () => {
   it("is valid, and its hash pinned", () => {
     for (const profile of Object.values(AUDIT_PROFILES)) expect(checkParameters(profile)).toBe(profile);
     expect(toHex(parametersHash(AUDIT_PROFILES.public))).toMatchInlineSnapshot(
-      `"e6063b2cead072fe91b64a09fd56d00d42cc8f7773cf161f83930146cd093ad2"`,
+      `"e822fc23f5403144c61500fc802d91346e3f0a0d037d0b07830480fd042108f8"`,
     );
     expect(toHex(parametersHash(AUDIT_PROFILES.local))).toMatchInlineSnapshot(
-      `"2e2288640851a8f0a69eb50c13266833f20a6d9b02b80e7025ae12820ed17abf"`,
+      `"e6d58e150e25a900990c3b75a82914ff5178897e342030bb52f71106af9ae1d5"`,
     );
   });
 

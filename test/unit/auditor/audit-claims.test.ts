@@ -28,33 +28,48 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => system[Symbol.asyncDispose]());
 
-/** A claim of an auditor against a node that passed the very draw. */
-async function fileAgainstHonest(position: number): Promise<AuditChain> {
+/** Claims of an auditor against nodes that passed the very draws, one a node. */
+async function fileAgainstHonest(position: number, count = 1) {
   const liar = auditorWithKey(system.network, position);
   // The population must stand on chain before the round that is claimed was opened.
   await untilNextRound();
   await liar.run();
   await untilNextRound();
   const no = await liar.run();
-  const [row] = liar.sql.exec(
-    `SELECT draw.* FROM verdict JOIN draw USING (round, mode, shard, t)
-     WHERE round = ? AND mode = 0 AND outcome = 'passed' ORDER BY shard LIMIT 1`,
+  const rows = liar.sql.exec(
+    `SELECT draw.*, MIN(shard) FROM verdict JOIN draw USING (round, mode, shard, t)
+     WHERE round = ? AND mode = 0 AND outcome = 'passed' GROUP BY draw.node LIMIT ?`,
     no,
+    count,
   );
   const population = liar.auditor.lists.index(listName("permanent", 2));
-  const leaf = Number(row?.["leaf"]);
   const chain = chainWithKey(system.network, position, liar.chain);
-  const isFiled = await chain.claims?.file({
-    round: no,
-    draw: { mode: 0, shard: row?.["shard"], t: row?.["t"] } as DrawKey,
-    node: String(row?.["node"]) as ObjectId,
-    index: leaf,
-    entry: serializeEntry(population.leafAt(leaf)),
-    path: population.path(leaf),
-    confirmation: undefined,
-  });
-  expect(isFiled).toBe(true);
-  return chain;
+  for (const row of rows) {
+    const leaf = Number(row["leaf"]);
+    const isFiled = await chain.claims?.file({
+      round: no,
+      draw: { mode: 0, shard: row["shard"], t: row["t"] } as DrawKey,
+      node: String(row["node"]) as ObjectId,
+      index: leaf,
+      entry: serializeEntry(population.leafAt(leaf)),
+      path: population.path(leaf),
+      confirmation: undefined,
+    });
+    expect(isFiled).toBe(true);
+  }
+  return { chain, accused: rows.map((row) => String(row["node"])) };
+}
+
+/** Runs while no node answers claims for itself: it would be faster. */
+async function withoutRefuters(test: () => Promise<void>): Promise<void> {
+  const { network } = system;
+  const names = network.file.nodes?.map(({ name }) => name) ?? [];
+  for (const name of names) await network.setRefuting(name, false);
+  try {
+    await test();
+  } finally {
+    for (const name of names) await network.setRefuting(name, true);
+  }
 }
 
 /** What the registry says of an auditor. */
@@ -69,25 +84,47 @@ const pendingOn = async (chain: AuditChain) =>
   (await allClaims(chain)).filter(({ state }) => state === "pending");
 
 describe("a lying auditor", () => {
-  it("has its claim refuted by another auditor before the deadline, and its record shows it", async () => {
-    const chain = await fileAgainstHonest(2);
-    await tend(auditorWithKey(system.network, 1));
-    expect(await pendingOn(chain)).toEqual([]);
-    expect(await recordOf(2)).toMatchObject({ claimsFiled: 1, claimsRefuted: 1 });
+  it("has its claims refuted by another auditor, for a node that is down from the others' symbols", async () => {
+    const { network } = system;
+    await withoutRefuters(async () => {
+      const { chain, accused } = await fileAgainstHonest(2, 2);
+      const down = network.file.nodes?.find(({ nodeId }) => nodeId === accused[1])?.name ?? "";
+      network.setNodeFault(down, { kind: "down" });
+      const honest = auditorWithKey(network, 1);
+      await tend(honest);
+      network.setNodeFault(down, { kind: "none" });
+      expect(await pendingOn(chain)).toEqual([]);
+      expect((await claimsOf(honest)).map(({ role }) => role)).toEqual(["refuter", "refuter"]);
+    });
+    expect(await recordOf(2)).toMatchObject({ claimsFiled: 2, claimsRefuted: 2 });
+  }, 60_000);
+
+  it("is not answered for a node that says itself that it has lost the symbol", async () => {
+    const { network } = system;
+    await withoutRefuters(async () => {
+      const { chain, accused } = await fileAgainstHonest(2, 1);
+      const { name } = network.file.nodes?.find(({ nodeId }) => nodeId === accused[0]) ?? { name: "" };
+      network.setNodeFault(name, { kind: "drop-slivers", fraction: 1, heal: false });
+      const honest = auditorWithKey(network, 1);
+      await tend(honest);
+      expect(await claimsOf(honest)).toMatchObject([{ role: "watcher", state: "pending" }]);
+      network.setNodeFault(name, { kind: "none" });
+      expect(await pendingOn(chain)).toHaveLength(1);
+    });
   }, 60_000);
 });
 
 describe("an auditor whose claim turns out wrong", () => {
   it("takes it back with its bond while nobody else stands behind it", async () => {
-    const { network } = system;
-    const names = network.file.nodes?.map(({ name }) => name) ?? [];
-    // The node itself would be faster.
-    for (const name of names) await network.setRefuting(name, false);
-    const chain = await fileAgainstHonest(0);
-    await tend(auditorWithKey(system.network, 0));
-    expect(await pendingOn(chain)).toEqual([]);
+    await withoutRefuters(async () => {
+      const { chain } = await fileAgainstHonest(0);
+      const mine = async () =>
+        (await pendingOn(chain)).filter(({ accuser }) => accuser === chain.claims?.auditor);
+      expect(await mine()).toHaveLength(1);
+      await tend(auditorWithKey(system.network, 0));
+      expect(await mine()).toEqual([]);
+    });
     expect(await recordOf(0)).toMatchObject({ claimsFiled: 1, claimsRefuted: 0 });
-    for (const name of names) await network.setRefuting(name, true);
   }, 60_000);
 });
 

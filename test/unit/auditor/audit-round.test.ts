@@ -25,6 +25,7 @@ interface NodeJson {
   readonly trials: number;
   readonly failures: number;
   readonly outcomes: Readonly<Record<string, number>>;
+  readonly burst: { readonly steps: number; readonly passed: number; readonly ms: number } | null;
 }
 interface RoundJson {
   readonly state: string;
@@ -134,12 +135,13 @@ describe("an unhealthy network", () => {
     network.setNodeFault("node-2", { kind: "error" });
     network.setNodeFault("node-3", { kind: "hang" });
     network.setNodeFault("node-4", { kind: "corrupt-slivers" });
-    const [denied = ""] = blobs;
-    network.setBlocked("node-5", [denied as BlobId]);
+    // Half of all draws: some of every node's are among them.
+    const denied = blobs.slice(0, 2);
+    network.setBlocked("node-5", denied);
     const auditor = auditorOf({
       async fetch(request) {
         const url = new URL(request.url);
-        const isDenied = url.pathname.includes(denied);
+        const isDenied = denied.some((blobId) => url.pathname.includes(blobId));
         if (url.host === throttling && isDenied) return new Response("slow down", { status: 429 });
         // A proxy in front of the node, not the node.
         if (url.host === proxied && isDenied) return new Response("<h1>Not Found</h1>", { status: 404 });
@@ -160,9 +162,9 @@ describe("an unhealthy network", () => {
       expect(corrupt.outcomes["invalid"]).toBe(corrupt.trials);
       expect(corrupt.state).toBe("suspect");
       const blocked = await drawsOf(auditor, no, (await nodeOf(auditor, "node-5")).nodeId);
-      expect(new Set(blocked.filter((d) => d.blob_id === denied).map((d) => d.excuse))).toEqual(
-        new Set(["denied"]),
-      );
+      expect(
+        new Set(blocked.filter((d) => denied.includes(d.blob_id as BlobId)).map((d) => d.excuse)),
+      ).toEqual(new Set(["denied"]));
       const refusing = await nodeOf(auditor, "node-6");
       expect(refusing.outcomes["refused"]).toBeGreaterThan(0);
       expect(refusing.failures).toBe(0);
@@ -430,6 +432,13 @@ describe("the next epoch", () => {
     );
     expect(population).toMatchObject({ size: 2, root: round.populations["permanent"]?.root });
     expect(population.entries).toHaveLength(2);
+
+    // The burst of a node stands beside its draws and is counted nowhere.
+    for (const { name, burst, trials } of await nodesOf(auditor)) {
+      expect(trials).toBeLessThanOrEqual(4 * (P.drawsPerBlob + P.drawsPerByte + P.drawsDeletable));
+      if (name === "node-3") expect(burst?.steps).toBeGreaterThan(0);
+      else expect(burst).toMatchObject({ steps: P.burstSteps, passed: P.burstSteps });
+    }
 
     // What was lost stays lost, and only its loser is blamed: in the first round that draws one of the lost slivers.
     const blamed = async (): Promise<string[]> =>
