@@ -53,7 +53,7 @@ const MAX_PAGES = 10;
 /** Of the own confirmed claims of an epoch, the newest are looked at for their binding. */
 const MAX_BOUND_AT_ONCE = 16;
 /** Claims looked at in one call; the next call goes on with the others. */
-const MAX_CLAIMS_AT_ONCE = 8;
+const MAX_CLAIMS_AT_ONCE = 32;
 const CURSOR = "claims_cursor";
 /** The claim looked at last; empty when all had their turn. */
 const TURN = "claims_turn";
