@@ -99,17 +99,18 @@ describe("a lying auditor", () => {
     expect(await recordOf(2)).toMatchObject({ claimsFiled: 2, claimsRefuted: 2 });
   }, 60_000);
 
-  it("is not answered for a node that says itself that it has lost the symbol", async () => {
+  it("is not answered for a node that itself answers what is wrong, until it answers rightly", async () => {
     const { network } = system;
     await withoutRefuters(async () => {
       const { chain, accused } = await fileAgainstHonest(2, 1);
       const { name } = network.file.nodes?.find(({ nodeId }) => nodeId === accused[0]) ?? { name: "" };
-      network.setNodeFault(name, { kind: "drop-slivers", fraction: 1, heal: false });
+      network.setNodeFault(name, { kind: "corrupt-slivers" });
       const honest = auditorWithKey(network, 1);
       await tend(honest);
-      expect(await claimsOf(honest)).toMatchObject([{ role: "watcher", state: "pending" }]);
-      network.setNodeFault(name, { kind: "none" });
       expect(await pendingOn(chain)).toHaveLength(1);
+      network.setNodeFault(name, { kind: "none" });
+      await tend(honest);
+      expect(await pendingOn(chain)).toEqual([]);
     });
   }, 60_000);
 });
@@ -151,6 +152,8 @@ describe("an auditor that was away", () => {
     const cursor = auditor.sql.exec("SELECT value FROM meta WHERE name = 'claims_cursor'");
     await tend(auditor);
     expect(auditor.sql.exec("SELECT value FROM meta WHERE name = 'claims_cursor'")).toEqual(cursor);
-    expect(await claimsOf(auditor)).toEqual(seen);
+    // Whose deadline has passed meanwhile may have ended.
+    const idsOf = (claims: typeof seen) => claims.map(({ id }) => id);
+    expect(idsOf(await claimsOf(auditor))).toEqual(idsOf(seen));
   });
 });
