@@ -80,7 +80,20 @@ export interface FiledClaims {
   readonly hasMore: boolean;
 }
 
+/** Deletes what the contract keeps no longer; anybody may, and gets the storage rebate. */
+export interface PruningOnChain {
+  /** Rounds up to this one are past the registry's retention. */
+  lastPastRound(nowMs: number): Promise<number>;
+  /** @returns true once it is not on chain any more; false when the contract does not take it, or nobody knows */
+  purgeClaim(id: ObjectId): Promise<boolean>;
+  pruneRound(no: number): Promise<boolean>;
+  /** Of all auditors. */
+  prunePopulation(epoch: number): Promise<boolean>;
+}
+
 export interface AuditChain {
+  /** Absent in read-only mode. */
+  readonly pruning?: PruningOnChain;
   /** Absent in read-only mode. */
   readonly claims?: ClaimsOnChain;
   /** False: everything below that writes answers null. */

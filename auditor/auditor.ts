@@ -23,6 +23,7 @@ import { earliestRound, followToSeed, openRound, populateRound, seedRound } from
 import type { Log } from "./platform.ts";
 import type { Budget } from "./polite-asker.ts";
 import { PopulationLists, SqlPopulationStore } from "./population-tables.ts";
+import { pruneChain, pruneLedger } from "./prune.ts";
 import { reportOf } from "./publish-round.ts";
 import { type Round, Rounds } from "./rounds.ts";
 
@@ -88,7 +89,7 @@ export class Auditor {
       const round = this.rounds.active();
       if (round === undefined) {
         this.#tidy();
-        return await this.#tendClaims();
+        return await this.#tendChain();
       }
       const wakeMs = await this.#step(round, budget);
       if (wakeMs !== undefined && wakeMs > clock.nowMs()) return wakeMs;
@@ -96,13 +97,23 @@ export class Auditor {
     }
   }
 
-  /** Claims wait for nobody's round. @returns when one has to be looked at again */
-  async #tendClaims(): Promise<number | undefined> {
-    const { auditChain, log } = this.#parts;
-    if (auditChain.claims === undefined) return undefined;
+  /** Claims wait for nobody's round; what is past its time goes. @returns when a claim has to be looked at again */
+  async #tendChain(): Promise<number | undefined> {
+    const { auditChain, failPoint, log, transport } = this.#parts;
+    const { claims, pruning } = auditChain;
+    const parts = { ...this.#parts, rounds: this.rounds, nodes: this.nodes, lists: this.lists };
     try {
-      const parts = { ...this.#parts, rounds: this.rounds, nodes: this.nodes, lists: this.lists };
-      return await tendClaims(parts, auditChain.claims);
+      let wakeMs: number | undefined;
+      if (claims !== undefined) {
+        await failPoint("audit.claims");
+        wakeMs = await tendClaims(parts, claims);
+      }
+      if (pruning !== undefined) {
+        await failPoint("audit.pruning");
+        await pruneChain(parts, pruning, transport.clock.nowMs());
+      }
+      pruneLedger(parts, pruning !== undefined);
+      return wakeMs;
     } catch (error) {
       if (!(error instanceof SuiError) || !error.retryable) throw error;
       log("chain-unavailable", { round: null, state: "claims", code: error.code });

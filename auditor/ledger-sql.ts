@@ -3,7 +3,7 @@
  *
  * | table            | one row is                                                                               |
  * |------------------|------------------------------------------------------------------------------------------|
- * | meta             | `schema_version`; `cursor`, `epoch`, `claims_cursor`: how far the chain was read         |
+ * | meta             | `schema_version`; how far the chain was read, claims were followed, rounds were pruned    |
  * | object           | a live Blob object as the events describe it; blob IDs are bytes, so that they sort      |
  * | pool, excluded   | a storage pool's end; a blob ID reported invalid or deny-listed                          |
  * | epoch_change     | when an epoch began and its hand-over was done                                           |
@@ -76,6 +76,7 @@ const SCHEMA = [
      started_ms INTEGER NOT NULL, ms INTEGER NOT NULL, http_status INTEGER NOT NULL, outcome TEXT NOT NULL,
      bytes INTEGER NOT NULL, body_hash TEXT, detail TEXT, UNIQUE (round, mode, shard, t, n))`,
   `CREATE INDEX IF NOT EXISTS attempt_by_node ON attempt (round, node, id)`,
+  `CREATE INDEX IF NOT EXISTS attempt_by_body ON attempt (body_hash) WHERE body_hash IS NOT NULL`,
   `CREATE TABLE IF NOT EXISTS verdict (
      ${DRAW_KEY}, node TEXT NOT NULL, outcome TEXT NOT NULL, attempts INTEGER NOT NULL, excuse TEXT,
      leaf_hash TEXT NOT NULL, PRIMARY KEY (round, mode, shard, t)) WITHOUT ROWID`,

@@ -19,6 +19,7 @@ import {
   parseAuditEvent,
 } from "../shared/sui/audit-events.ts";
 import {
+  hasPopulations,
   type RegistryState,
   readClaims,
   readDeclaredPopulation,
@@ -33,6 +34,9 @@ import {
   fileClaimTransaction,
   finalizeTransaction,
   openRoundTransaction,
+  prunePopulationTransaction,
+  pruneRoundTransaction,
+  purgeClaimTransaction,
   refuteTransaction,
   reportTransaction,
   withdrawTransaction,
@@ -42,7 +46,7 @@ import { presentShared, readObjects } from "../shared/sui/object-reader.ts";
 import { suiCall } from "../shared/sui/sui-client.ts";
 import { SuiError } from "../shared/sui/sui-error.ts";
 import { createWalletChain, SimulatedFailure } from "../shared/sui/wallet-chain.ts";
-import type { AuditChain, ClaimsOnChain, RoundSeed } from "./audit-chain.ts";
+import type { AuditChain, ClaimsOnChain, PruningOnChain, RoundSeed } from "./audit-chain.ts";
 
 /** Events looked through, newest first, for one of this auditor's last rounds. */
 const EVENTS_SEARCHED = 50;
@@ -121,9 +125,31 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
     withdraw: async (claim) => isSent(withdrawTransaction(await contracts(), claim.ref, auditor)),
   };
 
+  const pruning: PruningOnChain = {
+    async lastPastRound(nowMs) {
+      const { params } = await readRegistry(client, contract);
+      return Math.floor(nowMs / params.periodMs) - params.retentionRounds - 1;
+    },
+    async purgeClaim(id) {
+      const [claim] = await readClaims(client, [id]);
+      return claim === undefined || isSent(purgeClaimTransaction(await contracts(), claim.ref));
+    },
+    async pruneRound(no) {
+      const registry = await readRegistry(client, contract);
+      const isGone = (await readRound(client, registry, no)) === undefined;
+      return isGone || isSent(pruneRoundTransaction(registry.contracts, no));
+    },
+    async prunePopulation(epoch) {
+      const registry = await readRegistry(client, contract);
+      const isGone = !(await hasPopulations(client, registry, epoch));
+      return isGone || isSent(prunePopulationTransaction(registry.contracts, epoch));
+    },
+  };
+
   return {
     writes: true,
     claims,
+    pruning,
 
     async seedOf(no, startMs) {
       const registry = await readRegistry(client, contract);

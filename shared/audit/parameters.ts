@@ -66,6 +66,8 @@ export interface AuditParameters {
   readonly confirmedForEscalation: number;
   readonly roundsForEscalation: number;
   readonly maxOpenClaimsPerNode: number;
+  /** Rounds that a ledger keeps with all their evidence, when nothing else refers to them. */
+  readonly retentionRounds: number;
   /** Symbols of a chained burst (C6), one burst a node and round; 0 = none. */
   readonly burstSteps: number;
 }
@@ -104,6 +106,7 @@ const PUBLIC: AuditParameters = {
   confirmedForEscalation: 3,
   roundsForEscalation: 2,
   maxOpenClaimsPerNode: 3,
+  retentionRounds: 24 * 30,
   burstSteps: 4,
 };
 

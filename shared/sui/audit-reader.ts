@@ -216,6 +216,16 @@ export async function readDeclaredPopulation(
   };
 }
 
+/** Whether any auditor's population of the epoch stands on chain: declared, and not pruned. */
+export async function hasPopulations(
+  client: SuiGrpcClient,
+  { populationsTable }: Pick<RegistryState, "populationsTable">,
+  epoch: number,
+): Promise<boolean> {
+  const [table] = await readObjects(client, [fieldId(populationsTable, "u32", auditKeys.u32(epoch))]);
+  return table !== undefined;
+}
+
 /** Pending claims against a node. */
 export async function readOpenClaims(
   client: SuiGrpcClient,

@@ -145,10 +145,10 @@ describe("a parameter profile", () => {
   it("is valid, and its hash pinned", () => {
     for (const profile of Object.values(AUDIT_PROFILES)) expect(checkParameters(profile)).toBe(profile);
     expect(toHex(parametersHash(AUDIT_PROFILES.public))).toMatchInlineSnapshot(
-      `"e822fc23f5403144c61500fc802d91346e3f0a0d037d0b07830480fd042108f8"`,
+      `"a26d49070abded00d79adfdbde61ce5538f86f947bd52e43783d522cd1570766"`,
     );
     expect(toHex(parametersHash(AUDIT_PROFILES.local))).toMatchInlineSnapshot(
-      `"e6d58e150e25a900990c3b75a82914ff5178897e342030bb52f71106af9ae1d5"`,
+      `"ba39cc3d932fadf087ba339b3f65f4462a03c3fff4f53b55213629fbd7a74abc"`,
     );
   });
 
