@@ -263,6 +263,7 @@ class Judgement {
       state: nodeState(after, test, confirmed),
       availability: nodes.availability(member.nodeId),
     };
+    nodes.noteLatency(this.#round.no, member.nodeId);
     nodes.save({
       round: this.#round.no,
       node: member.nodeId,

@@ -20,6 +20,7 @@
  * | node_epoch       | possession of a node in an epoch                                                         |
  * | node_window      | availability of a node                                                                   |
  * | node_round       | a node's row of a round's report                                                         |
+ * | node_latency     | quantiles of a node's symbol answers in a round: a signal, in no verdict                 |
  * | claim            | a claim on chain that was filed, by whomever, and what this auditor did about it          |
  * | refutation       | the arguments that would end a pending claim of another auditor                          |
  * | metadata         | verified metadata of blobs under challenge                                               |
@@ -101,6 +102,9 @@ const SCHEMA = [
   `CREATE TABLE IF NOT EXISTS burst (
      round INTEGER NOT NULL, node TEXT NOT NULL, step INTEGER NOT NULL, started_ms INTEGER NOT NULL,
      ms INTEGER NOT NULL, outcome TEXT NOT NULL, next_seed TEXT NOT NULL, PRIMARY KEY (round, node, step)) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS node_latency (
+     round INTEGER NOT NULL, node TEXT NOT NULL, answers INTEGER NOT NULL, p50_ms INTEGER NOT NULL,
+     p95_ms INTEGER NOT NULL, PRIMARY KEY (round, node)) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS refutation (claim TEXT PRIMARY KEY, arguments TEXT NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS metadata (blob_id TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID`,

@@ -4,7 +4,13 @@
  * Written only while a round is judged, inside its transaction.
  */
 import type { AuditParameters } from "../shared/audit/parameters.ts";
-import { type NodeState, newPossession, type PossessionState } from "../shared/audit/statistics.ts";
+import {
+  type LatencyQuantiles,
+  latencyQuantiles,
+  type NodeState,
+  newPossession,
+  type PossessionState,
+} from "../shared/audit/statistics.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
 import { bytesOf, type LedgerSql, type SqlRow } from "./ledger-sql.ts";
 
@@ -85,6 +91,38 @@ export class NodeRecords {
       JSON.stringify(record.before),
       JSON.stringify(after),
       record.availability ?? null,
+    );
+  }
+
+  /** Keeps how long the node took to answer with the symbols drawn in a round. */
+  noteLatency(round: number, node: ObjectId): void {
+    const times = this.#sql
+      .exec(
+        "SELECT ms FROM attempt WHERE round = ? AND node = ? AND kind = 'symbol' AND outcome = 'pass'",
+        round,
+        node,
+      )
+      .map((row) => Math.round(Number(row["ms"])));
+    const found = latencyQuantiles(times);
+    if (found === undefined) return;
+    this.#sql.exec(
+      "INSERT INTO node_latency (round, node, answers, p50_ms, p95_ms) VALUES (?, ?, ?, ?, ?)",
+      round,
+      node,
+      found.answers,
+      found.p50Ms,
+      found.p95Ms,
+    );
+  }
+
+  /** Of one round, by node. */
+  latencies(round: number): ReadonlyMap<string, LatencyQuantiles> {
+    const rows = this.#sql.exec("SELECT * FROM node_latency WHERE round = ?", round);
+    return new Map(
+      rows.map((row) => [
+        String(row["node"]),
+        { answers: Number(row["answers"]), p50Ms: Number(row["p50_ms"]), p95Ms: Number(row["p95_ms"]) },
+      ]),
     );
   }
 

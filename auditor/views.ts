@@ -6,6 +6,7 @@ import { parseRow, type ReportTotals } from "../shared/audit/report-rows.ts";
 import type { PublishedPopulations } from "../shared/audit/round-export.ts";
 import {
   detectableLoss,
+  type LatencyQuantiles,
   type NodeState,
   possessionTest,
   reputationInterval,
@@ -47,8 +48,9 @@ export interface NodeSummary {
   readonly detectableLoss: number;
   readonly lastRound: number;
   readonly outcomes: ReturnType<typeof outcomesOf>;
-  /** A signal, never evidence; null when there was no burst. */
+  /** Signals, never evidence; null when there was no burst, or no symbol was answered. */
   readonly burst: BurstSummary | null;
+  readonly latency: LatencyQuantiles | null;
 }
 
 /** Closed rounds whose consequences are public, newest first. */
@@ -68,11 +70,18 @@ function outcomesOf({ row }: NodeRound) {
   return { passed, missing, invalid, timeouts, refused, excused, vacuous };
 }
 
-function summary(
-  record: NodeRound,
-  parameters: AuditParameters,
-  bursts: ReadonlyMap<string, BurstSummary>,
-): NodeSummary {
+/** What a round showed beside its verdicts, by node. */
+interface Signals {
+  readonly bursts: ReadonlyMap<string, BurstSummary>;
+  readonly latencies: ReadonlyMap<string, LatencyQuantiles>;
+}
+
+const signalsOf = ({ sql, nodes }: ViewParts, round: number): Signals => ({
+  bursts: burstsOf(sql, round),
+  latencies: nodes.latencies(round),
+});
+
+function summary(record: NodeRound, parameters: AuditParameters, signals: Signals): NodeSummary {
   const { after } = record;
   return {
     nodeId: record.node,
@@ -87,7 +96,8 @@ function summary(
     detectableLoss: detectableLoss(after.trials, CONFIDENCE),
     lastRound: record.round,
     outcomes: outcomesOf(record),
-    burst: bursts.get(record.node) ?? null,
+    burst: signals.bursts.get(record.node) ?? null,
+    latency: signals.latencies.get(record.node) ?? null,
   };
 }
 
@@ -97,12 +107,12 @@ export function nodesView(parts: ViewParts): {
   epoch: number | null;
 } {
   const round = publishedRound(parts);
-  const records = round === undefined ? [] : parts.nodes.ofRound(round.no);
-  const bursts = round === undefined ? new Map<string, BurstSummary>() : burstsOf(parts.sql, round.no);
+  if (round === undefined) return { nodes: [], round: null, epoch: null };
+  const signals = signalsOf(parts, round.no);
   return {
-    nodes: records.map((record) => summary(record, parts.parameters, bursts)),
-    round: round?.no ?? null,
-    epoch: round?.epoch ?? null,
+    nodes: parts.nodes.ofRound(round.no).map((record) => summary(record, parts.parameters, signals)),
+    round: round.no,
+    epoch: round.epoch,
   };
 }
 
@@ -165,7 +175,7 @@ export function historyView(parts: ViewParts, id: string, days: number): unknown
     name: node.name,
     history: records
       .filter((record) => newest !== undefined && record.round <= newest.no)
-      .map((record) => summary(record, parts.parameters, burstsOf(parts.sql, record.round))),
+      .map((record) => summary(record, parts.parameters, signalsOf(parts, record.round))),
   };
 }
 

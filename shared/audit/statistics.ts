@@ -208,3 +208,18 @@ function logGamma(x: number): number {
   const series = inverse * (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square * (1 / 1680))));
   return (z - 0.5) * Math.log(z) - z + 0.5 * Math.log(2 * Math.PI) + series - shift;
 }
+
+/** Times of one node's answers, in milliseconds; a signal beside the statistics, part of none. */
+export interface LatencyQuantiles {
+  readonly answers: number;
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+}
+
+/** By nearest rank: each is a time that was measured. @returns undefined without any */
+export function latencyQuantiles(timesMs: readonly number[]): LatencyQuantiles | undefined {
+  const inOrder = [...timesMs].sort((a, b) => a - b);
+  const rank = (share: number): number | undefined => inOrder[Math.ceil(share * inOrder.length) - 1];
+  const [p50Ms, p95Ms] = [rank(0.5), rank(0.95)];
+  return p50Ms === undefined || p95Ms === undefined ? undefined : { answers: inOrder.length, p50Ms, p95Ms };
+}

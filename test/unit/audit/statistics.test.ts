@@ -9,6 +9,7 @@ import {
   detectionPower,
   expectedTrialsToSuspect,
   incompleteBeta,
+  latencyQuantiles,
   newPossession,
   nodeState,
   noteAvailability,
@@ -169,5 +170,15 @@ describe("a parameter profile", () => {
     { requestTimeoutMs: -1 },
   ])("is refused with %o", (change) => {
     expect(() => checkParameters({ ...P, ...change })).toThrow(/INVALID_PARAMETERS|is /);
+  });
+});
+
+describe("latency quantiles", () => {
+  it("are times that were measured, and none without any", () => {
+    expect(latencyQuantiles([])).toBeUndefined();
+    expect(latencyQuantiles([7])).toEqual({ answers: 1, p50Ms: 7, p95Ms: 7 });
+    const times = Array.from({ length: 100 }, (_, i) => 100 - i);
+    expect(latencyQuantiles(times)).toEqual({ answers: 100, p50Ms: 50, p95Ms: 95 });
+    expect(times[0]).toBe(100);
   });
 });

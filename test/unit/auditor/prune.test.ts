@@ -73,6 +73,7 @@ function addRound(no: number, epoch: number): void {
   sql.exec("INSERT INTO evidence VALUES (?, '{}')", `leaf ${no}`);
   sql.exec("INSERT INTO verdict VALUES (?, 0, 1, 0, 'node', 'passed', 1, NULL, ?)", no, `leaf ${no}`);
   sql.exec("INSERT INTO burst VALUES (?, 'node', 0, 0, 1, 'pass', '')", no);
+  sql.exec("INSERT INTO node_latency VALUES (?, 'node', 1, 1, 1)", no);
   sql.exec(
     "INSERT INTO node_round VALUES (?, 'node', 'name', ?, ?, 'healthy', '', '', NULL)",
     no,
@@ -101,7 +102,18 @@ async function prune(): Promise<void> {
   await pruneChain(parts(), chain.pruning, world.clock.nowMs());
   pruneLedger(parts(), true);
 }
-const TABLES = ["round", "draw", "attempt", "verdict", "evidence", "body", "burst", "node_round", "claim"];
+const TABLES = [
+  "round",
+  "draw",
+  "attempt",
+  "verdict",
+  "evidence",
+  "body",
+  "burst",
+  "node_round",
+  "node_latency",
+  "claim",
+];
 const rows = (): number[] =>
   TABLES.map((table) => Number(sql.exec(`SELECT COUNT(*) AS count FROM ${table}`)[0]?.["count"]));
 async function onChain() {
@@ -134,7 +146,7 @@ it("deletes claim, round and population on chain once, and then what belonged to
   await pass(AUDIT_PARAMS.retentionRounds + 2);
   await prune();
   expect(await onChain()).toEqual({ claim: undefined, round: false, population: false });
-  expect(rows()).toEqual([1, 1, 2, 1, 1, 2, 1, 1, 0]);
+  expect(rows()).toEqual([1, 1, 2, 1, 1, 2, 1, 1, 1, 0]);
   expect(sql.exec("SELECT body_hash FROM body ORDER BY body_hash").map((row) => row["body_hash"])).toEqual([
     `own ${ROUND + AUDIT_PARAMS.retentionRounds + 2}`,
     "shared",
