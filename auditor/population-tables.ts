@@ -356,7 +356,7 @@ export class SqlPopulation implements PopulationIndex {
 
   #one(condition: string, value: number | Uint8Array, what: string): PopulationEntry {
     const [row] = this.#sql.exec(
-      `SELECT * FROM population_entry WHERE list = ? AND ${condition}`,
+      `SELECT leaf, blob_id, length, end_epoch, cum FROM population_entry WHERE list = ? AND ${condition}`,
       this.#list,
       value,
     );
