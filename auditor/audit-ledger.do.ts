@@ -129,13 +129,18 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
     return work;
   }
 
-  /** One round now: waits for its time, and until it is closed. @returns its number, undefined when it takes too long */
+  /**
+   * One round now: the one under way, else the first that begins after the asking, which knows all that happened before.
+   * Waits until it is closed.
+   *
+   * @returns its number, undefined when it takes too long
+   */
   async #runRound(): Promise<number | undefined> {
     const untilMs = systemClock.nowMs() + RUN_MS;
-    let round = this.#auditor.open();
+    let round = this.#auditor.rounds.active();
+    const fromMs = this.#auditor.nextBeginMs();
     while (round === undefined) {
-      const waitMs = this.#auditor.nextOpenMs() - systemClock.nowMs();
-      await systemClock.sleep(Math.max(10, waitMs));
+      await systemClock.sleep(Math.max(10, fromMs - systemClock.nowMs()));
       round = this.#auditor.open();
     }
     while (systemClock.nowMs() < untilMs) {

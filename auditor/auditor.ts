@@ -71,11 +71,14 @@ export class Auditor {
     return this.rounds.active();
   }
 
-  /** When the next round may open. */
-  nextOpenMs(): number {
+  /**
+   * When the next round that may open begins. The one whose time it is may open as well, but of what happened since its
+   * time began it may know nothing.
+   */
+  nextBeginMs(): number {
     const { sql, parameters, transport } = this.#parts;
-    const no = earliestRound(sql, this.rounds, parameters);
-    return Math.max(transport.clock.nowMs(), no * parameters.roundPeriodMs);
+    const next = Math.floor(transport.clock.nowMs() / parameters.roundPeriodMs) + 1;
+    return Math.max(next, earliestRound(sql, this.rounds, parameters)) * parameters.roundPeriodMs;
   }
 
   /**

@@ -113,7 +113,6 @@ const codeOf = async (route: string): Promise<string | undefined> =>
 /** Rounds of both auditors until a bundle is offered; on the way, what is answered before. */
 async function holdRounds(): Promise<void> {
   for (let round = 0; round < ROUNDS; round++) {
-    await systemClock.sleep(P.roundPeriodMs - (Date.now() % P.roundPeriodMs));
     await Promise.all(auditors.map((auditor) => auditor.run()));
     for (const { auditor } of auditors) await auditor.work({ untilMs: Date.now() + 5_000, requests: 100 });
     const known = await claims();

@@ -47,8 +47,6 @@ export const claimsOf = async (auditor: TestAuditor): Promise<ClaimJson[]> =>
   (await auditor.get<{ claims: ClaimJson[] }>("/v1/audit/claims")).claims;
 export const tend = (auditor: TestAuditor): Promise<number | undefined> =>
   auditor.auditor.work({ untilMs: Date.now() + 5_000, requests: 100 });
-export const untilNextRound = (): Promise<void> =>
-  systemClock.sleep(P.roundPeriodMs - (Date.now() % P.roundPeriodMs));
 
 /** Claims that exist on chain. */
 export async function allClaims({ claims }: AuditChain): Promise<readonly ClaimOnChain[]> {
@@ -110,7 +108,6 @@ export async function accuse({ network, guilty, fraction, maxRounds, times }: Ac
   const isOver = async (): Promise<boolean> =>
     ids.every((id) => drawsUntilSuspect(first, id).length >= times) && (await isConfirmed());
   for (let round = 0; round < maxRounds && !(await isOver()); round++) {
-    await untilNextRound();
     await Promise.all(both.map((auditor) => auditor.run()));
     // Each has seen its own round; now each looks at what the other filed.
     for (const auditor of both) await tend(auditor);
@@ -124,7 +121,6 @@ export async function accuse({ network, guilty, fraction, maxRounds, times }: Ac
   expect(confirmed.length).toBeGreaterThan(0);
   for (const { attestors } of confirmed) expect(attestors.length).toBeGreaterThanOrEqual(2);
   // The state is that of the last round; a claim that was confirmed after it shows in the next.
-  await untilNextRound();
   await first.run();
   const { nodes } = await first.get<{ nodes: { nodeId: string; state: string }[] }>("/v1/audit/nodes");
   const accused = claims.find(({ state }) => state === "confirmed")?.node;

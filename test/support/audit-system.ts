@@ -20,7 +20,7 @@ export interface TestAuditor {
   readonly auditor: Auditor;
   readonly sql: LedgerSql;
   readonly chain: ChainReader;
-  /** One whole round. @returns its number */
+  /** The round under way, else the first that begins now, until it is closed. @returns its number */
   run(): Promise<number>;
   /** JSON of a route. */
   get<T>(path: string): Promise<T>;
@@ -89,9 +89,10 @@ export function testAuditor(options: TestAuditorOptions): TestAuditor {
     chain,
     async run() {
       const untilMs = Date.now() + RUN_MS;
-      let round = auditor.rounds.active() ?? auditor.open();
+      let round = auditor.rounds.active();
+      const fromMs = auditor.nextBeginMs();
       while (round === undefined) {
-        await systemClock.sleep(Math.max(5, auditor.nextOpenMs() - Date.now()));
+        await systemClock.sleep(Math.max(5, fromMs - Date.now()));
         round = auditor.open();
       }
       while (Date.now() < untilMs) {

@@ -14,7 +14,6 @@ import {
   chainWithKey,
   claimsOf,
   tend,
-  untilNextRound,
 } from "../../support/audit-accuse.ts";
 import { prng, type System, startSystem } from "../../support/system.ts";
 
@@ -32,9 +31,7 @@ afterAll(() => system[Symbol.asyncDispose]());
 async function fileAgainstHonest(position: number, count = 1) {
   const liar = auditorWithKey(system.network, position);
   // The population must stand on chain before the round that is claimed was opened.
-  await untilNextRound();
   await liar.run();
-  await untilNextRound();
   const no = await liar.run();
   const rows = liar.sql.exec(
     `SELECT draw.*, MIN(shard) FROM verdict JOIN draw USING (round, mode, shard, t)

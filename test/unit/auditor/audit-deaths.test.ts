@@ -8,7 +8,7 @@ import type { AuditEvent } from "../../../shared/sui/audit-events.ts";
 import { readRegistry } from "../../../shared/sui/audit-reader.ts";
 import { readAuditEventPage } from "../../../shared/sui/event-pages.ts";
 import { createSuiClient } from "../../../shared/sui/sui-client.ts";
-import { auditorWithKey, chainWithKey, claimsOf, tend, untilNextRound } from "../../support/audit-accuse.ts";
+import { auditorWithKey, chainWithKey, claimsOf, tend } from "../../support/audit-accuse.ts";
 import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";
 import { prng, type System, startSystem } from "../../support/system.ts";
 
@@ -107,7 +107,6 @@ it("dies before and after every step of rounds and claims: no duplicate on chain
   const hasConfirmed = async (): Promise<boolean> =>
     (await survive(claimsOf)).some(({ state, role }) => state === "confirmed" && role === "accuser");
   for (let round = 0; round < MAX_ROUNDS && !(await hasConfirmed()); round++) {
-    await untilNextRound();
     await Promise.all([holdRound(), steady.run()]);
     await survive(tend);
     await tend(steady);
