@@ -25,6 +25,8 @@ import { encodedLength } from "../shared/protocol/sizes.ts";
 import { bytesOf, type LedgerSql, type SqlRow } from "./ledger-sql.ts";
 
 const CUM_BYTES = 16;
+/** Leaves looked up by one statement: some 10 KB of numbers. */
+const LOOK_UP_LEAVES = 1_000;
 
 /** u128 big-endian: compares as bytes like the number. */
 function cumToBytes(cum: bigint): Uint8Array {
@@ -303,6 +305,8 @@ const sliceNodes = (sql: LedgerSql, list: string): Uint8Array[] =>
     .exec("SELECT node FROM population_slice WHERE list = ? ORDER BY slice", list)
     .map((row) => bytesOf(row["node"]));
 
+const ENTRY_COLUMNS = "leaf, blob_id, length, end_epoch, cum";
+
 const toEntry = (row: SqlRow): PopulationEntry => ({
   index: Number(row["leaf"]),
   blobId: blobIdFromBytes(bytesOf(row["blob_id"])),
@@ -331,6 +335,25 @@ export class SqlPopulation implements PopulationIndex {
     return this.#one("leaf = ?", index, `leaf ${index} of ${this.size}`);
   }
 
+  leavesAt(indexes: readonly number[]): PopulationEntry[] {
+    const entries = new Map<number, PopulationEntry>();
+    const distinct = [...new Set(indexes)];
+    for (let from = 0; from < distinct.length; from += LOOK_UP_LEAVES) {
+      const rows = this.#sql.exec(
+        `SELECT ${ENTRY_COLUMNS} FROM population_entry
+          WHERE list = ? AND leaf IN (SELECT value FROM json_each(?))`,
+        this.#list,
+        JSON.stringify(distinct.slice(from, from + LOOK_UP_LEAVES)),
+      );
+      for (const row of rows) entries.set(Number(row["leaf"]), toEntry(row));
+    }
+    return indexes.map((index) => {
+      const entry = entries.get(index);
+      assert(entry !== undefined, `population ${this.#list} has leaf ${index} of ${this.size}`);
+      return entry;
+    });
+  }
+
   leafByCum(offset: bigint): PopulationEntry {
     assert(offset >= 0n && offset < this.totalBytes, `byte ${offset} of ${this.totalBytes}`);
     return this.#one("cum <= ? ORDER BY cum DESC LIMIT 1", cumToBytes(offset), `byte ${offset}`);
@@ -356,7 +379,7 @@ export class SqlPopulation implements PopulationIndex {
 
   #one(condition: string, value: number | Uint8Array, what: string): PopulationEntry {
     const [row] = this.#sql.exec(
-      `SELECT leaf, blob_id, length, end_epoch, cum FROM population_entry WHERE list = ? AND ${condition}`,
+      `SELECT ${ENTRY_COLUMNS} FROM population_entry WHERE list = ? AND ${condition}`,
       this.#list,
       value,
     );

@@ -18,6 +18,7 @@
  */
 import { blake2b256 } from "../crypto/blake2b.ts";
 import { BcsWriter } from "../protocol/bcs.ts";
+import { assert } from "../protocol/errors.ts";
 import type { Axis, BlobId, ShardIndex, SliverIndex, SliverPairIndex } from "../protocol/ids.ts";
 import { pairOfShard, sliverOfPair } from "../protocol/mapping.ts";
 import type { SymbolId } from "../protocol/recovery-symbol.ts";
@@ -148,11 +149,13 @@ export function planRound(
   for (const mode of Object.values(DRAW_MODES)) {
     const population = populationOf(mode, populations);
     if (population.size === 0) continue;
+    const draws: Draw[] = [];
     for (let shard = 0; shard < nShards; shard++) {
       for (let t = 0; t < counts[mode]; t++) {
-        challenges.push(challengeOf(seed, { mode, shard: shard as ShardIndex, t }, nShards, population));
+        draws.push(draw(seed, { mode, shard: shard as ShardIndex, t }, drawnSize(mode, population), nShards));
       }
     }
+    challenges.push(...challengesOf(draws, nShards, population));
   }
   return challenges;
 }
@@ -164,11 +167,28 @@ export function challengeOf(
   nShards: number,
   population: PopulationIndex,
 ): Challenge {
-  const isByBytes = key.mode === DRAW_MODES.perByte;
-  const size = isByBytes ? population.totalBytes : BigInt(population.size);
-  const drawn = draw(seed, key, size, nShards);
-  const entry = isByBytes ? population.leafByCum(drawn.offset) : population.leafAt(Number(drawn.offset));
-  return { ...drawn, ...blobOf(entry, key.shard, drawn.axis, nShards) };
+  const drawn = draw(seed, key, drawnSize(key.mode, population), nShards);
+  const [challenge] = challengesOf([drawn], nShards, population);
+  assert(challenge !== undefined, "one challenge a draw");
+  return challenge;
+}
+
+const isByBytes = (mode: DrawMode): boolean => mode === DRAW_MODES.perByte;
+
+const drawnSize = (mode: DrawMode, population: PopulationIndex): bigint =>
+  isByBytes(mode) ? population.totalBytes : BigInt(population.size);
+
+/** @param draws all of one mode */
+function challengesOf(draws: readonly Draw[], nShards: number, population: PopulationIndex): Challenge[] {
+  const entries =
+    draws[0] !== undefined && isByBytes(draws[0].mode)
+      ? draws.map(({ offset }) => population.leafByCum(offset))
+      : population.leavesAt(draws.map(({ offset }) => Number(offset)));
+  return draws.map((drawn, i) => {
+    const entry = entries[i];
+    assert(entry !== undefined, "an entry per draw");
+    return { ...drawn, ...blobOf(entry, drawn.shard, drawn.axis, nShards) };
+  });
 }
 
 function blobOf(entry: PopulationEntry, shard: ShardIndex, axis: Axis, nShards: number) {

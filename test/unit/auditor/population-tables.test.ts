@@ -139,6 +139,10 @@ describe("populations in SQLite", () => {
       for (const offset of [cumBytes, cumBytes + 1n]) expect(found.leafByCum(offset).index).toBe(index);
     }
     expect(found.leafByCum(expected.totalBytes - 1n).index).toBe(2499);
+    // More than one statement takes, in no order, some twice.
+    const asked = Array.from({ length: 2_700 }, (_, i) => (i * 1_009) % 2_500);
+    expect(found.leavesAt(asked)).toEqual(expected.leavesAt(asked));
+    expect(() => found.leavesAt([1, 2_500])).toThrow("leaf 2500 of 2500");
     const list = listName("deletable", 1);
     while (!lists.drop(list));
     expect(lists.names()).toEqual([]);
