@@ -21,6 +21,7 @@ npm run test:long the same, and with FLOE_LONG=1:
                     102,000 blobs through the codec, its oracle and the official encoder (about an hour)
                     FLOE_RUNS=200 runs of each other property test (or what FLOE_RUNS says)
 FLOE_SUI_FRAMEWORK=DIR runs the Move tests against the Sui framework in DIR as well; without it they count as skipped
+FLOE_WALRUS_CONTRACTS=DIR compiles the gate against the Walrus contracts in DIR besides (mainnet-contracts of Walrus)
 FILTER            run only test files whose path contains it (skips nothing else)`;
 
 const args = process.argv.slice(2);

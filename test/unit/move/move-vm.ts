@@ -12,6 +12,9 @@ import { FRAMEWORK_STUBS, LocalSources, MOVE, moveFiles, openBuilder } from "../
 /** Directory of the real framework sources (`move-stdlib`, `sui-framework`), when there is one. */
 export const REAL_FRAMEWORK = process.env["FLOE_SUI_FRAMEWORK"];
 
+/** Directory of the real Walrus contracts (`walrus` beside `wal`), when there is one. */
+export const REAL_WALRUS = process.env["FLOE_WALRUS_CONTRACTS"];
+
 const WITH_TESTS = ["sources", "tests"];
 
 /** Names of the test functions in a package's sources, as `module::function`. */

@@ -1,10 +1,13 @@
 // If this fails, what auditors publish on chain can be forged, lost, or not be contested by the node it accuses.
+import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { compileForPublishing } from "../../../scripts/move-build.ts";
 import {
   compileMovePackage,
   type MoveTestRun,
   moveTestNames,
   REAL_FRAMEWORK,
+  REAL_WALRUS,
   runMoveTests,
 } from "./move-vm.ts";
 
@@ -16,6 +19,10 @@ const FRAMEWORKS = [
 
 if (REAL_FRAMEWORK === undefined) {
   console.log("SKIPPED: Sui framework sources not available (FLOE_SUI_FRAMEWORK names none)");
+}
+
+if (REAL_WALRUS === undefined) {
+  console.log("SKIPPED: Walrus contracts not available (FLOE_WALRUS_CONTRACTS names none)");
 }
 
 for (const { title, framework, isThere } of FRAMEWORKS) {
@@ -53,4 +60,17 @@ describe("floe_audit as it would be published", () => {
     const ours = await compileMovePackage("floe_audit");
     expect((await compileMovePackage("floe_audit", REAL_FRAMEWORK)).modules).toEqual(ours.modules);
   });
+});
+
+describe("floe_audit_walrus as it would be published", () => {
+  const isThere = REAL_FRAMEWORK !== undefined && REAL_WALRUS !== undefined;
+
+  it.skipIf(!isThere)(
+    "is the same bytecode with the real framework and the real Walrus contracts",
+    async () => {
+      const real = { framework: String(REAL_FRAMEWORK), walrus: join(String(REAL_WALRUS), "walrus") };
+      const { modules } = await compileForPublishing("floe_audit_walrus", real);
+      expect(modules).toEqual((await compileForPublishing("floe_audit_walrus", {})).modules);
+    },
+  );
 });
