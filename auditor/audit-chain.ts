@@ -7,9 +7,10 @@
 
 import type { Refutation } from "../shared/audit/refutation.ts";
 import type { ReportTotals } from "../shared/audit/report-rows.ts";
-import { checkpointSeed, type DrawKey } from "../shared/audit/selection.ts";
+import { checkpointSeed } from "../shared/audit/selection.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
 import type { ClaimOnChain } from "../shared/sui/audit-reader.ts";
+import type { ClaimDraft } from "../shared/sui/audit-transactions.ts";
 import type { ChainReader } from "./chain-reader.ts";
 
 /** Where a round's randomness comes from; a report names it, because one source is better than the other. */
@@ -38,20 +39,6 @@ export interface RoundReport {
   readonly nodesRoot: Uint8Array;
   /** 52 bytes per node, ascending by node ID. */
   readonly rows: Uint8Array;
-}
-
-/** A failure as the contract wants it shown. */
-export interface ClaimDraft {
-  readonly round: number;
-  readonly draw: DrawKey;
-  readonly node: ObjectId;
-  /** Leaf of the declared population. */
-  readonly index: number;
-  /** 61 bytes. */
-  readonly entry: Uint8Array;
-  readonly path: readonly Uint8Array[];
-  /** Message and signature of the node, 136 bytes. */
-  readonly confirmation: Uint8Array | undefined;
 }
 
 /** What the contract knows of claims, and what an auditor does about them; only where there is a key. */

@@ -8,6 +8,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { Gate } from "../shared/node/gate.ts";
+import { failPointsBy } from "../shared/protocol/fail-point.ts";
 import { createSuiClient } from "../shared/sui/sui-client.ts";
 import { readOnlyAuditChain } from "./audit-chain.ts";
 import { Auditor } from "./auditor.ts";
@@ -15,7 +16,7 @@ import { suiChainReader } from "./chain-reader.ts";
 import { ClaimChain, escalationIdsOf } from "./claim-chain.ts";
 import { type AuditorConfig, type Env, type LedgerPort, parseConfig } from "./env.ts";
 import type { LedgerSql } from "./ledger-sql.ts";
-import { failPointsOf, systemClock, systemRandom, writeLog } from "./platform.ts";
+import { systemClock, systemRandom, writeLog } from "./platform.ts";
 import { answer } from "./routes.ts";
 import { suiAuditChain } from "./sui-audit-chain.ts";
 
@@ -84,7 +85,7 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
       },
       networkKind,
       parameters,
-      failPoint: failPointsOf(env),
+      failPoint: failPointsBy(env.TEST_FAIL_POINTS),
       log: writeLog,
     });
   }

@@ -9,10 +9,10 @@
  * its client, and wipes what is done with. Running it twice is harmless: what is due is read from the rows.
  */
 import { DurableObject } from "cloudflare:workers";
+import { failPointsBy } from "../shared/protocol/fail-point.ts";
 import type { PortableError } from "../shared/sui/portable-error.ts";
 import type { CertifiedBlob, RegisteredBlob } from "../shared/sui/submissions.ts";
 import { type Env, parseConfig } from "./env.ts";
-import { failPointsOf } from "./fail-points.ts";
 import { officialSignatures } from "./official-signatures.ts";
 import { systemClock, systemRandom } from "./platform.ts";
 import { stagedObjectKey } from "./upload/staging.ts";
@@ -45,7 +45,7 @@ export class BlobTracker extends DurableObject<Env> implements Tracker {
       },
       clock: systemClock,
       randomBytes: systemRandom,
-      failPoint: failPointsOf(env),
+      failPoint: failPointsBy(env.TEST_FAIL_POINTS),
       signatures: officialSignatures,
       log: (event, fields) => console.log(JSON.stringify({ event, ...fields })),
       leaseMs: parseConfig(env).uploadLeaseMs,

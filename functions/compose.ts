@@ -9,11 +9,11 @@ import kernels from "../build/kernels/floe-relaxed.wasm";
 import { createKernelCodec } from "../shared/codec/kernel-codec.ts";
 import { Gate } from "../shared/node/gate.ts";
 import { toHex } from "../shared/protocol/bytes.ts";
+import { failPointsBy } from "../shared/protocol/fail-point.ts";
 import { LIMITS } from "../shared/protocol/limits.ts";
 import { remoteCall } from "../shared/sui/portable-error.ts";
 import { ChainMemo } from "./chain-memo.ts";
 import type { EdgeConfig, Env } from "./env.ts";
-import { failPointsOf } from "./fail-points.ts";
 import { KernelLease } from "./kernel-lease.ts";
 import type { Log } from "./log.ts";
 import { NodeFaults } from "./node-faults.ts";
@@ -84,7 +84,7 @@ export function createServices(
     bindIdempotencyKey: (request) =>
       bindIdempotencyKey(request, (name, claim) => again(() => idempotencyStub(env, name).bind(claim))),
     faults,
-    failPoint: failPointsOf(env),
+    failPoint: failPointsBy(env.TEST_FAIL_POINTS),
     waitUntil: (work) => ctx.waitUntil(work),
     log: writeLog(requestId),
   };

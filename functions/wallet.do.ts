@@ -11,6 +11,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
+import { failPointsBy } from "../shared/protocol/fail-point.ts";
 import { parseObjectId } from "../shared/protocol/ids.ts";
 import { LIMITS } from "../shared/protocol/limits.ts";
 import { ConfigError } from "../shared/protocol/settings.ts";
@@ -30,7 +31,6 @@ import { createSuiClient, type Fetch } from "../shared/sui/sui-client.ts";
 import { createWalletChain } from "../shared/sui/wallet-chain.ts";
 import { ChainMemo } from "./chain-memo.ts";
 import { type Env, parseConfig } from "./env.ts";
-import { failPointsOf } from "./fail-points.ts";
 import { systemClock, systemRandom } from "./platform.ts";
 import type { Chain } from "./services.ts";
 import { WalletStore } from "./wallet-store.ts";
@@ -60,7 +60,7 @@ export class Wallet extends DurableObject<Env> {
       store: this.#store,
       clock: systemClock,
       randomBytes: systemRandom,
-      failPoint: failPointsOf(env),
+      failPoint: failPointsBy(env.TEST_FAIL_POINTS),
       caps: config.spendingCaps,
     });
   }

@@ -72,7 +72,8 @@ export interface ReportToPublish {
   readonly rows: Uint8Array;
 }
 
-export interface ClaimToFile {
+/** A failure as the contract wants it shown. */
+export interface ClaimDraft {
   readonly round: number;
   readonly draw: DrawKey;
   readonly node: ObjectId;
@@ -83,6 +84,9 @@ export interface ClaimToFile {
   readonly path: readonly Uint8Array[];
   /** The node's signed confirmation: message 40 bytes, signature 96. */
   readonly confirmation: Uint8Array | undefined;
+}
+
+export interface ClaimToFile extends ClaimDraft {
   /** Exactly the bond of the round. */
   readonly bondMist: bigint;
 }
