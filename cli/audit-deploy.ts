@@ -1,8 +1,8 @@
 /**
  * `floe audit deploy`: publishes `floe_audit` and its gate, and creates the registry.
  *
- * Up to four transactions of one wallet, which then holds the AdminCap: publish, create, publish the gate, name the gate.
- * Each is read back from the chain before the next; when one does not get through, `--resume` goes on from the package
+ * Up to five transactions of one wallet, which then holds the AdminCap: publish, create, publish the gate, name the
+ * gate, add auditors. Each is read back from the chain before the next; when one does not get through, `--resume` goes on from the package
  * that was published, with the registry that was created.
  */
 import { existsSync, realpathSync } from "node:fs";
@@ -17,7 +17,6 @@ import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
 import { assert, FloeError } from "../shared/protocol/errors.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
 import { parseAuditEvent } from "../shared/sui/audit-events.ts";
-import { auditType } from "../shared/sui/audit-layouts.ts";
 import { createRegistryTransaction, setGateTransaction } from "../shared/sui/audit-panel-transactions.ts";
 import { readRegistry } from "../shared/sui/audit-reader.ts";
 import type { AuditContracts, RegistryParams } from "../shared/sui/audit-transactions.ts";
@@ -31,12 +30,11 @@ import {
 } from "../shared/sui/publishing.ts";
 import { buildChecked, sendOnce } from "../shared/sui/send-once.ts";
 import { parseStructName } from "../shared/sui/type-names.ts";
-import {
-  createWalletChain,
-  type ExecutedTransaction,
-  type WalletChain,
-  type WalletObject,
-} from "../shared/sui/wallet-chain.ts";
+import { createWalletChain, type ExecutedTransaction, type WalletChain } from "../shared/sui/wallet-chain.ts";
+import { requireAdminCap } from "./audit-admin-cap.ts";
+import { AUDITOR_OPTIONS, wantedAuditors } from "./audit-panel.ts";
+import { addAuditors, type PanelChange } from "./audit-panel-changes.ts";
+import { carryOut } from "./audit-panel-send.ts";
 import { clientOf, PLACE_OPTIONS, type Place, parseOptions, placeOf } from "./audit-place.ts";
 import { UsageError, wholeNumber } from "./command.ts";
 import { KEY_VARIABLE, parseKey, secretKey } from "./secret-key.ts";
@@ -49,6 +47,7 @@ const OPTIONS = {
   quorum: { type: "string" },
   "window-hours": { type: "string" },
   resume: { type: "string" },
+  ...AUDITOR_OPTIONS,
 } as const;
 
 const HOUR_MS = 3_600_000;
@@ -61,7 +60,7 @@ const MAX_QUORUM = 64;
 /** Files that the real framework has and interfaces of our own do not. */
 const REAL_FILES = ["move-stdlib/sources/vector.move", "sui-framework/sources/object.move"];
 
-export class DeployError extends FloeError<"STUBS_REFUSED" | "NO_ADMIN_CAP" | "NOT_PUBLISHED"> {}
+export class DeployError extends FloeError<"STUBS_REFUSED" | "NOT_PUBLISHED"> {}
 
 interface Deployment {
   readonly client: SuiGrpcClient;
@@ -79,11 +78,14 @@ export async function deploy(args: string[]): Promise<number> {
   const { values, positionals } = parseOptions(args, OPTIONS);
   if (positionals.length > 0) throw new UsageError(`there is nothing to do with ${positionals.join(" ")}`);
   const place = placeOf(values);
+  const wanted = wantedAuditors(values);
   const sources = sourcesOf(place, values.framework, values.walrus);
   const key = secretKey(values["key-file"]) ?? localKey(place);
   const client = clientOf(place);
   const snapshot = await readChainSnapshot(client, place.ids, systemClock.nowMs());
   const params = paramsOf(place, snapshot, values.quorum, values["window-hours"]);
+  // Refuses names that the contract would refuse before anything is published.
+  const auditors = addAuditors(wanted, snapshot.epoch);
   const sender = parseObjectId(key.toSuiAddress());
   const wallet = createWalletChain(client, [client]);
   const deployment: Deployment = { client, wallet, key, sender, snapshot, ...sources };
@@ -96,8 +98,23 @@ export async function deploy(args: string[]): Promise<number> {
   console.log(JSON.stringify({ audit }, null, 2));
   if (gatePackageId === undefined)
     console.error("no gate: claims are not bound and lead to no vote; --walrus DIR publishes it");
-  console.error(`the AdminCap is with ${sender}; it can add auditors, and should be in a multisig`);
+  if (wanted.length > 0) await seat(deployment, audit, auditors);
+  console.error(
+    `the AdminCap is with ${sender}: floe audit panel changes the panel with it; it should be in a multisig`,
+  );
   return 0;
+}
+
+/** Puts auditors on the panel; the others' places are what they were. */
+async function seat(
+  { client, wallet, key, sender }: Deployment,
+  contract: { readonly packageId: ObjectId; readonly registryId: ObjectId },
+  auditors: PanelChange,
+): Promise<void> {
+  const read = () => readRegistry(client, contract);
+  const access = { client, wallet, clock: systemClock, readRegistry: read, sender };
+  const digest = await carryOut(access, auditors, { kind: "send", key });
+  if (digest !== undefined) console.error(`the panel has its auditors (${digest})`);
 }
 
 /** @throws DeployError `STUBS_REFUSED`; UsageError */
@@ -163,8 +180,9 @@ async function createRegistry(
   packageId: ObjectId,
   params: RegistryParams,
 ): Promise<ObjectId> {
-  const cap = await adminCap(deployment, packageId);
-  const executed = await send(deployment, createRegistryTransaction(packageId, cap.ref, params));
+  const { client, wallet, sender } = deployment;
+  const cap = await requireAdminCap(client, wallet, sender, packageId);
+  const executed = await send(deployment, createRegistryTransaction(packageId, cap, params));
   const registry = executed.events
     .map(({ type, contents }) => parseAuditEvent(type, contents, packageId))
     .find((event) => event?.kind === "RegistryCreated");
@@ -180,22 +198,6 @@ async function existingRegistry(client: SuiGrpcClient, packageId: ObjectId): Pro
   const request = { originalPackageId: packageId, kind: "RegistryCreated", after: undefined } as const;
   const [first] = (await readAuditEventPage(client, request)).events;
   return first?.event.kind === "RegistryCreated" ? parseObjectId(first.event.registry) : undefined;
-}
-
-/** The AdminCap as it now is: every transaction that names it gives it another version. */
-async function adminCap({ client, sender }: Deployment, packageId: ObjectId): Promise<WalletObject> {
-  const type = auditType(packageId, "AdminCap");
-  const { objects } = await client.listOwnedObjects({ owner: sender, type, include: { content: true } });
-  const [cap] = objects;
-  if (cap === undefined)
-    throw new DeployError("NO_ADMIN_CAP", `${sender} holds no AdminCap of ${packageId}`, { retryable: true });
-  return {
-    ref: { objectId: parseObjectId(cap.objectId), version: BigInt(cap.version), digest: cap.digest },
-    type: cap.type,
-    ownerAddress: sender,
-    content: cap.content,
-    previousTransaction: undefined,
-  };
 }
 
 /** @returns undefined when there is none and no sources to make one of */
@@ -215,7 +217,7 @@ async function publishGate(
   walrus: string,
   contracts: AuditContracts,
 ): Promise<ObjectId> {
-  const { snapshot, framework } = deployment;
+  const { client, wallet, sender, snapshot, framework } = deployment;
   const { packageId } = contracts;
   const wal = parseStructName(snapshot.walType).packageId;
   const published = {
@@ -225,8 +227,8 @@ async function publishGate(
   };
   const compiled = await compileForPublishing("floe_audit_walrus", { framework, walrus, published });
   const gate = await publish(deployment, "floe_audit_walrus", compiled);
-  const cap = await adminCap(deployment, packageId);
-  const { digest } = await send(deployment, setGateTransaction(contracts, cap.ref, gateWitnessType(gate)));
+  const cap = await requireAdminCap(client, wallet, sender, contracts.originalPackageId);
+  const { digest } = await send(deployment, setGateTransaction(contracts, cap, gateWitnessType(gate)));
   console.error(`the registry's gate is ${gate} (${digest})`);
   return gate;
 }

@@ -19,6 +19,7 @@ import { verifyRound } from "../shared/audit/verify-round.ts";
 import { Gate } from "../shared/node/gate.ts";
 import { toHex } from "../shared/protocol/bytes.ts";
 import { readRegistry } from "../shared/sui/audit-reader.ts";
+import { panel } from "./audit-panel.ts";
 import { clientOf, PLACE_HELP, PLACE_OPTIONS, type Place, parseOptions, placeOf } from "./audit-place.ts";
 import { vote } from "./audit-vote.ts";
 import { type Command, UsageError } from "./command.ts";
@@ -28,12 +29,18 @@ const HELP = `usage: floe audit run --once [NETWORK] [--ledger FILE] [--out FILE
        floe audit verify ROUND [NETWORK] (--auditor URL | --export FILE) [--root HEX]
        floe audit vote --bundle FILE [NETWORK] [--node ID] [--sender ADDRESS] [--key-file FILE] [--dry-run]
        floe audit deploy [NETWORK] [--key-file FILE] [--framework DIR] [--walrus DIR] [--quorum N]
-                         [--window-hours N] [--resume PACKAGE]
+                         [--window-hours N] [--resume PACKAGE] [--auditor ADDRESS ...]
+       floe audit panel show [NETWORK] [--json]
+       floe audit panel add --auditor ADDRESS ... [--name TEXT ...] [--url URL ...] [NETWORK] [SENDING]
+       floe audit panel deactivate --auditor ADDRESS ... [NETWORK] [SENDING]
+       floe audit panel pause | resume [NETWORK] [SENDING]
+       floe audit panel set-params FILE | NAME=VALUE ... [NETWORK] [SENDING]
 
 run     holds one round from this host and prints what it came to; writes nothing to the chain
 verify  recomputes a round from the chain and the auditor's export; exits 1 on any difference
 vote    checks a bundle of confirmed claims against the chain and casts a committee operator's vote for slashing
 deploy  publishes floe_audit and its gate, creates the registry, and prints the part of a network file that names them
+panel   shows who audits under which rules, and changes it for whoever holds the AdminCap
 
 ${PLACE_HELP}
 
@@ -59,14 +66,30 @@ deploy
   --quorum N            auditors that must stand behind a claim (default 2)
   --window-hours N      time to refute a claim, public networks (default 48)
   --resume PACKAGE      goes on after floe_audit has been published
+  --auditor ADDRESS     puts it on the panel in the same go; --name and --url as below
 
-exit codes: 0 all well, 1 a difference, a void round, no vote or no deployment, 2 wrong usage`;
+panel
+  --auditor ADDRESS     whom to add or deactivate; any number of them. Who is there already stays
+  --name TEXT           at most 64 bytes; one for each --auditor in the same order, or none
+  --url URL             where the auditor answers, at most 256 bytes; one for each, or none
+  --since-epoch N       noted for new auditors (default: the epoch it is)
+  FILE, NAME=VALUE      quorum, windowMs, bondMist, maxOpenPerNode, maxPerAuditorEpoch, drawsPerShard,
+                        retentionRounds, as show --json prints them; all else stays. For rounds opened later
+  --json                everything as JSON
+SENDING, one of
+  --key-file FILE       as above; on the embedded network the wallet of the network file is used without
+  --dry-run             simulates with the key's address, or --sender ADDRESS, and sends nothing
+  --unsigned            prints the unsigned TransactionData, base64, of --sender ADDRESS, or of whoever holds
+                        the AdminCap: for a multisig, or a key on another machine
+
+exit codes: 0 all well, 1 a difference, a void round, no vote, no deployment or a change refused, 2 wrong usage`;
 
 export const audit: Command = { help: HELP, run: main };
 
 async function main(args: string[]): Promise<number> {
   const [first, ...rest] = args;
   if (first === "vote") return vote(rest);
+  if (first === "panel") return panel(rest);
   // Loaded when it is needed: it brings a Move compiler along.
   if (first === "deploy") return (await import("./audit-deploy.ts")).deploy(rest);
   const { values, positionals } = parse(args);
@@ -82,7 +105,9 @@ async function main(args: string[]): Promise<number> {
       return verify(placeOf(values), await load(values, round), Number(round), values.root);
     }
     default:
-      throw new UsageError(command === undefined ? "run, verify, vote or deploy?" : `there is no ${command}`);
+      throw new UsageError(
+        command === undefined ? "run, verify, vote, deploy or panel?" : `there is no ${command}`,
+      );
   }
 }
 

@@ -16,7 +16,7 @@ const COMMANDS: Record<string, { readonly about: string; readonly load: () => Pr
     load: async () => (await import("./decode.ts")).decode,
   },
   audit: {
-    about: "storage challenges: hold a round, recompute one, vote on claims, deploy the contracts",
+    about: "storage challenges: hold a round, recompute one, vote on claims, deploy contracts, run a panel",
     load: async () => (await import("./audit.ts")).audit,
   },
 };

@@ -21,33 +21,39 @@ export function createRegistryTransaction(
   return tx;
 }
 
-export function addAuditorTransaction(
+/** All or none of them: aborts when one is active already. Whoever was deactivated comes back with its record. */
+export function addAuditorsTransaction(
   contracts: AuditContracts,
   cap: ObjectRef,
-  auditor: AuditorEntry,
+  auditors: readonly AuditorEntry[],
 ): Transaction {
   const build = new AuditBuilder(contracts);
   const { tx } = build;
-  build.call("add_auditor", [
-    build.registry(true),
-    tx.objectRef(toSdkRef(cap)),
-    tx.pure.address(auditor.address),
-    tx.pure.string(auditor.name),
-    tx.pure.string(auditor.url),
-    tx.pure.u32(auditor.sinceEpoch),
-  ]);
+  for (const { address, name, url, sinceEpoch } of auditors) {
+    build.call("add_auditor", [
+      build.registry(true),
+      tx.objectRef(toSdkRef(cap)),
+      tx.pure.address(address),
+      tx.pure.string(name),
+      tx.pure.string(url),
+      tx.pure.u32(sinceEpoch),
+    ]);
+  }
   return tx;
 }
 
-export function deactivateAuditorTransaction(
+/** All or none of them: aborts when one is not active. */
+export function deactivateAuditorsTransaction(
   contracts: AuditContracts,
   cap: ObjectRef,
-  auditor: ObjectId,
+  auditors: readonly ObjectId[],
 ): Transaction {
   const build = new AuditBuilder(contracts);
   const { tx } = build;
-  const refs = [build.registry(true), tx.objectRef(toSdkRef(cap))];
-  build.call("deactivate_auditor", [...refs, tx.pure.address(auditor)]);
+  for (const auditor of auditors) {
+    const refs = [build.registry(true), tx.objectRef(toSdkRef(cap))];
+    build.call("deactivate_auditor", [...refs, tx.pure.address(auditor)]);
+  }
   return tx;
 }
 

@@ -74,15 +74,46 @@ export function readAuditEventPage(
   );
 }
 
+export interface NewestAuditEventsRequest {
+  readonly originalPackageId: ObjectId;
+  readonly kind: AuditEventName;
+  /** `cursor` of the page before this one; from the tip when absent. */
+  readonly before: Uint8Array | undefined;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Events of `floe_audit`, newest first; `end` is `more` while older ones may follow.
+ *
+ * @throws as `readEventPage`
+ */
+export function readNewestAuditEvents(
+  client: SuiGrpcClient,
+  { originalPackageId, kind, before, ...rest }: NewestAuditEventsRequest,
+): Promise<EventPage<AuditEvent>> {
+  return readPage(
+    client,
+    auditEventFilter(originalPackageId, kind),
+    { ...rest, newestBefore: before ?? "tip" },
+    (type, contents) => parseAuditEvent(type, contents, originalPackageId),
+  );
+}
+
+interface AnySpan extends Span {
+  /** Newest first, from before this cursor. */
+  readonly newestBefore?: Uint8Array | "tip";
+}
+
 /** @returns undefined for types this program does not know */
 type ParseEvent<Event> = (type: string, contents: Uint8Array) => Event | undefined;
 
 function readPage<Event>(
   client: SuiGrpcClient,
   filter: GrpcTypes.EventFilter,
-  request: Span,
+  request: AnySpan,
   parse: ParseEvent<Event>,
 ): Promise<EventPage<Event>> {
+  const { newestBefore } = request;
   return suiCall("listing events", async () => {
     const call = client.ledgerService.listEvents(
       {
@@ -93,8 +124,9 @@ function readPage<Event>(
           : { endCheckpoint: BigInt(request.beforeCheckpoint) }),
         options: {
           limit: PAGE_EVENTS,
-          ordering: GrpcTypes.Ordering.ASCENDING,
+          ordering: newestBefore === undefined ? GrpcTypes.Ordering.ASCENDING : GrpcTypes.Ordering.DESCENDING,
           ...(request.after === undefined ? {} : { after: request.after }),
+          ...(newestBefore instanceof Uint8Array ? { before: newestBefore } : {}),
         },
       },
       request.signal === undefined ? {} : { abort: request.signal },

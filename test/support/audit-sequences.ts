@@ -8,8 +8,8 @@ import * as fc from "fast-check";
 import type { Challenge } from "../../shared/audit/selection.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
 import {
-  addAuditorTransaction,
-  deactivateAuditorTransaction,
+  addAuditorsTransaction,
+  deactivateAuditorsTransaction,
   setParamsTransaction,
   setPausedTransaction,
 } from "../../shared/sui/audit-panel-transactions.ts";
@@ -266,13 +266,13 @@ class Runner {
       case "deactivate": {
         const auditor = id(this.#key(operation.auditor));
         const move = withCap(`deactivate_auditor(&cap, @${auditor})`);
-        return this.#send(admin, deactivateAuditorTransaction(contracts, cap, auditor), move);
+        return this.#send(admin, deactivateAuditorsTransaction(contracts, cap, [auditor]), move);
       }
       case "take-back": {
         const address = id(this.#key(operation.auditor));
         const entry = { address, name: "back", url: "", sinceEpoch: 5 };
         const move = withCap(`add_auditor(&cap, @${address}, utf8(b"back"), utf8(b""), 5)`);
-        return this.#send(admin, addAuditorTransaction(contracts, cap, entry), move);
+        return this.#send(admin, addAuditorsTransaction(contracts, cap, [entry]), move);
       }
       case "pause": {
         const move = withCap(`set_paused(&cap, ${operation.paused})`);

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { AuditChain } from "../../../auditor/audit-chain.ts";
 import { listName } from "../../../auditor/population-tables.ts";
+import { panelText, readOpenClaimsOf } from "../../../cli/audit-panel-show.ts";
 import { serializeEntry } from "../../../shared/audit/population.ts";
 import type { DrawKey } from "../../../shared/audit/selection.ts";
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
@@ -77,6 +78,15 @@ async function recordOf(position: number) {
   return registry.auditors.find(({ address }) => address === auditors?.[position]?.address);
 }
 
+/** What `floe audit panel show` prints. */
+async function panelShown(): Promise<string> {
+  const { audit, sui } = system.network.file;
+  if (audit === undefined) throw new Error("the network has no registry");
+  const client = createSuiClient({ url: sui.url, fetch });
+  const registry = await readRegistry(client, audit);
+  return panelText({ registry, cap: undefined, claims: await readOpenClaimsOf(client, registry) });
+}
+
 const pendingOn = async (chain: AuditChain) =>
   (await allClaims(chain)).filter(({ state }) => state === "pending");
 
@@ -119,8 +129,10 @@ describe("an auditor whose claim turns out wrong", () => {
       const mine = async () =>
         (await pendingOn(chain)).filter(({ accuser }) => accuser === chain.claims?.auditor);
       expect(await mine()).toHaveLength(1);
+      expect(await panelShown()).toContain("1 open with 1 SUI in bonds");
       await tend(auditorWithKey(system.network, 0));
       expect(await mine()).toEqual([]);
+      expect(await panelShown()).not.toContain("1 open");
     });
     expect(await recordOf(0)).toMatchObject({ claimsFiled: 1, claimsRefuted: 0 });
   }, 60_000);

@@ -5,7 +5,7 @@ import type { Challenge } from "../../../shared/audit/selection.ts";
 import { concatBytes, fromBase64 } from "../../../shared/protocol/bytes.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
 import {
-  deactivateAuditorTransaction,
+  deactivateAuditorsTransaction,
   setPausedTransaction,
 } from "../../../shared/sui/audit-panel-transactions.ts";
 import {
@@ -101,7 +101,10 @@ describe("the life of a claim", () => {
     const [a, b] = world.auditors;
     const claim = await world.file(a, first);
     await world.succeed(b, attestTransaction(world.contracts, claim));
-    await world.succeed(world.admin, deactivateAuditorTransaction(world.contracts, world.cap, addressOf(b)));
+    await world.succeed(
+      world.admin,
+      deactivateAuditorsTransaction(world.contracts, world.cap, [addressOf(b)]),
+    );
     await world.clock.advance(AUDIT_PARAMS.windowMs + 1);
     const ended = await world.succeed(world.stranger, finalizeTransaction(world.contracts, claim));
     expect(ended.events.map(({ kind }) => kind)).toEqual(["ClaimLapsed"]);

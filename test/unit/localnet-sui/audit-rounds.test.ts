@@ -3,9 +3,9 @@ import { Transaction } from "@mysten/sui/transactions";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
 import {
-  addAuditorTransaction,
+  addAuditorsTransaction,
   createRegistryTransaction,
-  deactivateAuditorTransaction,
+  deactivateAuditorsTransaction,
   setGateTransaction,
   setParamsTransaction,
   setPausedTransaction,
@@ -106,9 +106,9 @@ describe("the panel", () => {
     const [a] = world.auditors;
     const entry = { address: addressOf(a), name: "a", url: "https://a.example", sinceEpoch: 9 };
     const add = (change: Partial<typeof entry> = {}): Transaction =>
-      addAuditorTransaction(world.contracts, world.cap, { ...entry, ...change });
+      addAuditorsTransaction(world.contracts, world.cap, [{ ...entry, ...change }]);
     const deactivate = (): Transaction =>
-      deactivateAuditorTransaction(world.contracts, world.cap, addressOf(a));
+      deactivateAuditorsTransaction(world.contracts, world.cap, [addressOf(a)]);
     expect(await sentBy(world.admin, add())).toBe("audit 19");
     expect(await sentBy(world.admin, add({ name: "n".repeat(65) }))).toBe("audit 28");
     expect(await sentBy(world.admin, add({ url: "ü".repeat(129) }))).toBe("audit 28");
