@@ -2,9 +2,9 @@
  * Asks a round's draws until every one has its last answer.
  *
  * Each node has a lane that works through its draws in the round's seeded order, comes back for repetitions when they
- * are due, and ends with a burst (C6). Every request is in the ledger before the next step follows from it, so an invocation may end, or die,
- * anywhere: the next one reads the ledger and goes on. A request whose record was lost is made again; nothing that
- * stands in the ledger is.
+ * are due, and ends with a burst (C6); lanes take turns. Every request is in the ledger before the next step follows
+ * from it, so an invocation may end, or die, anywhere: the next one reads the ledger and goes on. A request whose record
+ * was lost is made again; nothing that stands in the ledger is.
  */
 import { asksWholeSliver, jitterOf, symbolsToAsk } from "../shared/audit/challenge-rules.ts";
 import type { Outcome } from "../shared/audit/outcomes.ts";
@@ -107,6 +107,8 @@ class RoundWork {
   readonly #members: ReadonlyMap<ObjectId, CommitteeMember>;
   readonly #lanes = new Map<ObjectId, RoundDraw[]>();
   readonly #streaks = new Map<ObjectId, Streak>();
+  /** When each was asked last before this invocation. */
+  readonly #lastAskedMs = new Map<ObjectId, number>();
   readonly #asker: PoliteAsker;
   readonly #shelf: MetadataShelf;
   /** One search per blob, joined by all who need it. */
@@ -141,17 +143,27 @@ class RoundWork {
       const startedMs = Number(row["started_ms"]);
       if (startedMs > parts.transport.clock.nowMs() - 60_000) recent.push({ node, startedMs });
       this.#noteAnswer(node, startedMs, String(row["outcome"]) as Outcome);
+      this.#lastAskedMs.set(node, startedMs);
       if (row["kind"] === "metadata") this.#hasShownMetadata.add(node);
       if (row["kind"] === "health") this.#hasShownHealth.add(node);
     }
     this.#bursts = new Bursts(parts, round, this.#seed, this.#committee.nShards);
-    recent.push(...this.#bursts.startedAfter(parts.transport.clock.nowMs() - 60_000));
+    for (const burst of this.#bursts.startedAfter(parts.transport.clock.nowMs() - 60_000)) {
+      recent.push(burst);
+      this.#lastAskedMs.set(burst.node, Math.max(burst.startedMs, this.#lastAskedMs.get(burst.node) ?? 0));
+    }
     recent.sort((a, b) => a.startedMs - b.startedMs);
     this.#asker = new PoliteAsker(parts, budget, recent);
   }
 
+  /**
+   * Whoever waits longest comes first. The pace over all nodes leaves an invocation fewer requests than there are nodes;
+   * in one and the same order the first ones would take them all, and the round would be over before two thirds of the
+   * nodes have passed at about the same time.
+   */
   get nodes(): ObjectId[] {
-    return [...this.#lanes.keys()];
+    const lastMs = (node: ObjectId): number => this.#lastAskedMs.get(node) ?? 0;
+    return [...this.#lanes.keys()].sort((a, b) => lastMs(a) - lastMs(b));
   }
 
   /** Lets every lane end after the request it is at. */
