@@ -94,7 +94,7 @@ export interface AuditChain {
   seedOf(no: number, startMs: number): Promise<RoundSeed | undefined>;
   /** Must stand on chain before the seed of any round of the epoch is drawn. @returns the transaction's digest */
   declarePopulation(population: PopulationDeclaration): Promise<string | null>;
-  /** @returns the transaction's digest */
+  /** @returns the transaction's digest; null when nothing is written, or the contract takes it from nobody like this */
   report(report: RoundReport): Promise<string | null>;
 }
 

@@ -5,22 +5,19 @@
  * seed, an auditor one population per epoch and one report per round. So whenever a reply is missing or a call is
  * refused as done before, what stands on chain is read, and that is the answer.
  */
-import { GrpcTypes, type SuiGrpcClient } from "@mysten/sui/grpc";
+import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import type { Transaction } from "@mysten/sui/transactions";
 import { totalsVector } from "../shared/audit/report-rows.ts";
+import { equalBytes } from "../shared/protocol/bytes.ts";
 import type { Clock } from "../shared/protocol/clock.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
 import { ConfigError } from "../shared/protocol/settings.ts";
-import {
-  type AuditEventName,
-  type AuditEventOf,
-  auditEventType,
-  parseAuditEvent,
-} from "../shared/sui/audit-events.ts";
+import type { AuditEventName, AuditEventOf } from "../shared/sui/audit-events.ts";
 import {
   hasPopulations,
   type RegistryState,
+  type RoundState,
   readClaims,
   readDeclaredPopulation,
   readRegistry,
@@ -41,15 +38,30 @@ import {
   reportTransaction,
   withdrawTransaction,
 } from "../shared/sui/audit-transactions.ts";
-import { readAuditEventPage } from "../shared/sui/event-pages.ts";
+import { readCheckpoint, readTip } from "../shared/sui/checkpoints.ts";
+import { readAuditEventPage, readNewestAuditEvents } from "../shared/sui/event-pages.ts";
+import { abortName, type ExecutionFailure } from "../shared/sui/move-abort.ts";
 import { presentShared, readObjects } from "../shared/sui/object-reader.ts";
-import { suiCall } from "../shared/sui/sui-client.ts";
 import { SuiError } from "../shared/sui/sui-error.ts";
 import { createWalletChain, SimulatedFailure } from "../shared/sui/wallet-chain.ts";
 import type { AuditChain, ClaimsOnChain, PruningOnChain, RoundSeed } from "./audit-chain.ts";
 
-/** Events looked through, newest first, for one of this auditor's last rounds. */
-const EVENTS_SEARCHED = 50;
+/** Pages of about 50 events looked through, newest first, for one of a round: more than a registry keeps rounds of. */
+const PAGES_SEARCHED = 100;
+/** Refusals of a report that no repetition changes: another's panel, another contract, more nodes than a report has. */
+const REPORT_NOT_TAKEN: ReadonlySet<string> = new Set([
+  "audit::ENotAuditor",
+  "audit::EVersion",
+  "audit::EArgument",
+]);
+
+/** What became of a transaction. */
+type Sent =
+  | { readonly kind: "done"; readonly digest: string }
+  /** By the contract, with the name of its reason; or for something else, such as missing gas. */
+  | { readonly kind: "refused"; readonly abort: string | undefined }
+  /** Nobody knows: read what stands on chain. */
+  | { readonly kind: "unknown" };
 
 export interface SuiAuditChainParts {
   readonly client: SuiGrpcClient;
@@ -70,29 +82,35 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
   const auditor = parseObjectId(key.toSuiAddress());
   const wallet = createWalletChain(client, [client]);
 
-  /** @returns the digest; undefined when it was refused or its outcome is not known: read what stands on chain */
-  async function send(transaction: Transaction): Promise<string | undefined> {
+  async function send(transaction: Transaction): Promise<Sent> {
     transaction.setSender(auditor);
     try {
       const built = await wallet.build(transaction);
       const { signature } = await key.signTransaction(built.bytes);
-      const executed = await wallet.execute(built, signature);
-      return executed.failure === undefined ? executed.digest : undefined;
+      const { failure, digest } = await wallet.execute(built, signature);
+      return failure === undefined ? { kind: "done", digest } : refused(failure);
     } catch (error) {
-      if (error instanceof SimulatedFailure) return undefined;
-      if (error instanceof SuiError && error.code === "SUI_OUTCOME_UNKNOWN") return undefined;
+      if (error instanceof SimulatedFailure) return refused(error.failure);
+      if (error instanceof SuiError && error.code === "SUI_OUTCOME_UNKNOWN") return { kind: "unknown" };
       throw error;
     }
   }
 
-  async function openedSeed(registry: RegistryState, no: number): Promise<RoundSeed | undefined> {
-    const found = await findAuditEvent(client, registry, "RoundOpened", (event) => Number(event.no) === no);
+  /** The seed that the registry holds; the event says only in which checkpoint it was drawn. */
+  async function openedSeed(registry: RegistryState, round: RoundState): Promise<RoundSeed | undefined> {
+    const found = await findRoundOpened(client, registry, round.round, round.openedMs, round.seed);
     if (found === undefined) return undefined;
-    return { seed: found.event.seed, source: "open_round", checkpoint: found.checkpoint };
+    return { seed: round.seed, source: "open_round", checkpoint: found.checkpoint };
+  }
+
+  /** By the chain's own time: what it then does not show was not done in time. */
+  async function isOver(endMs: number): Promise<boolean> {
+    if (clock.nowMs() < endMs) return false;
+    return (await readCheckpoint(client, await readTip(client))).timestampMs >= endMs;
   }
 
   const isSent = async (transaction: Transaction): Promise<boolean> =>
-    (await send(transaction)) !== undefined;
+    (await send(transaction)).kind === "done";
   const contracts = async () => (await readRegistry(client, contract)).contracts;
   const claims: ClaimsOnChain = {
     auditor,
@@ -107,7 +125,9 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
     read: async (ids) => (await readClaims(client, ids)).filter((claim) => claim !== undefined),
     async file(draft) {
       const registry = await readRegistry(client, contract);
-      const { bondMist } = registry.params;
+      // The round's own: the panel's may have changed since it was opened.
+      const bondMist = (await readRound(client, registry, draft.round))?.params.bondMist;
+      if (bondMist === undefined) return false;
       return isSent(fileClaimTransaction(registry.contracts, { ...draft, bondMist }));
     },
     attest: async (claim) => isSent(attestTransaction(await contracts(), claim.ref)),
@@ -153,14 +173,14 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
 
     async seedOf(no, startMs) {
       const registry = await readRegistry(client, contract);
-      const known = await openedSeed(registry, no);
-      if (known !== undefined) return known;
-      const isMissed = clock.nowMs() >= startMs + periodMs;
-      const isOpen = (await readRound(client, registry, no)) !== undefined;
+      // Before the round is looked for: an endpoint that has not come to the slot's end may not know it yet.
+      const isMissed = await isOver(startMs + periodMs);
+      const known = await readRound(client, registry, no);
       // A round that nobody opened in its time is held all the same; the contract will not take its report.
-      if (isMissed && !isOpen) return fallback.seedOf(no, startMs);
-      if (!isOpen) await send(openRoundTransaction(registry.contracts, no));
-      return openedSeed(registry, no);
+      if (known === undefined && isMissed) return fallback.seedOf(no, startMs);
+      if (known === undefined) await send(openRoundTransaction(registry.contracts, no));
+      const round = known ?? (await readRound(client, registry, no));
+      return round && openedSeed(registry, round);
     },
 
     async declarePopulation(population) {
@@ -169,7 +189,8 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
       if (size === 0) return null;
       if ((await readDeclaredPopulation(client, registry, epoch, auditor)) !== undefined) return null;
       const transaction = declarePopulationTransaction(registry.contracts, { epoch, size, totalBytes, root });
-      return (await send(transaction)) ?? null;
+      const sent = await send(transaction);
+      return sent.kind === "done" ? sent.digest : null;
     },
 
     async report(report) {
@@ -198,8 +219,10 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
           rows: report.rows,
         }),
       );
-      const digest = sent ?? (await stands());
+      const digest = sent.kind === "done" ? sent.digest : await stands();
       if (digest !== undefined) return digest;
+      // Otherwise an auditor that is on no panel, or no longer, would never hold another round.
+      if (sent.kind === "refused" && REPORT_NOT_TAKEN.has(sent.abort ?? "")) return null;
       throw new SuiError("SUI_OUTCOME_UNKNOWN", `the report of round ${report.no} is not on chain yet`, {
         retryable: true,
         details: { round: report.no },
@@ -207,6 +230,11 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
     },
   };
 }
+
+const refused = (failure: ExecutionFailure): Sent => ({
+  kind: "refused",
+  abort: failure.kind === "move-abort" ? abortName(failure.module, failure.abortCode) : undefined,
+});
 
 /** The SDK's own error might repeat the text, so it is not passed on. */
 function keyOf(secretKey: string): Ed25519Keypair {
@@ -224,45 +252,50 @@ export interface FoundEvent<Kind extends AuditEventName> {
 }
 
 /**
- * The newest event of a kind that fits, among the last `EVENTS_SEARCHED`.
+ * The newest event of a kind that fits, among the last `50 * PAGES_SEARCHED`.
  *
- * @param txDigest only of this transaction
+ * @param isPast true for an event before which there is none that fits
  */
 export async function findAuditEvent<Kind extends AuditEventName>(
   client: SuiGrpcClient,
-  registry: RegistryState,
+  { contracts: { originalPackageId } }: Pick<RegistryState, "contracts">,
   kind: Kind,
   fits: (event: AuditEventOf<Kind>) => boolean,
-  txDigest?: string,
+  isPast: (event: AuditEventOf<Kind>) => boolean = () => false,
 ): Promise<FoundEvent<Kind> | undefined> {
-  const { originalPackageId } = registry.contracts;
-  const eventType = auditEventType(originalPackageId, kind);
-  return suiCall(`looking for ${kind}`, async () => {
-    const call = client.ledgerService.listEvents({
-      readMask: { paths: ["event_type", "contents", "checkpoint", "transaction_digest"] },
-      filter: {
-        terms: [
-          { literals: [{ negated: false, predicate: { oneofKind: "eventType", eventType: { eventType } } }] },
-        ],
-      },
-      options: { limit: EVENTS_SEARCHED, ordering: GrpcTypes.Ordering.DESCENDING },
-    });
-    let found: FoundEvent<Kind> | undefined;
-    for await (const frame of call.responses) {
-      const { event: raw } = frame;
-      if (raw?.contents?.value === undefined || found !== undefined) continue;
-      if (txDigest !== undefined && raw.transactionDigest !== txDigest) continue;
-      const event = parseAuditEvent(raw.eventType ?? "", raw.contents.value, originalPackageId);
-      if (event?.kind !== kind) continue;
+  let before: Uint8Array | undefined;
+  for (let page = 0; page < PAGES_SEARCHED; page++) {
+    const { events, cursor, end } = await readNewestAuditEvents(client, { originalPackageId, kind, before });
+    for (const { event, checkpoint, txDigest } of events) {
+      if (event.kind !== kind) continue;
       // The kinds are equal, so this is the union's member of that kind.
       const typed = event as AuditEventOf<Kind>;
-      if (!fits(typed)) continue;
-      found = {
-        event: typed,
-        checkpoint: Number(raw.checkpoint ?? 0n),
-        txDigest: raw.transactionDigest ?? "",
-      };
+      if (fits(typed)) return { event: typed, checkpoint, txDigest };
+      if (isPast(typed)) return undefined;
     }
-    return found;
-  });
+    if (end !== "more" || cursor === undefined) return undefined;
+    before = cursor;
+  }
+  return undefined;
 }
+
+/**
+ * The event of a round's opening. Registries of one package share their events, and an event does not name its own.
+ *
+ * @param notBeforeMs when it was opened, or when its slot began
+ * @param seed what the registry holds; undefined when the round was pruned
+ */
+export const findRoundOpened = (
+  client: SuiGrpcClient,
+  registry: Pick<RegistryState, "contracts">,
+  no: number,
+  notBeforeMs: number,
+  seed: Uint8Array | undefined,
+): Promise<FoundEvent<"RoundOpened"> | undefined> =>
+  findAuditEvent(
+    client,
+    registry,
+    "RoundOpened",
+    (event) => Number(event.no) === no && (seed === undefined || equalBytes(event.seed, seed)),
+    (event) => Number(event.opened_ms) < notBeforeMs,
+  );

@@ -8,7 +8,7 @@ import { readOnlyAuditChain } from "../auditor/audit-chain.ts";
 import { Auditor } from "../auditor/auditor.ts";
 import { type ChainReader, suiChainReader } from "../auditor/chain-reader.ts";
 import { exportRound } from "../auditor/publish-round.ts";
-import { findAuditEvent } from "../auditor/sui-audit-chain.ts";
+import { findRoundOpened } from "../auditor/sui-audit-chain.ts";
 import { nodesView } from "../auditor/views.ts";
 import { systemClock } from "../localnet/clock.ts";
 import { readChainFacts } from "../scripts/audit-facts.ts";
@@ -18,7 +18,9 @@ import type { RoundExport } from "../shared/audit/round-export.ts";
 import { verifyRound } from "../shared/audit/verify-round.ts";
 import { Gate } from "../shared/node/gate.ts";
 import { toHex } from "../shared/protocol/bytes.ts";
-import { readRegistry } from "../shared/sui/audit-reader.ts";
+import { parseAuditEvent } from "../shared/sui/audit-events.ts";
+import { readRegistry, readReport, readRound } from "../shared/sui/audit-reader.ts";
+import { createWalletChain } from "../shared/sui/wallet-chain.ts";
 import { panel } from "./audit-panel.ts";
 import { clientOf, PLACE_HELP, PLACE_OPTIONS, type Place, parseOptions, placeOf } from "./audit-place.ts";
 import { vote } from "./audit-vote.ts";
@@ -167,17 +169,28 @@ async function readContract(at: Place, no: number, tx: string | null) {
   if (at.contract === undefined) return { opened: undefined, committed: undefined };
   const client = clientOf(at);
   const registry = await readRegistry(client, at.contract);
-  const opened = await findAuditEvent(client, registry, "RoundOpened", (event) => Number(event.no) === no);
-  const reported =
-    tx === null
-      ? undefined
-      : await findAuditEvent(client, registry, "RoundReported", (event) => Number(event.no) === no, tx);
+  const { originalPackageId } = registry.contracts;
+  const round = await readRound(client, registry, no);
+  const sinceMs = round?.openedMs ?? no * registry.params.periodMs;
+  const opened = await findRoundOpened(client, registry, no, sinceMs, round?.seed);
+  const executed = tx === null ? undefined : await createWalletChain(client, [client]).lookUp(tx);
+  const reported = executed?.events
+    .map(({ type, contents }) => parseAuditEvent(type, contents, originalPackageId))
+    .find((event) => event?.kind === "RoundReported" && Number(event.no) === no);
+  const roots =
+    reported?.kind === "RoundReported"
+      ? { evidenceRoot: toHex(reported.evidence_root), nodesRoot: toHex(reported.nodes_root) }
+      : undefined;
+  // Until it is pruned, the report stands in the registry itself: an event does not say of which registry it is.
+  const kept =
+    round !== undefined && reported?.kind === "RoundReported"
+      ? await readReport(client, round, reported.auditor)
+      : undefined;
+  const isOfAnother =
+    round !== undefined && kept !== undefined && toHex(kept.evidenceRoot) !== roots?.evidenceRoot;
   return {
     opened: opened && { seed: opened.event.seed, checkpoint: opened.checkpoint },
-    committed: reported && {
-      evidenceRoot: toHex(reported.event.evidence_root),
-      nodesRoot: toHex(reported.event.nodes_root),
-    },
+    committed: isOfAnother || (round !== undefined && kept === undefined) ? undefined : roots,
   };
 }
 
