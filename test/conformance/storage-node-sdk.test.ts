@@ -64,5 +64,5 @@ test("the blob survives a restart of the whole network, and the node that was do
   expect(network.file).toMatchObject({ wallet, walrus: ids });
   expect(await connect().sdk.readBlob({ blobId })).toEqual(content);
   const healed = () => network.storedSlivers("node-3", blobId).size;
-  await expect.poll(healed, { timeout: 20_000 }).toBe(6);
+  await expect.poll(healed).toBe(6);
 });

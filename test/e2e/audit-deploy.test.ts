@@ -73,7 +73,7 @@ it("publishes packages and registry on the embedded network and prints what a ne
     params: { quorum: 3, nShards: network.file.nShards },
   });
   expect(registry.contracts.originalPackageId).toBe(deployed.packageId);
-}, 30_000);
+});
 
 it("puts on chain exactly the modules that were compiled, under the new address", async () => {
   const { objects } = await client().getObjects({
@@ -108,7 +108,7 @@ it("is a panel that works, also after the network was started anew", async () =>
   const transaction = openRoundTransaction(registry.contracts, no);
   await sendOnce(chain, systemClock, await buildChecked(chain, transaction, owner), wallet());
   expect(await readRound(client(), registry, no)).toBeDefined();
-}, 30_000);
+});
 
 it("is refused for modules that nobody here could run, and for links to packages that are not there", async () => {
   const chain = createWalletChain(client(), [client()]);

@@ -19,7 +19,7 @@ describe.runIf(isLong)("on the embedded network, nodes that silently lost", () =
     for (let i = 0; i < BLOBS; i++)
       await system.publishBlob(prng(300 + i, 60_000), "epochs=9&permanent=true");
     await system.network.advanceEpoch();
-  }, 120_000);
+  });
   afterAll(() => system[Symbol.asyncDispose]());
 
   it("a twentieth are suspect, and have claims confirmed on chain by two auditors", async () => {

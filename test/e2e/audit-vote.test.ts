@@ -76,7 +76,7 @@ beforeAll(async () => {
     writeFileSync(path(`${node.name}.key`), `${node.wallet?.secretKey}\n`);
   auditors = [auditorWithKey(0), auditorWithKey(1)];
   await holdRounds();
-}, 90_000);
+});
 afterAll(async () => {
   await system[Symbol.asyncDispose]();
   rmSync(scratch, { recursive: true, force: true });

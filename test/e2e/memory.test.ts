@@ -37,7 +37,7 @@ describe("one isolate", () => {
     const { inspectorUrl } = system.edge;
     if (inspectorUrl === undefined) throw new Error("the edge has no inspector");
     heap = await watchHeap(inspectorUrl);
-  }, 240_000);
+  });
   afterAll(async () => {
     heap.stop();
     await system[Symbol.asyncDispose]();
@@ -78,7 +78,7 @@ describe("one isolate", () => {
     expect(heap.samples).toBeGreaterThan(20);
     expect(kernelBytes).toBeGreaterThan(0);
     expect(peakBytes).toBeLessThanOrEqual(PEAK_LIMIT);
-  }, 240_000);
+  });
 
   it("gives everything back: afterwards one request after the other finds room", async () => {
     for (let index = 0; index < 4; index++) {
@@ -87,7 +87,7 @@ describe("one isolate", () => {
       expect(sameBytes(await bytesOf(response), content(0))).toBe(true);
     }
     await system.publishBlob(content(30));
-  }, 120_000);
+  });
 
   it.each([
     ["an upload", () => system.publish(prng(3, MIB))],

@@ -29,7 +29,7 @@ describe("npm start", () => {
     const network = parseNetworkFile(readFileSync(networkFile, "utf8"));
     expect(network.nodes).toHaveLength(13);
     expect(network.edge?.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
-  }, 120_000);
+  });
 
   it("stays up until Ctrl-C and then stops cleanly", async () => {
     const { code, output } = await start(["--port", "0", "--no-audit"], (line, stop) => {

@@ -23,7 +23,7 @@ beforeAll(async () => {
   await system.network.advanceEpoch();
   for (const name of GUILTY)
     system.network.setNodeFault(name, { kind: "drop-slivers", fraction: 0.9, heal: false });
-}, 60_000);
+});
 afterAll(() => system[Symbol.asyncDispose]());
 
 class Death extends Error {}
@@ -166,4 +166,4 @@ it("dies before and after every step of rounds and claims: no duplicate on chain
             (SELECT COUNT(*) FROM verdict WHERE outcome = 'passed' AND attempts = 0) AS unasked`,
   );
   expect(gaps).toEqual({ unjudged: 0, unproven: 0, unasked: 0 });
-}, 90_000);
+});

@@ -56,7 +56,7 @@ beforeAll(async () => {
     const life = i % 2 === 0 ? "permanent=true" : "deletable=true";
     blobs.push((await system.publishBlob(prng(100 + i, 30_000 * (i + 1)), `epochs=9&${life}`)) as BlobId);
   }
-}, 60_000);
+});
 afterAll(() => system[Symbol.asyncDispose]());
 
 const auditorOf = (options: Partial<Parameters<typeof testAuditor>[0]> = {}): TestAuditor =>
@@ -179,7 +179,7 @@ describe("an unhealthy network", () => {
         network.setNodeFault(name, { kind: "none" });
       network.setBlocked("node-5", []);
     }
-  }, 90_000);
+  });
 
   it("voids the round of an auditor whose own network is broken, and holds nothing against anybody", async () => {
     const urls = (system.network.file.nodes ?? []).slice(0, 7).map(({ url }) => new URL(url).host);
@@ -195,7 +195,7 @@ describe("an unhealthy network", () => {
       true,
     );
     expect(await differences(auditor.chain, await exportOf(auditor, no))).toEqual([]);
-  }, 60_000);
+  });
 });
 
 describe("a round that is interrupted", () => {
@@ -241,7 +241,7 @@ describe("a round that is interrupted", () => {
     );
     expect(counts).toEqual({ rounds: 1, draws: 320, verdicts: 320, asked: 320 });
     expect(await differences(auditor.chain, round)).toEqual([]);
-  }, 90_000);
+  });
 
   it("opens once, however often it is told to", async () => {
     const sql = nodeLedger();
@@ -265,7 +265,7 @@ describe("a node that silently lost a third of its slivers", () => {
       guilty = await exportOf(auditor, no);
       if ((await nodeOf(auditor, "node-3")).state === "suspect") break;
     }
-  }, 90_000);
+  });
 
   it("becomes suspect, and nobody else does", async () => {
     const nodes = await nodesOf(auditor);
@@ -394,7 +394,7 @@ describe("an auditor with a key", () => {
     const facts = await readChainFacts(auditor.chain, no * P.roundPeriodMs, seed);
     expect(verifyRound(round, facts)).toEqual([]);
     expect(verifyRound({ ...round, seedSource: "checkpoint" }, facts).length).toBeGreaterThan(0);
-  }, 60_000);
+  });
 
   it("is refused when the key is none, without repeating it", () => {
     const wrong = "suiprivkey1-not-a-key";
@@ -446,7 +446,7 @@ describe("the next epoch", () => {
       (await nodesOf(auditor)).filter(({ failures }) => failures > 0).map(({ name }) => name);
     for (let more = 0; more < 10 && (await blamed()).length === 0; more++) await auditor.run();
     expect(await blamed()).toEqual(["node-3"]);
-  }, 60_000);
+  });
 
   it("draws padding of a short blob, asks it of nobody and counts it nowhere", async () => {
     await system.publishBlob(prng(9, 40), "epochs=9&permanent=true");
@@ -460,5 +460,5 @@ describe("the next epoch", () => {
     expect(asked).toEqual([{ count: 0 }]);
     const trials = (await nodesOf(auditor)).reduce((sum, node) => sum + node.trials, 0);
     expect(trials).toBe(totals.passed + totals.missing + totals.invalid);
-  }, 60_000);
+  });
 });

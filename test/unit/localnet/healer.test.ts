@@ -103,7 +103,7 @@ test("rebuilds metadata and every sliver of a certified blob, byte for byte, whi
   hosts[2]?.setFault({ kind: "corrupt-slivers" });
   expect(stored(0)?.size).toBe(0);
   chain.certify(blob.blobId, OBJECT, 10);
-  await expect.poll(() => stored(0), { timeout: 10_000 }).toEqual(expected(0, blob));
+  await expect.poll(() => stored(0)).toEqual(expected(0, blob));
   expect(errors.map(String).join()).toContain("bad symbols");
 });
 
@@ -119,17 +119,17 @@ test("rebuilds dropped slivers only when the fault says so", async () => {
   hosts[1]?.setFault({ kind: "drop-slivers", heal: false });
   hosts[0]?.setFault({ kind: "drop-slivers", fraction: 0.5, heal: true });
   expect(stored(0)?.size).toBe(3);
-  await expect.poll(() => stored(0), { timeout: 10_000 }).toEqual(expected(0, blob));
+  await expect.poll(() => stored(0)).toEqual(expected(0, blob));
   expect(stored(1)?.size).toBe(0);
   hosts[1]?.setFault({ kind: "none" });
-  await expect.poll(() => stored(1), { timeout: 10_000 }).toEqual(expected(1, blob));
+  await expect.poll(() => stored(1)).toEqual(expected(1, blob));
 });
 
 test("tries again after too few peers answered", async () => {
   await upload([1, 2, 3]);
   for (const peer of [1, 3]) hosts[peer]?.setFault({ kind: "error" });
   chain.certify(blob.blobId, OBJECT, 10);
-  await expect.poll(() => errors.map(String).join(), { timeout: 10_000 }).toMatch(/[0-9] of [0-9] symbols/);
+  await expect.poll(() => errors.map(String).join()).toMatch(/[0-9] of [0-9] symbols/);
   for (const peer of [1, 3]) hosts[peer]?.setFault({ kind: "none" });
-  await expect.poll(() => stored(0), { timeout: 10_000 }).toEqual(expected(0, blob));
+  await expect.poll(() => stored(0)).toEqual(expected(0, blob));
 });

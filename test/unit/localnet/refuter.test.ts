@@ -123,7 +123,7 @@ test("answers every false claim against it and takes the bonds, also those filed
     ({ shard }) => !world.network.nodes[0]?.shards.includes(shard),
   );
   const others = await world.file(a, foreign ?? nth(2));
-  await expect.poll(() => host.stats().claimsRefuted, { timeout: 10_000 }).toBe(2);
+  await expect.poll(() => host.stats().claimsRefuted).toBe(2);
   for (const claim of claims) expect(await world.claimState(claim)).toBeUndefined();
   expect(await world.claimState(others)).toMatchObject({ state: "pending" });
   expect(await refutedByNode()).toEqual(claims.map(({ objectId }) => objectId));
@@ -142,7 +142,7 @@ test("cannot answer for what it lost, and answers once it has it again before th
   expect(await world.claimState(claim)).toMatchObject({ state: "pending" });
   host.setFault({ kind: "none" });
   await store();
-  await expect.poll(() => world.claimState(claim), { timeout: 10_000 }).toBeUndefined();
+  await expect.poll(() => world.claimState(claim)).toBeUndefined();
   expect(await refutedByNode()).toEqual([claim.objectId]);
 });
 

@@ -32,7 +32,7 @@ for (const { title, framework, isThere } of FRAMEWORKS) {
       let run: MoveTestRun;
       beforeAll(async () => {
         run = await runMoveTests(packageName, framework);
-      }, 120_000);
+      });
 
       it("compiles and runs every test it has", () => {
         expect(names.length).toBeGreaterThan(0);
