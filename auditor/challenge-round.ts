@@ -215,6 +215,9 @@ class RoundWork {
     const { parameters } = this.#parts;
     const step = this.#stepOf(draw);
     if (step.kind === "final") {
+      // Whenever the node said so, the chain may have been out of reach, or the auditor died before it could ask.
+      if (draw.isOwner && draw.attempts.some((each) => each.outcome === "disowned"))
+        await this.#checkOwner(draw);
       this.#close(draw);
       return true;
     }

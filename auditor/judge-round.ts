@@ -15,7 +15,7 @@ import {
   evidenceBytes,
   evidenceLeafHash,
 } from "../shared/audit/evidence.ts";
-import { excuseFor, isSelfSuspect, type NodePass } from "../shared/audit/fairness.ts";
+import { type Circumstances, excuseFor, isSelfSuspect, type NodePass } from "../shared/audit/fairness.ts";
 import type { AuditParameters } from "../shared/audit/parameters.ts";
 import {
   countOutcome,
@@ -93,6 +93,8 @@ interface JudgedDraw {
   readonly verdict: Verdict;
 }
 
+type EpochChange = Pick<Circumstances, "epochChangeStartMs" | "epochChangeDoneMs">;
+
 class Judgement {
   readonly #parts: JudgingParts;
   readonly #round: Round;
@@ -100,6 +102,7 @@ class Judgement {
   readonly #epoch: number;
   readonly #committee: Committee;
   readonly #nowMs: number;
+  readonly #changes: readonly EpochChange[];
 
   constructor(parts: JudgingParts, round: Round) {
     assert(round.seed !== null && round.epoch !== null, `round ${round.no} has a seed`);
@@ -109,6 +112,7 @@ class Judgement {
     this.#epoch = round.epoch;
     this.#committee = parts.rounds.committee(round.no);
     this.#nowMs = parts.clock.nowMs();
+    this.#changes = this.#epochChanges();
   }
 
   /** Runs inside one transaction. */
@@ -151,20 +155,14 @@ class Judgement {
 
   #excuseOf(draw: RoundDraw, isUnavailable: boolean): Excuse | undefined {
     const { sql, follower, store, nodes, parameters } = this.#parts;
-    const [change] = sql.exec("SELECT * FROM epoch_change ORDER BY epoch DESC LIMIT 1");
     const [receipt] = sql.exec(
       "SELECT received_ms FROM shard_receipt WHERE epoch = ? AND shard = ?",
       this.#epoch,
       draw.shard,
     );
-    const doneMs = change?.["done_ms"];
     const health = this.#parts.rounds.requests(this.#round.no, draw.node, "health").at(-1);
     const nodeStatus = health?.outcome === "pass" ? (health.detail ?? undefined) : undefined;
     const circumstances = {
-      epochChangeStartMs: Number(change?.["start_ms"] ?? 0),
-      // Without any change in the ledger, none is under way.
-      epochChangeDoneMs:
-        change === undefined ? Number.NEGATIVE_INFINITY : doneMs === null ? undefined : Number(doneMs),
       shardMove: draw.hasMoved
         ? { receivedMs: receipt === undefined ? undefined : Number(receipt["received_ms"]) }
         : undefined,
@@ -175,10 +173,34 @@ class Judgement {
     // A draw that was never asked because its node was silent is as late as the round.
     const asked = draw.attempts.length === 0 ? [this.#nowMs] : draw.attempts.map((each) => each.startedMs);
     for (const askedMs of asked) {
-      const excuse = excuseFor({ ...circumstances, askedMs }, isUnavailable, parameters);
-      if (excuse !== undefined) return excuse;
+      for (const change of this.#changes) {
+        const excuse = excuseFor({ ...circumstances, ...change, askedMs }, isUnavailable, parameters);
+        if (excuse !== undefined) return excuse;
+      }
     }
     return undefined;
+  }
+
+  /**
+   * The hand-over at which the round's epoch began, and what came after it. Once a later epoch has begun nobody owes
+   * anything as a member of this round's committee, however long that hand-over is done: a later one never ends here.
+   */
+  #epochChanges(): EpochChange[] {
+    const rows = this.#parts.sql.exec(
+      "SELECT * FROM epoch_change WHERE epoch >= ? ORDER BY epoch",
+      this.#epoch,
+    );
+    const changes = rows.map((row): EpochChange => {
+      const isDone = row["done_ms"] !== null && Number(row["epoch"]) === this.#epoch;
+      return {
+        epochChangeStartMs: Number(row["start_ms"]),
+        epochChangeDoneMs: isDone ? Number(row["done_ms"]) : undefined,
+      };
+    });
+    // Without any change in the ledger, none is under way.
+    return changes.length > 0
+      ? changes
+      : [{ epochChangeStartMs: 0, epochChangeDoneMs: Number.NEGATIVE_INFINITY }];
   }
 
   /** Whether the auditor's own network is to blame. A round in which nothing had to be asked shows nothing either way. */

@@ -12,6 +12,7 @@ import { DRAW_MODES, drawCounts, planRound, shuffleBySeed } from "../shared/audi
 import { toHex } from "../shared/protocol/bytes.ts";
 import { type Committee, memberOfShards } from "../shared/protocol/committee.ts";
 import { assert } from "../shared/protocol/errors.ts";
+import { SuiError } from "../shared/sui/sui-error.ts";
 import type { AuditChain } from "./audit-chain.ts";
 import type { ChainFollower } from "./chain-follower.ts";
 import type { ChainReader } from "./chain-reader.ts";
@@ -127,9 +128,22 @@ interface Committees {
   readonly previous: Committee | null;
 }
 
-/** @returns undefined when the epoch is more than one behind */
+/**
+ * @returns undefined when the epoch is more than one behind
+ * @throws SuiError `SUI_STALE`, retryable, when it is the endpoint's state that is behind its events
+ */
 async function committeesOf(chain: ChainReader, epoch: number): Promise<Committees | undefined> {
   const { committee, previousCommittee } = await chain.snapshot();
+  if (committee.epoch < epoch) {
+    throw new SuiError(
+      "SUI_STALE",
+      `the state read is of epoch ${committee.epoch}, the events are of ${epoch}`,
+      {
+        retryable: true,
+        details: { stateEpoch: committee.epoch, eventEpoch: epoch },
+      },
+    );
+  }
   if (committee.epoch === epoch) return { committee, previous: previousCommittee };
   return previousCommittee?.epoch === epoch ? { committee: previousCommittee, previous: null } : undefined;
 }

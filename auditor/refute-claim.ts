@@ -24,8 +24,8 @@ import { type Budget, PoliteAsker, type PoliteAskerParts } from "./polite-asker.
 import { metadataQuestion, symbolQuestion, verifiedMetadata, weigh } from "./questions.ts";
 import type { RoundDraw } from "./rounds.ts";
 
-/** Asking the accused: seconds of work at most, and few requests. */
-const ASK_MS = 10_000;
+/** Asking the accused: few requests, and time for some of them to get no answer. */
+const ASK_TIMEOUTS = 4;
 const ASK_REQUESTS = 50;
 /** Rebuilding: one request per node, at one a second on public networks. */
 const REBUILD_MS = 180_000;
@@ -55,8 +55,9 @@ export async function fetchRefutation(
   const accused = committee.members.find(({ nodeId }) => nodeId === draw.node);
   if (accused === undefined) return undefined;
   const others = othersAfter(committee, accused);
-  const asker = askerFor(parts, ASK_MS, ASK_REQUESTS);
-  const metadata = await fetchMetadata(asker, [accused, ...others], draw, committee.nShards);
+  const asker = askerFor(parts, ASK_TIMEOUTS * parts.parameters.requestTimeoutMs, ASK_REQUESTS);
+  // Anybody's will do, and the accused node may be one that answers nobody.
+  const metadata = await fetchMetadata(asker, [...others, accused], draw, committee.nShards);
   if (metadata === undefined) return undefined;
   const question = symbolQuestion(draw, metadata, [draw.symbol]);
   const result = await asker.ask(accused, question);
