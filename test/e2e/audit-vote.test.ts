@@ -6,31 +6,30 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { readOnlyAuditChain } from "../../auditor/audit-chain.ts";
 import { suiAuditChain } from "../../auditor/sui-audit-chain.ts";
 import { audit } from "../../cli/audit.ts";
-import { systemClock } from "../../localnet/clock.ts";
 import { ROOT } from "../../scripts/worker-bundle.ts";
 import { canonicalJson } from "../../shared/audit/canonical-json.ts";
-import { AUDIT_PROFILES } from "../../shared/audit/parameters.ts";
 import { FloeError } from "../../shared/protocol/errors.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import type { EscalationBundle } from "../../shared/sui/escalation-bundle.ts";
 import { readAuditEventPage } from "../../shared/sui/event-pages.ts";
 import { readSlashingProposal, readSlashingState } from "../../shared/sui/slashing.ts";
 import { createSuiClient } from "../../shared/sui/sui-client.ts";
+import { runTogether, tend } from "../support/audit-accuse.ts";
 import { type TestAuditor, testAuditor } from "../support/audit-system.ts";
+import { JumpingClock, LONG_SLOTS, PATIENT } from "../support/jumping-clock.ts";
 import { runScript } from "../support/run-script.ts";
 import { prng, type System, startSystem } from "../support/system.ts";
 
-/** Short rounds: what matters here comes after them. */
+/** Small rounds: what matters here comes after them. */
 const P = {
-  ...AUDIT_PROFILES.local,
-  roundPeriodMs: 1_000,
+  ...PATIENT,
   drawsPerBlob: 2,
   drawsPerByte: 1,
   drawsDeletable: 0,
   drawsFresh: 0,
   attemptSpreadMs: 100,
 };
-const WINDOW_MS = 3_000;
+const clock = new JumpingClock();
 const ROUNDS = 10;
 const SOME_ID = `0x${"5".repeat(64)}`;
 
@@ -64,7 +63,8 @@ beforeAll(async () => {
     seed: "audit-vote",
     nodes: 4,
     shards: 13,
-    auditParams: { windowMs: WINDOW_MS, periodMs: P.roundPeriodMs },
+    clock,
+    auditParams: LONG_SLOTS,
   });
   for (let i = 0; i < 3; i++)
     await system.publishBlob(prng(300 + i, 60_000 * (i + 1)), "epochs=9&permanent=true");
@@ -90,6 +90,7 @@ function auditorWithKey(position: number): TestAuditor {
   const { gatePackageId: packageId } = audit;
   return testAuditor({
     network: system.network.file,
+    clock,
     parameters: P,
     auditChain: (chain) =>
       suiAuditChain({
@@ -97,7 +98,7 @@ function auditorWithKey(position: number): TestAuditor {
         contract: audit,
         gate: { packageId, stakingObjectId: walrus.stakingObjectId },
         secretKey,
-        clock: systemClock,
+        clock,
         fallback: readOnlyAuditChain(chain),
         periodMs: P.roundPeriodMs,
       }),
@@ -113,8 +114,8 @@ const codeOf = async (route: string): Promise<string | undefined> =>
 /** Rounds of both auditors until a bundle is offered; on the way, what is answered before. */
 async function holdRounds(): Promise<void> {
   for (let round = 0; round < ROUNDS; round++) {
-    await Promise.all(auditors.map((auditor) => auditor.run()));
-    for (const { auditor } of auditors) await auditor.work({ untilMs: Date.now() + 5_000, requests: 100 });
+    await runTogether(auditors);
+    for (const auditor of auditors) await tend(auditor);
     const known = await claims();
     const pending = known.find(({ state }) => state === "pending");
     const code = pending && (await codeOf(`/v1/audit/claims/${pending.id}/bundle`));

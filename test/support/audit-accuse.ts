@@ -8,15 +8,22 @@ import type { ChainReader } from "../../auditor/chain-reader.ts";
 import { suiAuditChain } from "../../auditor/sui-audit-chain.ts";
 import { systemClock } from "../../localnet/clock.ts";
 import type { Network } from "../../localnet/network.ts";
-import { AUDIT_PROFILES } from "../../shared/audit/parameters.ts";
+import { AUDIT_PROFILES, type AuditParameters } from "../../shared/audit/parameters.ts";
 import { addTrial, newPossession, nodeState, possessionTest } from "../../shared/audit/statistics.ts";
+import type { Clock } from "../../shared/protocol/clock.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import type { ClaimOnChain } from "../../shared/sui/audit-reader.ts";
 import { createSuiClient } from "../../shared/sui/sui-client.ts";
 import { type TestAuditor, testAuditor } from "./audit-system.ts";
 
-const P = AUDIT_PROFILES.local;
-const TEST = possessionTest(P);
+const TEST = possessionTest(AUDIT_PROFILES.local);
+
+/** The network's clock, and the rules that go with its slots. */
+export interface AuditTime {
+  readonly clock: Clock;
+  readonly parameters: AuditParameters;
+}
+const REAL_TIME: AuditTime = { clock: systemClock, parameters: AUDIT_PROFILES.local };
 
 export interface ClaimJson {
   readonly id: string;
@@ -26,7 +33,12 @@ export interface ClaimJson {
 }
 
 /** @param position of the auditor in the network file */
-export function chainWithKey(network: Network, position: number, chain: ChainReader): AuditChain {
+export function chainWithKey(
+  network: Network,
+  position: number,
+  chain: ChainReader,
+  { clock, parameters } = REAL_TIME,
+): AuditChain {
   const { audit, auditors, sui } = network.file;
   const secretKey = auditors?.[position]?.secretKey;
   if (audit === undefined || secretKey === undefined) throw new Error("the network has no such auditor");
@@ -34,19 +46,30 @@ export function chainWithKey(network: Network, position: number, chain: ChainRea
     client: createSuiClient({ url: sui.url, fetch }),
     contract: audit,
     secretKey,
-    clock: systemClock,
+    clock,
     fallback: readOnlyAuditChain(chain),
-    periodMs: P.roundPeriodMs,
+    periodMs: parameters.roundPeriodMs,
   });
 }
 
-export const auditorWithKey = (network: Network, position: number): TestAuditor =>
-  testAuditor({ network: network.file, auditChain: (chain) => chainWithKey(network, position, chain) });
+export const auditorWithKey = (network: Network, position: number, time = REAL_TIME): TestAuditor =>
+  testAuditor({
+    network: network.file,
+    ...time,
+    auditChain: (chain) => chainWithKey(network, position, chain, time),
+  });
 
 export const claimsOf = async (auditor: TestAuditor): Promise<ClaimJson[]> =>
   (await auditor.get<{ claims: ClaimJson[] }>("/v1/audit/claims")).claims;
+/** However long it takes: the budget in requests is what bounds it. */
 export const tend = (auditor: TestAuditor): Promise<number | undefined> =>
-  auditor.auditor.work({ untilMs: Date.now() + 5_000, requests: 100 });
+  auditor.auditor.work({ untilMs: Number.MAX_SAFE_INTEGER, requests: 100 });
+
+/** One round of all of them. */
+export async function runTogether(auditors: readonly TestAuditor[]): Promise<void> {
+  const fromMs = Math.max(...auditors.map(({ auditor }) => auditor.nextBeginMs()));
+  await Promise.all(auditors.map((auditor) => auditor.run(fromMs)));
+}
 
 /** Claims that exist on chain. */
 export async function allClaims({ claims }: AuditChain): Promise<readonly ClaimOnChain[]> {
@@ -84,6 +107,7 @@ export function drawsUntilSuspect(auditor: TestAuditor, node: string): number[] 
 
 export interface Accusation {
   readonly network: Network;
+  readonly time?: AuditTime;
   /** Names of the nodes; no other has lost anything. */
   readonly guilty: readonly string[];
   readonly fraction: number;
@@ -98,17 +122,18 @@ export interface Accusation {
  *
  * @returns counted draws until suspect, all nodes and times together
  */
-export async function accuse({ network, guilty, fraction, maxRounds, times }: Accusation): Promise<number[]> {
+export async function accuse(accusation: Accusation): Promise<number[]> {
+  const { network, time = REAL_TIME, guilty, fraction, maxRounds, times } = accusation;
   for (const name of guilty) network.setNodeFault(name, { kind: "drop-slivers", fraction, heal: false });
   const ids = guilty.map((name) => String(network.file.nodes?.find((node) => node.name === name)?.nodeId));
-  const first = auditorWithKey(network, 0);
-  const both = [first, auditorWithKey(network, 1)];
+  const first = auditorWithKey(network, 0, time);
+  const both = [first, auditorWithKey(network, 1, time)];
   const isConfirmed = async (): Promise<boolean> =>
     (await claimsOf(first)).some(({ state }) => state === "confirmed");
   const isOver = async (): Promise<boolean> =>
     ids.every((id) => drawsUntilSuspect(first, id).length >= times) && (await isConfirmed());
   for (let round = 0; round < maxRounds && !(await isOver()); round++) {
-    await Promise.all(both.map((auditor) => auditor.run()));
+    await runTogether(both);
     // Each has seen its own round; now each looks at what the other filed.
     for (const auditor of both) await tend(auditor);
   }
@@ -116,7 +141,7 @@ export async function accuse({ network, guilty, fraction, maxRounds, times }: Ac
   const claims = await claimsOf(first);
   expect(ids).toEqual(expect.arrayContaining([...new Set(claims.map(({ node }) => node))]));
   expect(claims.map(({ role }) => role)).toEqual(expect.arrayContaining(["accuser", "attestor"]));
-  const onChain = await allClaims(chainWithKey(network, 0, first.chain));
+  const onChain = await allClaims(chainWithKey(network, 0, first.chain, time));
   const confirmed = onChain.filter(({ state }) => state === "confirmed");
   expect(confirmed.length).toBeGreaterThan(0);
   for (const { attestors } of confirmed) expect(attestors.length).toBeGreaterThanOrEqual(2);

@@ -16,12 +16,15 @@ import {
   claimsOf,
   tend,
 } from "../../support/audit-accuse.ts";
+import { JumpingClock, LONG_SLOTS, PATIENT } from "../../support/jumping-clock.ts";
 import { prng, type System, startSystem } from "../../support/system.ts";
 
+const clock = new JumpingClock();
+const time = { clock, parameters: PATIENT };
 let system: System;
 
 beforeAll(async () => {
-  system = await startSystem({ seed: "audit-claims" });
+  system = await startSystem({ seed: "audit-claims", clock, auditParams: LONG_SLOTS });
   for (let i = 0; i < 4; i++)
     await system.publishBlob(prng(200 + i, 30_000 * (i + 1)), "epochs=9&permanent=true");
   await system.network.advanceEpoch();
@@ -30,7 +33,7 @@ afterAll(() => system[Symbol.asyncDispose]());
 
 /** Claims of an auditor against nodes that passed the very draws, one a node. */
 async function fileAgainstHonest(position: number, count = 1) {
-  const liar = auditorWithKey(system.network, position);
+  const liar = auditorWithKey(system.network, position, time);
   // The population must stand on chain before the round that is claimed was opened.
   await liar.run();
   const no = await liar.run();
@@ -41,7 +44,7 @@ async function fileAgainstHonest(position: number, count = 1) {
     count,
   );
   const population = liar.auditor.lists.index(listName("permanent", 2));
-  const chain = chainWithKey(system.network, position, liar.chain);
+  const chain = chainWithKey(system.network, position, liar.chain, time);
   for (const row of rows) {
     const leaf = Number(row["leaf"]);
     const isFiled = await chain.claims?.file({
@@ -97,7 +100,7 @@ describe("a lying auditor", () => {
       const { chain, accused } = await fileAgainstHonest(2, 2);
       const down = network.file.nodes?.find(({ nodeId }) => nodeId === accused[1])?.name ?? "";
       network.setNodeFault(down, { kind: "down" });
-      const honest = auditorWithKey(network, 1);
+      const honest = auditorWithKey(network, 1, time);
       await tend(honest);
       network.setNodeFault(down, { kind: "none" });
       expect(await pendingOn(chain)).toEqual([]);
@@ -112,7 +115,7 @@ describe("a lying auditor", () => {
       const { chain, accused } = await fileAgainstHonest(2, 1);
       const { name } = network.file.nodes?.find(({ nodeId }) => nodeId === accused[0]) ?? { name: "" };
       network.setNodeFault(name, { kind: "corrupt-slivers" });
-      const honest = auditorWithKey(network, 1);
+      const honest = auditorWithKey(network, 1, time);
       await tend(honest);
       expect(await pendingOn(chain)).toHaveLength(1);
       network.setNodeFault(name, { kind: "none" });
@@ -130,7 +133,7 @@ describe("an auditor whose claim turns out wrong", () => {
         (await pendingOn(chain)).filter(({ accuser }) => accuser === chain.claims?.auditor);
       expect(await mine()).toHaveLength(1);
       expect(await panelShown()).toContain("1 open with 1 SUI in bonds");
-      await tend(auditorWithKey(system.network, 0));
+      await tend(auditorWithKey(system.network, 0, time));
       expect(await mine()).toEqual([]);
       expect(await panelShown()).not.toContain("1 open");
     });
@@ -142,7 +145,7 @@ describe("nodes that confirm and report healthy, and silently lost a third of th
   it("are all found, and have claims confirmed on chain by two auditors; nobody else has any", async () => {
     const guilty = ["node-1", "node-3", "node-5", "node-8", "node-10"];
     const { network } = system;
-    const draws = await accuse({ network, guilty, fraction: 1 / 3, maxRounds: 8, times: 1 });
+    const draws = await accuse({ network, time, guilty, fraction: 1 / 3, maxRounds: 8, times: 1 });
     console.log(`33 % loss on the network: suspect after ${draws.join(", ")} counted draws`);
     // Of 20,000 simulated nodes the last was found after 78; the median is tested over many seeds elsewhere.
     expect(Math.max(...draws)).toBeLessThanOrEqual(120);
@@ -151,10 +154,10 @@ describe("nodes that confirm and report healthy, and silently lost a third of th
 
 describe("an auditor that was away", () => {
   it("finds every claim that was filed meanwhile, once, and the state each has come to", async () => {
-    const auditor = auditorWithKey(system.network, 1);
+    const auditor = auditorWithKey(system.network, 1, time);
     await tend(auditor);
     const seen = await claimsOf(auditor);
-    const onChain = await allClaims(chainWithKey(system.network, 1, auditor.chain));
+    const onChain = await allClaims(chainWithKey(system.network, 1, auditor.chain, time));
     expect(seen.map(({ id, state }) => `${id} ${state}`).sort()).toEqual(
       onChain.map(({ ref, state }) => `${ref.objectId} ${state}`).sort(),
     );

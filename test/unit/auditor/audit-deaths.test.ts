@@ -2,7 +2,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { AuditChain } from "../../../auditor/audit-chain.ts";
 import { openLedger } from "../../../auditor/ledger-sql.ts";
-import { systemClock } from "../../../localnet/clock.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import type { AuditEvent } from "../../../shared/sui/audit-events.ts";
 import { readRegistry } from "../../../shared/sui/audit-reader.ts";
@@ -10,14 +9,17 @@ import { readAuditEventPage } from "../../../shared/sui/event-pages.ts";
 import { createSuiClient } from "../../../shared/sui/sui-client.ts";
 import { auditorWithKey, chainWithKey, claimsOf, tend } from "../../support/audit-accuse.ts";
 import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";
+import { JumpingClock, LONG_SLOTS, PATIENT } from "../../support/jumping-clock.ts";
 import { prng, type System, startSystem } from "../../support/system.ts";
 
 const GUILTY = ["node-2", "node-9"];
 const MAX_ROUNDS = 8;
+const clock = new JumpingClock();
+const time = { clock, parameters: PATIENT };
 let system: System;
 
 beforeAll(async () => {
-  system = await startSystem({ seed: "audit-deaths" });
+  system = await startSystem({ seed: "audit-deaths", clock, auditParams: LONG_SLOTS });
   for (let i = 0; i < 3; i++)
     await system.publishBlob(prng(300 + i, 40_000 * (i + 1)), "epochs=9&permanent=true");
   await system.network.advanceEpoch();
@@ -65,9 +67,10 @@ async function survive<Result>(act: (auditor: TestAuditor) => Promise<Result>): 
   for (let life = 0; life < 100; life++) {
     const auditor = testAuditor({
       network: system.network.file,
+      ...time,
       sql,
       failPoint: passBy,
-      auditChain: (chain) => mortalChain(chainWithKey(system.network, 0, chain)),
+      auditChain: (chain) => mortalChain(chainWithKey(system.network, 0, chain, time)),
     });
     try {
       return await act(auditor);
@@ -79,12 +82,12 @@ async function survive<Result>(act: (auditor: TestAuditor) => Promise<Result>): 
 }
 
 /** One round and what follows it; a life that begins when the round is closed only goes on with the latter. */
-function holdRound(): Promise<unknown> {
+function holdRound(fromMs: number): Promise<unknown> {
   const held = Number(sql.exec("SELECT MAX(no) AS no FROM round")[0]?.["no"] ?? 0);
   return survive((auditor) => {
     const { rounds } = auditor.auditor;
     const isOver = (rounds.latest()?.no ?? 0) > held && rounds.active() === undefined;
-    return isOver ? tend(auditor) : auditor.run();
+    return isOver ? tend(auditor) : auditor.run(fromMs);
   });
 }
 
@@ -103,16 +106,18 @@ async function auditEvents(): Promise<AuditEvent[]> {
 }
 
 it("dies before and after every step of rounds and claims: no duplicate on chain, no gap in the ledger", async () => {
-  const steady = auditorWithKey(system.network, 1);
+  const steady = auditorWithKey(system.network, 1, time);
   const hasConfirmed = async (): Promise<boolean> =>
     (await survive(claimsOf)).some(({ state, role }) => state === "confirmed" && role === "accuser");
   for (let round = 0; round < MAX_ROUNDS && !(await hasConfirmed()); round++) {
-    await Promise.all([holdRound(), steady.run()]);
+    // Its ledger is as far as the other's.
+    const fromMs = steady.auditor.nextBeginMs();
+    await Promise.all([holdRound(fromMs), steady.run(fromMs)]);
     await survive(tend);
     await tend(steady);
     // Until the first deadline, when there is one.
     const wakeMs = (await survive(tend)) ?? 0;
-    if (round > 0) await systemClock.sleep(Math.max(0, wakeMs - Date.now()));
+    if (round > 0) clock.jumpTo(wakeMs);
     await survive(tend);
   }
   expect(await hasConfirmed()).toBe(true);
