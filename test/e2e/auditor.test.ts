@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startAuditor } from "../../scripts/auditor-runtime.ts";
-import type { EdgeRuntime } from "../../scripts/edge-runtime.ts";
+import type { EdgeOptions, EdgeRuntime } from "../../scripts/edge-runtime.ts";
 import { auditorBundle } from "../support/edge-bundle.ts";
 import { runScript } from "../support/run-script.ts";
 import { prng, type System, startSystem } from "../support/system.ts";
@@ -21,15 +21,34 @@ let system: System;
 let auditor: EdgeRuntime;
 let folder: string;
 const log: string[] = [];
+/** Attempts of the first life after which it stands still, in the middle of a round, until it is killed. */
+let attemptsLeft = Number.POSITIVE_INFINITY;
+const stoodStill = Promise.withResolvers<void>();
+const failPoint = async (name: string): Promise<void> => {
+  if (name !== "audit.after-attempt" || --attemptsLeft > 0) return;
+  stoodStill.resolve();
+  await new Promise(() => {});
+};
 
-const start = async (bindings: Record<string, string> = {}): Promise<EdgeRuntime> =>
+const start = async (options: Partial<EdgeOptions> = {}): Promise<EdgeRuntime> =>
   startAuditor({
     bundle: await auditorBundle(),
     network: system.network.file,
     stateDir: join(folder, "state"),
-    bindings: { AUDITOR_SECRET_KEY: system.network.file.auditors?.[0]?.secretKey ?? "", ...bindings },
+    bindings: { AUDITOR_SECRET_KEY: system.network.file.auditors?.[0]?.secretKey ?? "" },
     onLog: (line) => log.push(line),
+    ...options,
   });
+const withFailPoint = (worker: Record<string, unknown>): Record<string, unknown> => ({
+  ...worker,
+  serviceBindings: {
+    ...(worker["serviceBindings"] as object | undefined),
+    TEST_FAIL_POINTS: async ({ url }: { url: string }) => {
+      await failPoint(new URL(url).pathname.slice(1));
+      return new Response("go on");
+    },
+  },
+});
 const get = (path: string, init?: RequestInit): Promise<Response> => fetch(auditor.url + path, init);
 const run = async (): Promise<RoundJson> =>
   (await (await get("/v1/audit/run", { method: "POST" })).json()) as RoundJson;
@@ -38,7 +57,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "floe-auditor-"));
   system = await startSystem({ seed: "auditor-worker" });
   await system.publishBlob(prng(5, 50_000), "epochs=5");
-  auditor = await start();
+  auditor = await start({ adapt: withFailPoint });
 });
 afterAll(async () => {
   await auditor.close();
@@ -90,20 +109,20 @@ describe("the auditor in workerd", () => {
 
   it("goes on with a round after its process died, by itself", async () => {
     const before = ((await (await get("/v1/audit/rounds")).json()) as { rounds: RoundJson[] }).rounds;
+    attemptsLeft = 10;
     const running = run().catch(() => undefined);
     const known = (): Promise<RoundJson[]> =>
       get("/v1/audit/rounds")
         .then((response) => response.json())
         .then((json) => (json as { rounds: RoundJson[] }).rounds);
-    await expect
-      .poll(async () => (await known())[0]?.state, { interval: 20, timeout: 10_000 })
-      .toBe("challenging");
+    await stoodStill.promise;
+    expect((await known())[0]?.state).toBe("challenging");
     await auditor.close();
     await running;
     auditor = await start();
     // Nobody asks for a round now: the alarm that was set before the death goes on.
     await get("/v1/audit/nodes");
-    await expect.poll(async () => (await known())[0]?.state, { interval: 100, timeout: 30_000 }).toBe("done");
+    await expect.poll(async () => (await known())[0]?.state, { interval: 100 }).toBe("done");
     expect(await known()).toHaveLength(before.length + 1);
   });
 
@@ -111,9 +130,12 @@ describe("the auditor in workerd", () => {
     const networkFile = join(folder, "network.json");
     const exported = join(folder, "round.json");
     writeFileSync(networkFile, JSON.stringify(system.network.file));
-    const { no, tx, seedSource } = await run();
-    // The key is an auditor's: the seed was drawn on chain, and the report stands there.
-    expect({ seedSource, isReported: tx !== null }).toEqual({ seedSource: "open_round", isReported: true });
+    // The key is an auditor's: the seed was drawn on chain, and the report stands there. A machine that is busy for the
+    // whole slot of a round misses it; the next one has it.
+    let round = await run();
+    for (let more = 0; more < 20 && round.seedSource !== "open_round"; more++) round = await run();
+    expect({ ...round, tx: typeof round.tx }).toMatchObject({ seedSource: "open_round", tx: "string" });
+    const { no } = round;
     const verify = (...more: string[]) =>
       runScript("cli/main.ts", ["audit", "verify", `${no}`, "--network", networkFile, ...more]);
     const fine = await verify("--auditor", auditor.url);
