@@ -4,6 +4,7 @@ import type { ReportTotals } from "../shared/audit/report-rows.ts";
 import { EXPORT_FORMAT, type PublishedPopulations, type RoundExport } from "../shared/audit/round-export.ts";
 import { concatBytes, fromHex, toHex } from "../shared/protocol/bytes.ts";
 import { assert } from "../shared/protocol/errors.ts";
+import type { ObjectId } from "../shared/protocol/ids.ts";
 import type { WalrusObjectIds } from "../shared/sui/chain-snapshot.ts";
 import type { RoundReport } from "./audit-chain.ts";
 import type { LedgerSql } from "./ledger-sql.ts";
@@ -34,6 +35,8 @@ export function exportRound(
     readonly nodes: NodeRecords;
     readonly parameters: AuditParameters;
     readonly ids: WalrusObjectIds;
+    /** Absent without a key. */
+    readonly claimChain?: { readonly auditor: ObjectId } | undefined;
   },
   round: Round,
 ): RoundExport | undefined {
@@ -50,6 +53,7 @@ export function exportRound(
     format: EXPORT_FORMAT,
     // Field by field: whoever calls may hold more than IDs in the same object, a key among it.
     network: { systemObjectId: parts.ids.systemObjectId, stakingObjectId: parts.ids.stakingObjectId },
+    auditor: parts.claimChain?.auditor ?? null,
     no: round.no,
     state,
     openedMs: round.openedMs,

@@ -3,32 +3,25 @@
  *
  * All read the chain by themselves. `run` keeps its ledger in a file when asked to, and goes on with it next time.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { readOnlyAuditChain } from "../auditor/audit-chain.ts";
 import { Auditor } from "../auditor/auditor.ts";
-import { type ChainReader, suiChainReader } from "../auditor/chain-reader.ts";
+import { suiChainReader } from "../auditor/chain-reader.ts";
 import { exportRound } from "../auditor/publish-round.ts";
-import { findRoundOpened } from "../auditor/sui-audit-chain.ts";
 import { nodesView } from "../auditor/views.ts";
 import { systemClock } from "../localnet/clock.ts";
-import { readChainFacts } from "../scripts/audit-facts.ts";
 import { nodeLedger } from "../scripts/node-ledger.ts";
 import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
-import type { RoundExport } from "../shared/audit/round-export.ts";
-import { verifyRound } from "../shared/audit/verify-round.ts";
 import { Gate } from "../shared/node/gate.ts";
-import { toHex } from "../shared/protocol/bytes.ts";
-import { parseAuditEvent } from "../shared/sui/audit-events.ts";
-import { readRegistry, readReport, readRound } from "../shared/sui/audit-reader.ts";
-import { createWalletChain } from "../shared/sui/wallet-chain.ts";
 import { panel } from "./audit-panel.ts";
 import { clientOf, PLACE_HELP, PLACE_OPTIONS, type Place, parseOptions, placeOf } from "./audit-place.ts";
+import { verify } from "./audit-verify.ts";
 import { vote } from "./audit-vote.ts";
 import { type Command, UsageError } from "./command.ts";
 import { KEY_HELP } from "./secret-key.ts";
 
 const HELP = `usage: floe audit run --once [NETWORK] [--ledger FILE] [--out FILE]
-       floe audit verify ROUND [NETWORK] (--auditor URL | --export FILE) [--root HEX]
+       floe audit verify ROUND [NETWORK] (--auditor URL | --export FILE [--previous FILE]) [--root HEX]
        floe audit vote --bundle FILE [NETWORK] [--node ID] [--sender ADDRESS] [--key-file FILE] [--dry-run]
        floe audit deploy [NETWORK] [--key-file FILE] [--framework DIR] [--walrus DIR] [--quorum N]
                          [--window-hours N] [--resume PACKAGE] [--auditor ADDRESS ...]
@@ -51,6 +44,7 @@ run, verify
   --out FILE            writes the round's export there
   --auditor URL         base URL of the auditor that held the round
   --export FILE         an export fetched before
+  --previous FILE       export of the auditor's round before, whose records this one goes on with; --auditor finds it
   --root HEX            the evidence root you noted earlier, or read in the report on chain
 
 vote
@@ -104,7 +98,7 @@ async function main(args: string[]): Promise<number> {
     case "verify": {
       if (round === undefined || !/^[0-9]+$/.test(round))
         throw new UsageError("verify takes a round's number");
-      return verify(placeOf(values), await load(values, round), Number(round), values.root);
+      return verify(placeOf(values), Number(round), values);
     }
     default:
       throw new UsageError(
@@ -122,81 +116,13 @@ function parse(args: string[]) {
     auditor: { type: "string" },
     export: { type: "string" },
     root: { type: "string" },
+    previous: { type: "string" },
   });
-}
-
-type Values = ReturnType<typeof parse>["values"];
-
-async function load(values: Values, round: string): Promise<RoundExport> {
-  if (values.export !== undefined) return JSON.parse(readFileSync(values.export, "utf8")) as RoundExport;
-  if (values.auditor === undefined) throw new UsageError("verify needs --auditor or --export");
-  const url = `${values.auditor.replace(/\/$/, "")}/v1/audit/rounds/${round}/export`;
-  const response = await fetch(url);
-  if (!response.ok) throw new UsageError(`${url} answered ${response.status}`);
-  return (await response.json()) as RoundExport;
-}
-
-function chainOf(at: Place): ChainReader {
-  return suiChainReader(clientOf(at), at.ids, systemClock);
-}
-
-async function verify(at: Place, round: RoundExport, no: number, root: string | undefined): Promise<number> {
-  const { parameters } = round;
-  const expected = AUDIT_PROFILES[at.kind];
-  const said = await readContract(at, no, round.tx);
-  const isOpened = round.seedSource === "open_round";
-  const opened = isOpened ? said.opened : undefined;
-  const facts = await readChainFacts(chainOf(at), no * expected.roundPeriodMs, opened);
-  const committed = root === undefined ? said.committed : { evidenceRoot: root, nodesRoot: undefined };
-  const differences = verifyRound(round, committed === undefined ? facts : { ...facts, committed });
-  if (round.tx !== null && said.committed === undefined)
-    differences.push({ what: "report", detail: `the chain has no report of it in ${round.tx}` });
-  if (round.no !== no) differences.push({ what: "round", detail: `the export is of round ${round.no}` });
-  if (JSON.stringify(parameters) !== JSON.stringify(expected))
-    differences.push({ what: "parameters", detail: `they are not the ${expected.profile} profile` });
-  for (const { what, detail } of differences) console.log(`DIFFERS  ${what}: ${detail}`);
-  const { totals, leaves, state } = round;
-  console.log(
-    differences.length === 0
-      ? `round ${no} recomputed: ${leaves.length} draws, ${totals.passed} passed, ${totals.missing + totals.invalid} failed, ${state}`
-      : `round ${no}: ${differences.length} differences`,
-  );
-  return differences.length === 0 ? 0 : 1;
-}
-
-/** What the contract knows of a round: its seed, and the roots of the report the export names. */
-async function readContract(at: Place, no: number, tx: string | null) {
-  if (at.contract === undefined) return { opened: undefined, committed: undefined };
-  const client = clientOf(at);
-  const registry = await readRegistry(client, at.contract);
-  const { originalPackageId } = registry.contracts;
-  const round = await readRound(client, registry, no);
-  const sinceMs = round?.openedMs ?? no * registry.params.periodMs;
-  const opened = await findRoundOpened(client, registry, no, sinceMs, round?.seed);
-  const executed = tx === null ? undefined : await createWalletChain(client, [client]).lookUp(tx);
-  const reported = executed?.events
-    .map(({ type, contents }) => parseAuditEvent(type, contents, originalPackageId))
-    .find((event) => event?.kind === "RoundReported" && Number(event.no) === no);
-  const roots =
-    reported?.kind === "RoundReported"
-      ? { evidenceRoot: toHex(reported.evidence_root), nodesRoot: toHex(reported.nodes_root) }
-      : undefined;
-  // Until it is pruned, the report stands in the registry itself: an event does not say of which registry it is.
-  const kept =
-    round !== undefined && reported?.kind === "RoundReported"
-      ? await readReport(client, round, reported.auditor)
-      : undefined;
-  const isOfAnother =
-    round !== undefined && kept !== undefined && toHex(kept.evidenceRoot) !== roots?.evidenceRoot;
-  return {
-    opened: opened && { seed: opened.event.seed, checkpoint: opened.checkpoint },
-    committed: isOfAnother || (round !== undefined && kept === undefined) ? undefined : roots,
-  };
 }
 
 async function run(at: Place, ledger: string | undefined, out: string | undefined): Promise<number> {
   const sql = nodeLedger(ledger);
-  const chain = chainOf(at);
+  const chain = suiChainReader(clientOf(at), at.ids, systemClock);
   const parameters = AUDIT_PROFILES[at.kind];
   const auditor = new Auditor({
     sql,

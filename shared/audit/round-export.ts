@@ -40,6 +40,8 @@ export interface NodeRecord {
 export interface RoundExport {
   readonly format: typeof EXPORT_FORMAT;
   readonly network: { readonly systemObjectId: ObjectId; readonly stakingObjectId: ObjectId };
+  /** Whose key reports its rounds; null without one: such an auditor is on no panel, and draws from checkpoints. */
+  readonly auditor: ObjectId | null;
   readonly no: number;
   readonly state: "done" | "void";
   readonly openedMs: number;

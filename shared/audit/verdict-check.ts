@@ -87,11 +87,15 @@ function failureProblem(
   const symbols = answered.filter(({ kind }) => kind === "symbol").length;
   const slivers = answered.filter(({ kind }) => kind === "sliver").length;
   if (symbols < 2 || slivers < 1) return `${outcome} on ${symbols} symbols and ${slivers} slivers answered`;
-  const hasSuccess = attempts.some(({ httpStatus }) => httpStatus === 200);
-  if ((outcome === "invalid") !== hasSuccess)
-    return hasSuccess ? "missing, although something came" : "invalid, although nothing came";
+  // An answer that broke off has a status and no body: it proves nothing, whichever way.
+  if (outcome === "missing" && attempts.some(isWholeSuccess)) return "missing, although something came";
+  if (outcome === "invalid" && attempts.every(({ httpStatus }) => httpStatus !== 200))
+    return "invalid, although nothing came";
   return undefined;
 }
+
+const isWholeSuccess = ({ httpStatus, bodyHash }: EvidenceAttempt): boolean =>
+  httpStatus === 200 && bodyHash !== null;
 
 const isRefusal = (httpStatus: number): boolean =>
   httpStatus >= 400 && httpStatus < 500 && httpStatus !== 429 && httpStatus !== 451;
@@ -113,7 +117,7 @@ function wasSilent(
     .filter((record) => record.node === node)
     .flatMap((record) => record.attempts)
     .sort((a, b) => a.startedMs - b.startedMs);
-  const lastSuccess = attempts.findLastIndex(({ httpStatus }) => httpStatus === 200);
+  const lastSuccess = attempts.findLastIndex(isWholeSuccess);
   // Requests for metadata and health count to the streak but stand in no leaf, and an error answer may be a proxy's:
   // so neither the streak's length nor its kind can be checked here.
   return attempts.length > lastSuccess + 1 && parameters.silentAfterRequests > 0;

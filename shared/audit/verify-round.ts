@@ -27,7 +27,7 @@ import {
 } from "./report-rows.ts";
 import { committeeHash, EXPORT_FORMAT, type PublishedPopulation, type RoundExport } from "./round-export.ts";
 import { type Challenge, checkpointSeed, compareDraws, drawCounts, planRound } from "./selection.ts";
-import { addTrial, nodeState, type PossessionState, possessionTest } from "./statistics.ts";
+import { addTrial, newPossession, nodeState, type PossessionState, possessionTest } from "./statistics.ts";
 import { possessionTrial } from "./verdict.ts";
 import { verdictProblem } from "./verdict-check.ts";
 
@@ -47,6 +47,8 @@ export interface ChainFacts {
   readonly epoch: number;
   /** Roots the auditor committed to before: from its report on chain, or noted by the caller. */
   readonly committed?: { readonly evidenceRoot: string; readonly nodesRoot: string | undefined };
+  /** The auditor's round before this one; null when there is none, undefined when the caller does not know. */
+  readonly previous?: RoundExport | null;
 }
 
 export interface Difference {
@@ -74,6 +76,10 @@ export function verifyRound(round: RoundExport, facts: ChainFacts): Difference[]
   return differences;
 }
 
+// What the types promise, somebody else's JSON need not hold.
+const STATES: ReadonlySet<string> = new Set<RoundExport["state"]>(["done", "void"]);
+const SEED_SOURCES: ReadonlySet<string> = new Set<RoundExport["seedSource"]>(["checkpoint", "open_round"]);
+
 class Verification {
   readonly #round: RoundExport;
   readonly #facts: ChainFacts;
@@ -91,6 +97,8 @@ class Verification {
       this.#differs("format", `the export is ${String(round.format)}, this program reads ${EXPORT_FORMAT}`);
       return;
     }
+    if (!STATES.has(round.state)) this.#differs("state", `no round is ${round.state}`);
+    if (!SEED_SOURCES.has(round.seedSource)) this.#differs("seed-source", `there is no ${round.seedSource}`);
     this.#expect("parameters", toHex(parametersHash(round.parameters)), round.parametersHash);
     this.#checkSeed();
     this.#checkCommittee();
@@ -114,8 +122,14 @@ class Verification {
     if (openedMs < startMs || openedMs >= startMs + parameters.roundPeriodMs)
       this.#differs("time", `round ${no} was opened at ${openedMs}, outside of its period`);
     if (finishedMs < openedMs) this.#differs("time", `it ended at ${finishedMs}, before it was opened`);
-    // The contract takes reports of opened rounds only; without a report either source may be named.
+    // The contract takes reports of opened rounds only. Who is on a panel may not choose between two seeds; who is on
+    // none knows of the checkpoint's alone.
     if (this.#round.tx !== null) this.#expect("seed-source", "open_round", seedSource);
+    else if (this.#round.auditor !== null && openedSeed !== undefined && seedSource !== "open_round")
+      this.#differs(
+        "seed-source",
+        `the contract drew a seed for round ${no}: an auditor with a key has no other`,
+      );
     const isOpened = seedSource === "open_round";
     const fromCheckpoint = first === undefined ? undefined : checkpointSeed(first.digest);
     const expected = isOpened ? openedSeed?.seed : fromCheckpoint;
@@ -207,6 +221,21 @@ class Verification {
       this.#expect("nodes-root-committed", committed.nodesRoot, nodesRoot);
   }
 
+  /** A possession record begins where the auditor's round before left it, or with nothing: nobody invents a past. */
+  #checkBefore(): void {
+    const { previous } = this.#facts;
+    if (previous === undefined) return;
+    const { no, epoch, nodes } = this.#round;
+    if (previous !== null && previous.no >= no)
+      this.#differs("previous", `round ${previous.no} is not before round ${no}`);
+    for (const { node, before } of nodes) {
+      const known = previous?.nodes.find((record) => record.node === node);
+      const expected =
+        known === undefined ? newPossession(before) : carriedOver(known.after, previous?.epoch === epoch);
+      this.#expect(`record of ${node} before`, spellState(expected), spellState(before));
+    }
+  }
+
   /** Rows, totals and possession records follow from the leaves. */
   #checkNodes(records: readonly (EvidenceRecord | undefined)[]): void {
     const { nodes, nodesRoot, totals, committee, parameters } = this.#round;
@@ -219,6 +248,7 @@ class Verification {
         .join(" "),
       nodes.map(({ node }) => node).join(" "),
     );
+    this.#checkBefore();
     const rows = nodes.map((claimed) => {
       let counts: OutcomeCounts = NO_OUTCOMES;
       let after = claimed.before;
@@ -245,6 +275,11 @@ class Verification {
     this.#expect("nodes-root", toHex(serializeRows(rows).root), nodesRoot);
     this.#expect("totals", canonicalJson({ ...reportTotals(rows) }), canonicalJson({ ...totals }));
   }
+}
+
+/** What a record is at the start of a round, after this one. */
+function carriedOver(after: PossessionState, isSameEpoch: boolean): PossessionState {
+  return isSameEpoch && after.trials > 0 ? after : newPossession(after);
 }
 
 function drawProblem(
