@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Network, type NetworkOptions, startNetwork } from "../../localnet/network.ts";
 import { type EdgeOptions, type EdgeRuntime, startEdge } from "../../scripts/edge-runtime.ts";
 import { edgeBundle } from "./edge-bundle.ts";
+import { until } from "./until.ts";
 
 export interface System {
   readonly network: Network;
@@ -45,6 +46,18 @@ export async function startSystem(
       await network.close();
     },
   };
+}
+
+/** Nothing is left to do for these uploads: every sliver is on its node, the copy is released. */
+export async function uploadsOver(system: System, blobIds: readonly string[]): Promise<void> {
+  for (const blobId of blobIds) {
+    await until(`the end of the upload of ${blobId}`, async () => {
+      const response = await fetch(`${system.edge.url}/v1/uploads/${blobId}`);
+      // The fields looked at, as the route documents them.
+      const { tail, staging } = (await response.json()) as { tail?: string; staging?: object | null };
+      return tail === "complete" && staging === null;
+    });
+  }
 }
 
 /** Requests that the nodes have counted, once none is under way and none has come for a while. */
