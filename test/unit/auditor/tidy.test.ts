@@ -1,0 +1,59 @@
+// If this fails, an auditor of a large network fills its storage with lists of rounds long over, and stops.
+import { expect, it } from "vitest";
+import type { AuditChain } from "../../../auditor/audit-chain.ts";
+import { Auditor } from "../../../auditor/auditor.ts";
+import type { ChainReader } from "../../../auditor/chain-reader.ts";
+import { nodeLedger } from "../../../scripts/node-ledger.ts";
+import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
+import { Gate } from "../../../shared/node/gate.ts";
+import { VirtualClock } from "../../support/virtual-clock.ts";
+
+/** More than one call deletes. */
+const ROWS = 300 * 1_024;
+
+it("forgets a list of any length before it rests, and keeps those that are still needed", async () => {
+  const sql = nodeLedger();
+  const clock = new VirtualClock();
+  const auditor = new Auditor({
+    sql,
+    // Nothing is read: no round is under way, and there is no key.
+    chain: {} as ChainReader,
+    auditChain: { writes: false } as AuditChain,
+    transport: {
+      fetch: () => Promise.reject(new Error("nobody")),
+      clock,
+      randomBytes: () => new Uint8Array(),
+      gate: new Gate(),
+    },
+    networkKind: "public",
+    parameters: AUDIT_PROFILES.public,
+    failPoint: () => {},
+    log: () => {},
+  });
+  auditor.rounds.open(10, 0, new Uint8Array(32));
+  auditor.rounds.update(10, "opening", "done", { epoch: 5 });
+  const list = (name: string, stratum: string, rows: number): void => {
+    sql.exec(
+      "INSERT INTO population (list, stratum, epoch, state, size, total) VALUES (?, ?, 5, 'ready', ?, '0')",
+      name,
+      stratum,
+      rows,
+    );
+    sql.exec(
+      `WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ? - 1)
+       INSERT INTO population_entry (list, leaf, blob_id, length, end_epoch, cum) SELECT ?, i, x'00', 1, 9, x'00' FROM n`,
+      rows,
+      name,
+    );
+  };
+  list("deletable/8", "deletable", ROWS);
+  list("permanent/3", "permanent", 10);
+  list("deletable/9", "deletable", 10);
+  list("permanent/4", "permanent", 10);
+  let calls = 0;
+  for (let wakeMs: number | undefined = 0; wakeMs !== undefined; calls++)
+    wakeMs = await auditor.work({ untilMs: clock.nowMs() + 20_000, requests: 2_000 });
+  expect(calls).toBeGreaterThan(1);
+  expect(auditor.lists.names()).toEqual(["deletable/9", "permanent/4"]);
+  expect(sql.exec("SELECT COUNT(*) AS count FROM population_entry")).toEqual([{ count: 20 }]);
+});
