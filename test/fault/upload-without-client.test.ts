@@ -6,15 +6,18 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { UploadStatus } from "../../functions/upload/upload-status.ts";
 import { type Network, startNetwork } from "../../localnet/network.ts";
 import { type EdgeRuntime, startEdge } from "../../scripts/edge-runtime.ts";
+import { LIMITS } from "../../shared/protocol/limits.ts";
 import { certifiedBlobIds, chainEvents } from "../support/chain.ts";
 import { edgeBundle } from "../support/edge-bundle.ts";
 import { encodeBlob } from "../support/encoded-blob.ts";
 import { bytesOf, prng, sameBytes } from "../support/system.ts";
+import { until } from "../support/until.ts";
 
 const SHARDS = 10;
 /** 3 + 3 + 2 + 2 shards: without these two 4 of 7 needed are left. */
 const TOO_MANY = ["node-0", "node-1"];
-const WITHIN_MS = 40_000;
+/** Short, so that the tracker soon takes over; on a slow machine also from a worker that lives. */
+const SHORT_LEASE_MS = 600;
 
 let network: Network;
 beforeAll(async () => {
@@ -22,29 +25,23 @@ beforeAll(async () => {
 });
 afterAll(() => network.close());
 
-const startLife = async (stateDir: string, stagingBucket: boolean): Promise<EdgeRuntime> =>
+const startLife = async (
+  stateDir: string,
+  stagingBucket: boolean,
+  leaseMs: number = LIMITS.uploadLeaseMs,
+): Promise<EdgeRuntime> =>
   startEdge({
     bundle: await edgeBundle(),
     network: network.file,
     stateDir,
     stagingBucket,
-    bindings: { UPLOAD_LEASE_MS: "600" },
+    bindings: { UPLOAD_LEASE_MS: String(leaseMs) },
   });
 
 async function statusOf(edge: EdgeRuntime, blobId: string): Promise<UploadStatus | undefined> {
   const response = await fetch(`${edge.url}/v1/uploads/${blobId}`);
   const text = await response.text();
   return response.status === 200 ? (JSON.parse(text) as UploadStatus) : undefined;
-}
-
-async function until<T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> {
-  const endMs = performance.now() + WITHIN_MS;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined && found !== false) return found;
-    if (performance.now() > endMs) throw new Error(`no ${what} within ${WITHIN_MS} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
 }
 
 const registrationsOf = async (blobId: string): Promise<number> =>
@@ -59,7 +56,7 @@ describe.each([
     const content = prng(stagingBucket ? 31 : 32, 1_200_000);
     const { blobId } = encodeBlob(SHARDS, content).metadata;
     for (const name of TOO_MANY) network.setNodeFault(name, { kind: "hang" });
-    const first = await startLife(stateDir, stagingBucket);
+    const first = await startLife(stateDir, stagingBucket, SHORT_LEASE_MS);
     const unanswered = fetch(`${first.url}/v1/blobs?epochs=3`, {
       method: "PUT",
       body: Buffer.from(content),
@@ -72,7 +69,7 @@ describe.each([
     for (const name of TOO_MANY) network.setNodeFault(name, { kind: "none" });
     expect(await certifiedBlobIds(network.file)).not.toContain(blobId);
 
-    const second = await startLife(stateDir, stagingBucket);
+    const second = await startLife(stateDir, stagingBucket, SHORT_LEASE_MS);
     try {
       await until("certification", async () => (await certifiedBlobIds(network.file)).includes(blobId));
       const status = await until("tail", async () => {
@@ -80,7 +77,8 @@ describe.each([
         return now?.tail === "complete" && now.staging === null ? now : undefined;
       });
       expect(status.shards).toBe("3".repeat(SHARDS));
-      expect(status.intents).toMatchObject([{ state: "certified", attempts: 2 }]);
+      expect(status.intents).toMatchObject([{ state: "certified" }]);
+      expect(status.intents[0]?.attempts).toBeGreaterThanOrEqual(2);
       expect(await registrationsOf(blobId)).toBe(1);
       const read = await fetch(`${second.url}/v1/blobs/${blobId}`);
       expect(sameBytes(await bytesOf(read), content)).toBe(true);

@@ -15,6 +15,7 @@ import { parseObjectId } from "../../shared/protocol/ids.ts";
 import { parseWalrusEvent } from "../../shared/sui/events.ts";
 import { createSuiClient } from "../../shared/sui/sui-client.ts";
 import { edgeBundle } from "../support/edge-bundle.ts";
+import { until } from "../support/until.ts";
 
 const N_SHARDS = 10;
 const keypair = Ed25519Keypair.fromSecretKey(new Uint8Array(32).fill(3));
@@ -179,7 +180,7 @@ describe("a wallet whose process is killed", () => {
     await first.kill();
     expect(await paidFor(number)).toEqual([]);
     const second = await startLife();
-    for (let waits = 0; waits < 60 && (await paidFor(number)).length === 0; waits++) await clock.sleep(500);
+    await until("the registration", async () => (await paidFor(number)).length > 0);
     expect(await paidFor(number)).toHaveLength(1);
     await second.kill();
   });

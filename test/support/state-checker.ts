@@ -35,8 +35,8 @@ export interface Expected {
   readonly handedOver?: number;
 }
 
-/** How long the tail of an upload and the last writes of the objects may take after the reply. */
-const SETTLE_MS = 10_000;
+/** The tail of an upload and the last writes of the objects come after the reply: never later, on any machine. */
+const SETTLE_MS = 60_000;
 const POLL_MS = 50;
 
 export class StateChecker {
