@@ -26,6 +26,7 @@ import {
   testNetwork,
   testWallet,
 } from "../support/sui-network.ts";
+import { until } from "../support/until.ts";
 
 function official({ client, standIn }: Pick<TestNetwork, "client" | "standIn">) {
   const { systemObjectId, stakingObjectId } = standIn.networkIds;
@@ -197,13 +198,19 @@ describe("events through the unmodified client", () => {
       { abort: abort.signal },
     );
     const streamed: string[] = [];
+    let isSubscribed = false;
     const reading = (async () => {
       for await (const { event } of stream.responses) {
+        isSubscribed = true;
         if (event !== undefined) streamed.push(event.transactionDigest ?? "");
         if (streamed.length === 3) abort.abort();
       }
     })().catch(() => {});
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    // Nothing says when the endpoint has the subscription; from then on it tells of every checkpoint.
+    await until("the subscription", () => {
+      own.standIn.tick();
+      return isSubscribed;
+    });
     const buyer = official(own);
     for (const label of [1, 2, 3]) {
       await buyer.executeRegisterBlobTransaction({

@@ -32,7 +32,7 @@ test(
     expect([...outcomes.keys()].sort(), told).toEqual([...tests].sort());
     const failed = [...outcomes].filter(([, outcome]) => outcome !== "PASS").map(([name]) => name);
     expect(failed, told).toEqual([]);
-    // What the sequences reached: successes of many kinds, and aborts of many codes.
+    // What the sequences of the default seed reach, and of most others: successes of many kinds, aborts of many codes.
     const steps = runs.flatMap(({ run }) => run.steps);
     const aborts = new Set(steps.flatMap(({ failure }) => failure ?? []));
     const events = new Set(steps.flatMap((step) => step.events.map(({ name }) => name)));

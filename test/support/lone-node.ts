@@ -16,6 +16,7 @@ import {
 import { shardOfPair } from "../../shared/protocol/mapping.ts";
 import { serializeBlobMetadata } from "../../shared/protocol/metadata.ts";
 import { ScriptedChain } from "./scripted-chain.ts";
+import { until } from "./until.ts";
 
 export const N_SHARDS = 10;
 export const NODE_ID = parseObjectId("0x1");
@@ -98,13 +99,10 @@ export async function startLoneNode(
     blocked,
     ask,
     async caughtUp(events) {
-      for (let turn = 0; node.context.follower.eventCount < events; turn++) {
-        if (turn > 1000) {
-          const applied = node.context.follower.eventCount;
-          throw new Error(`applied ${applied} of ${events} events: ${String(errors[0])}`);
-        }
-        await new Promise((resolve) => setTimeout(resolve, 2));
-      }
+      const applied = (): number => node.context.follower.eventCount;
+      await until(`event ${events}`, () => applied() >= events).catch((cause: unknown) => {
+        throw new Error(`applied ${applied()} of ${events} events: ${String(errors[0])}`, { cause });
+      });
     },
     async upload({ blobId, metadata, pairs }) {
       const put = async (path: string, body: Uint8Array) => {

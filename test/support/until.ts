@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** Below the limit of a test, so that the error says what did not come. */
 const LIMIT_MS = 120_000;
-const POLL_MS = 50;
+const POLL_MS = 10;
 
 /**
  * @param look undefined or false: not yet

@@ -53,7 +53,7 @@ describe("a round's plan", () => {
 
   it("draws 3,000 challenges of a public network within the time of one alarm", () => {
     const population = populationOf(2_000, 1000);
-    const started = performance.now();
+    const started = process.cpuUsage();
     const challenges = planRound(
       seedOf(3),
       1000,
@@ -62,7 +62,7 @@ describe("a round's plan", () => {
     );
     expect(challenges).toHaveLength(3000);
     // The bar is 50 ms on an idle machine (measured in bench); here it only must not be a different order.
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(process.cpuUsage(started).user).toBeLessThan(5_000_000);
   });
 });
 

@@ -67,7 +67,7 @@ async function put(host: NodeHost, path: string, body: Uint8Array): Promise<void
     const response = await fetch(url, { method: "PUT", body: new Uint8Array(body) });
     if (response.status === 201) return;
     // The registration may not have reached this node yet.
-    if (tries > 100) throw new Error(await response.text());
+    if (tries > 2_000) throw new Error(await response.text());
     await systemClock.sleep(5);
   }
 }

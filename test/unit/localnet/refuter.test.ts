@@ -92,7 +92,7 @@ async function put(path: string, body: Uint8Array): Promise<void> {
     });
     if (response.status < 300) return;
     // The registration may not have reached the node yet.
-    if (tries > 100) throw new Error(await response.text());
+    if (tries > 2_000) throw new Error(await response.text());
     await systemClock.sleep(5);
   }
 }
