@@ -1,4 +1,8 @@
 /** Runs the bundled edge Worker in workerd on this machine, against the network a network file describes. */
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import type { NetworkFile } from "../shared/protocol/network-file.ts";
 import { miniflareWorker, type WorkerBundle } from "./worker-bundle.ts";
@@ -57,27 +61,76 @@ export async function startWorker(
 
   if (options.stagingBucket) worker["r2Buckets"] = { STAGING: "floe-staging" };
 
-  const workers = [options.adapt?.(worker) ?? worker];
-  const restoreSignals = keepSignalListeners();
-  const miniflare = new Miniflare({
-    ...convertV4MiniflareOptions({ workers } as unknown as Parameters<typeof convertV4MiniflareOptions>[0]),
-    log: new Log(LogLevel.ERROR),
-    cf: false,
-    host: "127.0.0.1",
+  const { miniflare, url, close } = await startMiniflare([options.adapt?.(worker) ?? worker], {
     port: options.port ?? 0,
     ...(options.stateDir === undefined ? {} : { resourcePersistencePath: options.stateDir }),
     ...(options.inspectorPort === undefined ? {} : { inspectorPort: options.inspectorPort }),
     handleStructuredLogs: ({ message }: { message: string }) => options.onLog?.(message),
-  } as ConstructorParameters<typeof Miniflare>[0]);
-  restoreSignals();
-  const url = (await miniflare.ready).origin;
+  });
   return {
-    url,
+    url: url.origin,
     miniflare,
     ...(options.inspectorPort === undefined
       ? {}
       : { inspectorUrl: `ws://127.0.0.1:${options.inspectorPort}/core:user:${options.bundle.name}` }),
-    close: () => miniflare.dispose(),
+    close,
+  };
+}
+
+/**
+ * Runs Workers (v4 form) in a workerd of their own on loopback.
+ *
+ * @param options of Miniflare beside them
+ * @throws whatever Miniflare throws when they do not start; nothing is left running or lying about then
+ */
+export async function startMiniflare(
+  workers: readonly Record<string, unknown>[],
+  options: Record<string, unknown>,
+): Promise<{ miniflare: Miniflare; url: URL; close(): Promise<void> }> {
+  const folder = mkdtempSync(join(tmpdir(), "floe-workerd-"));
+  const restoreSignals = keepSignalListeners();
+  const restoreFolder = useTemporaryFolder(folder);
+  let miniflare: Miniflare | undefined;
+  const close = async (): Promise<void> => {
+    try {
+      await miniflare?.dispose();
+    } finally {
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    }
+  };
+  try {
+    miniflare = new Miniflare({
+      ...convertV4MiniflareOptions({ workers } as unknown as Parameters<typeof convertV4MiniflareOptions>[0]),
+      log: new Log(LogLevel.ERROR),
+      cf: false,
+      host: "127.0.0.1",
+      port: 0,
+      ...options,
+    } as ConstructorParameters<typeof Miniflare>[0]);
+  } finally {
+    restoreFolder();
+    restoreSignals();
+  }
+  try {
+    return { miniflare, url: await miniflare.ready, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/**
+ * Miniflare keeps what it holds in memory in a temporary folder, some dozen megabytes, and removes it without waiting:
+ * a process that ends next leaves it behind. In a folder of ours it is removed for certain.
+ *
+ * @returns undoes it
+ */
+function useTemporaryFolder(folder: string): () => void {
+  const before = process.env["TMPDIR"];
+  process.env["TMPDIR"] = folder;
+  return () => {
+    if (before === undefined) delete process.env["TMPDIR"];
+    else process.env["TMPDIR"] = before;
   };
 }
 

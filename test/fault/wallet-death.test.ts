@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
-import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type SuiServer, serveSui } from "../../localnet/sui/server.ts";
 import { createSuiStandIn, type SuiStandIn } from "../../localnet/sui/stand-in.ts";
+import { startMiniflare } from "../../scripts/edge-runtime.ts";
 import { miniflareWorker, type WorkerBundle } from "../../scripts/worker-bundle.ts";
 import { metadataRootHash } from "../../shared/codec/blob-id.ts";
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
@@ -117,15 +117,7 @@ async function startLife(hangAt?: string) {
   };
   edge["serviceBindings"] = { TEST_FAIL_POINTS: "fail-points" };
   const workers = [driver, edge, failPoints];
-  const miniflare = new Miniflare({
-    ...convertV4MiniflareOptions({ workers } as unknown as Parameters<typeof convertV4MiniflareOptions>[0]),
-    log: new Log(LogLevel.ERROR),
-    cf: false,
-    host: "127.0.0.1",
-    port: 0,
-    resourcePersistencePath: stateDir,
-  } as ConstructorParameters<typeof Miniflare>[0]);
-  const url = await miniflare.ready;
+  const { url, close } = await startMiniflare(workers, { resourcePersistencePath: stateDir });
   return {
     reached: reached.promise,
     register: async (number: number) => {
@@ -135,7 +127,7 @@ async function startLife(hangAt?: string) {
         ...((await response.json()) as { objectId?: string; code?: string }),
       };
     },
-    kill: () => miniflare.dispose(),
+    kill: close,
   };
 }
 
