@@ -4,7 +4,7 @@
  * Works without login and without network. A bundle takes about 2 s; the result is what production would run.
  */
 import { execFile } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { unstable_getMiniflareWorkerOptions, unstable_readConfig } from "wrangler";
@@ -21,20 +21,31 @@ export interface WorkerBundle {
   readonly outdir: string;
 }
 
-/** Kernels first, when they are out of date. @throws Error with wrangler's own output when the bundle does not build */
+/**
+ * Kernels first, when they are out of date. Files are replaced one by one and whole: whoever starts a Worker from the
+ * folder meanwhile, in another process, finds every file.
+ *
+ * @throws Error with wrangler's own output when the bundle does not build
+ */
 export async function bundleWorker(configFile: string): Promise<WorkerBundle> {
   await buildKernels();
   const configPath = join(ROOT, configFile);
   const { name } = unstable_readConfig({ config: configPath });
   if (name === undefined) throw new Error(`${configFile} gives the Worker no name`);
   const outdir = join(ROOT, "build", name);
+  mkdirSync(outdir, { recursive: true });
+  // Beside it, so that paths in source maps hold.
+  const fresh = mkdtempSync(join(ROOT, "build", `.${name}-`));
   const wrangler = join(ROOT, "node_modules", "wrangler", "bin", "wrangler.js");
-  const args = [wrangler, "deploy", "--dry-run", "-c", configPath, "--outdir", outdir];
+  const args = [wrangler, "deploy", "--dry-run", "-c", configPath, "--outdir", fresh];
   try {
     await run(process.execPath, args, { cwd: ROOT, env: quietEnvironment() });
+    for (const file of readdirSync(fresh)) renameSync(join(fresh, file), join(outdir, file));
   } catch (error) {
     const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
     throw new Error(`bundling ${configFile} failed:\n${stdout}${stderr}`, { cause: error });
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
   }
   return { name, configPath, outdir };
 }
