@@ -1,6 +1,6 @@
 // If this fails, one dead or slow Sui endpoint stops publishing although others are up.
 import { GrpcTypes } from "@mysten/sui/grpc";
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LIMITS } from "../../../shared/protocol/limits.ts";
 import { createSuiClient, type Fetch, suiCall } from "../../../shared/sui/sui-client.ts";
 
@@ -25,7 +25,11 @@ function answer(chainId: string, status = 0): Response {
 
 const BAD: Record<string, () => Promise<Response>> = {
   refused: () => Promise.reject(new TypeError("fetch failed")),
-  hanging: () => new Promise<Response>(() => {}),
+  hanging: () => {
+    // Time passes when somebody waits in vain, and only then.
+    setImmediate(() => vi.advanceTimersByTime(LIMITS.suiRequestTimeoutMs));
+    return new Promise<Response>(() => {});
+  },
   "answering 503": async () => new Response("no", { status: 503 }),
   "answering 429": async () => new Response("no", { status: 429 }),
   "saying UNAVAILABLE": async () => answer("", 14),
@@ -50,16 +54,21 @@ const CODES: Record<string, string> = {
   endless: "SUI_MALFORMED",
 };
 
-/** Only who hangs is given little time: a busy machine must not look like a dead endpoint. */
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
 function clientOf(first: () => Promise<Response>, second: () => Promise<Response>) {
-  const timeoutMs = first === BAD["hanging"] ? 400 : 10_000;
   const asked: string[] = [];
   const fetch: Fetch = (url) => {
     asked.push(new URL(url).host);
     return url.startsWith("https://first.example/") ? first() : second();
   };
   const url = ["https://first.example", "https://second.example/"];
-  return { asked, client: createSuiClient({ url, fetch, timeoutMs }) };
+  return { asked, client: createSuiClient({ url, fetch }) };
 }
 const chainId = (client: ReturnType<typeof createSuiClient>) =>
   suiCall("asking", async () => (await client.ledgerService.getServiceInfo({})).response.chainId);
