@@ -101,14 +101,14 @@ export class ChainFollower {
           return false;
         }
       }
-      this.#apply(event, times.get(checkpoint) ?? 0);
+      this.#apply(event, checkpoint, times.get(checkpoint) ?? 0);
       writeMeta(this.#sql, "cursor", toBase64(cursor));
     }
     return true;
   }
 
-  #apply(event: WalrusEvent, timeMs: number): void {
-    if (isPopulationEvent(event)) applyPopulationEvent(this.#store, event);
+  #apply(event: WalrusEvent, checkpoint: number, timeMs: number): void {
+    if (isPopulationEvent(event)) applyPopulationEvent(this.#store, event, checkpoint);
     if ("epoch" in event && event.epoch > (this.epoch ?? -1)) writeMeta(this.#sql, "epoch", `${event.epoch}`);
     switch (event.kind) {
       case "EpochChangeStart":

@@ -6,6 +6,7 @@
  * | meta             | `schema_version`; how far the chain was read, claims were followed, rounds were pruned    |
  * | object           | a live Blob object as the events describe it; blob IDs are bytes, so that they sort      |
  * | pool, excluded   | a storage pool's end; a blob ID reported invalid or deny-listed                          |
+ * | certification    | when a young blob began to be certified, as a checkpoint                                 |
  * | epoch_change     | when an epoch began and its hand-over was done                                           |
  * | shard_receipt    | when a shard's new owner announced that it has it                                        |
  * | population       | a list of blobs that rounds draw from, and how far it is built                           |
@@ -47,6 +48,8 @@ const SCHEMA = [
   `CREATE INDEX IF NOT EXISTS object_by_end ON object (end_epoch)`,
   `CREATE TABLE IF NOT EXISTS pool (pool_id TEXT PRIMARY KEY, end_epoch INTEGER NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS excluded (blob_id BLOB PRIMARY KEY) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS certification (
+     blob_id BLOB NOT NULL, checkpoint INTEGER NOT NULL, PRIMARY KEY (blob_id, checkpoint)) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS epoch_change (epoch INTEGER PRIMARY KEY, start_ms INTEGER NOT NULL, done_ms INTEGER)`,
   `CREATE TABLE IF NOT EXISTS shard_receipt (
      epoch INTEGER NOT NULL, shard INTEGER NOT NULL, received_ms INTEGER NOT NULL,

@@ -22,9 +22,11 @@ import { assert } from "../shared/protocol/errors.ts";
 import { type BlobId, blobIdFromBytes, blobIdToBytes, type ObjectId } from "../shared/protocol/ids.ts";
 import { ENCODING_TYPE_RS2 } from "../shared/protocol/metadata.ts";
 import { encodedLength } from "../shared/protocol/sizes.ts";
-import { bytesOf, type LedgerSql, type SqlRow } from "./ledger-sql.ts";
+import { bytesOf, type LedgerSql, type SqlRow, writeMeta } from "./ledger-sql.ts";
 
 const CUM_BYTES = 16;
+/** The entry of `meta` with the checkpoint from which on certifications are kept. */
+const YOUNG_FROM = "young_from";
 /** Leaves looked up by one statement: some 10 KB of numbers. */
 const LOOK_UP_LEAVES = 1_000;
 
@@ -95,6 +97,40 @@ export class SqlPopulationStore implements PopulationStore {
       epoch,
     );
     this.#sql.exec("DELETE FROM pool WHERE end_epoch <= ?", epoch);
+  }
+
+  noteCertification(blobId: BlobId, checkpoint: number): void {
+    this.#sql.exec(
+      `INSERT OR IGNORE INTO certification (blob_id, checkpoint) SELECT ?1, ?2
+       WHERE ?2 >= CAST(COALESCE((SELECT value FROM meta WHERE name = '${YOUNG_FROM}'), '0') AS INTEGER)
+         AND NOT EXISTS (SELECT 1 FROM object WHERE blob_id = ?1 AND certified_epoch IS NOT NULL)`,
+      blobIdToBytes(blobId),
+      checkpoint,
+    );
+  }
+
+  /** Blobs certified before this checkpoint are young to no round any more: they are forgotten, and not noted again. */
+  forgetCertifications(before: number): void {
+    writeMeta(this.#sql, YOUNG_FROM, `${before}`);
+    this.#sql.exec("DELETE FROM certification WHERE checkpoint < ?", before);
+  }
+
+  /**
+   * How a young blob came to be certified, seen from a checkpoint.
+   *
+   * @returns `before`: since when it had been certified without a gap, when that is not forgotten yet; `isRenewed`:
+   *   whether it was gone and certified anew from the checkpoint on
+   */
+  certification(blobId: BlobId, checkpoint: number): { before: number | undefined; isRenewed: boolean } {
+    const [row] = this.#sql.exec(
+      `SELECT MAX(checkpoint) FILTER (WHERE checkpoint < ?2) AS since,
+              COUNT(*) FILTER (WHERE checkpoint >= ?2) AS renewals
+       FROM certification WHERE blob_id = ?1`,
+      blobIdToBytes(blobId),
+      checkpoint,
+    );
+    const since = row?.["since"] ?? null;
+    return { before: since === null ? undefined : Number(since), isRenewed: Number(row?.["renewals"]) > 0 };
   }
 
   /** Whether somebody still has to hold the blob in `epoch`: a certified object that has not ended, not excluded. */

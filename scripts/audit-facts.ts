@@ -28,10 +28,10 @@ export async function readChainFacts(
   let after: Uint8Array | undefined;
   for (let isDone = before === undefined; !isDone; ) {
     const page = await chain.events(after, before ?? 0);
-    for (const { event } of page.events) {
+    for (const { event, checkpoint } of page.events) {
       if (event.kind === "EpochChangeStart")
         permanent = new MemoryPopulation(store.blobs("permanent", event.epoch), snapshot.nShards);
-      if (isPopulationEvent(event)) applyPopulationEvent(store, event);
+      if (isPopulationEvent(event)) applyPopulationEvent(store, event, checkpoint);
       if ("epoch" in event) epoch = Math.max(epoch ?? 0, event.epoch);
     }
     after = page.cursor;

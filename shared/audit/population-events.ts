@@ -15,6 +15,7 @@
  * The events are those of the Walrus contracts by their Move names. Applying one twice is an error, except where the
  * chain itself repeats itself (extension, invalid, denied): the caller keeps the position it has read to.
  */
+import { assert } from "../protocol/errors.ts";
 import type { BlobId, ObjectId } from "../protocol/ids.ts";
 import { ENCODING_TYPE_RS2 } from "../protocol/metadata.ts";
 import { AuditError } from "./audit-error.ts";
@@ -98,15 +99,25 @@ export interface PopulationStore {
   exclude(blobId: BlobId): void;
   /** Drops objects, and pools, that ended at or before `epoch`. */
   dropEnded(epoch: number): void;
+  /**
+   * An object of the blob is certified for the first time; called before it is put. When no other object of the blob
+   * is certified, this is the moment from which nodes have to hold the blob.
+   */
+  noteCertification(blobId: BlobId, checkpoint: number): void;
 }
 
 /**
  * Applies one event. At `EpochChangeStart(e)` the caller takes P(e) **before** calling this.
  *
+ * @param checkpoint that holds the event
  * @throws AuditError `INVALID_EVENT_ORDER` for an event about an object or pool that no earlier event introduced:
  *   the history read begins too late, or has a gap
  */
-export function applyPopulationEvent(store: PopulationStore, event: PopulationEvent): void {
+export function applyPopulationEvent(
+  store: PopulationStore,
+  event: PopulationEvent,
+  checkpoint: number,
+): void {
   switch (event.kind) {
     case "BlobRegistered":
       register(store, event, event.size, event.end_epoch, null);
@@ -117,10 +128,10 @@ export function applyPopulationEvent(store: PopulationStore, event: PopulationEv
       register(store, event, event.unencoded_size, 0, event.storage_pool_id);
       return;
     case "BlobCertified":
-      certify(store, event.kind, event, event.epoch, event.end_epoch);
+      certify(store, event, checkpoint, event.end_epoch);
       return;
     case "PooledBlobCertified":
-      certify(store, event.kind, event, event.epoch, 0);
+      certify(store, event, checkpoint, 0);
       return;
     case "BlobDeleted":
     case "PooledBlobDeleted":
@@ -169,17 +180,17 @@ function register(
 /** Certification, or the extension of a certified blob: the first epoch of certification stays. */
 function certify(
   store: PopulationStore,
-  kind: string,
-  event: ObjectEvent,
-  epoch: number,
+  event: ObjectEvent & { readonly kind: string; readonly epoch: number },
+  checkpoint: number,
   endEpoch: number,
 ): void {
   const object = store.object(event.object_id);
-  if (object === undefined) throw gap(kind, event.object_id);
+  if (object === undefined) throw gap(event.kind, event.object_id);
+  if (object.certifiedEpoch === null) store.noteCertification(object.blobId, checkpoint);
   store.putObject({
     ...object,
     endEpoch: object.poolId === null ? endEpoch : object.endEpoch,
-    certifiedEpoch: object.certifiedEpoch ?? epoch,
+    certifiedEpoch: object.certifiedEpoch ?? event.epoch,
   });
 }
 
@@ -216,14 +227,20 @@ export class MemoryPopulationStore implements PopulationStore {
   readonly #objects = new Map<ObjectId, TrackedObject>();
   readonly #pools = new Map<ObjectId, number>();
   readonly #excluded = new Set<BlobId>();
+  /** Certified objects of each blob, and the checkpoint since when it has had one. */
+  readonly #certified = new Map<BlobId, { objects: number; readonly since: number }>();
 
   object(objectId: ObjectId): TrackedObject | undefined {
     return this.#objects.get(objectId);
   }
   putObject(object: TrackedObject): void {
+    const before = this.#objects.get(object.objectId);
     this.#objects.set(object.objectId, object);
+    this.#count(object, 1);
+    this.#count(before, -1);
   }
   deleteObject(objectId: ObjectId): void {
+    this.#count(this.#objects.get(objectId), -1);
     this.#objects.delete(objectId);
   }
   poolEndEpoch(poolId: ObjectId): number | undefined {
@@ -237,9 +254,21 @@ export class MemoryPopulationStore implements PopulationStore {
   }
   dropEnded(epoch: number): void {
     for (const object of this.#objects.values()) {
-      if (this.#endEpoch(object) <= epoch) this.#objects.delete(object.objectId);
+      if (this.#endEpoch(object) <= epoch) this.deleteObject(object.objectId);
     }
     for (const [poolId, endEpoch] of this.#pools) if (endEpoch <= epoch) this.#pools.delete(poolId);
+  }
+
+  noteCertification(blobId: BlobId, checkpoint: number): void {
+    const known = this.#certified.get(blobId);
+    if (known === undefined || known.objects === 0)
+      this.#certified.set(blobId, { objects: 0, since: checkpoint });
+  }
+
+  /** The checkpoint since when the blob has been certified without a gap; undefined when it is not. */
+  certifiedSince(blobId: BlobId): number | undefined {
+    const known = this.#certified.get(blobId);
+    return known === undefined || known.objects === 0 ? undefined : known.since;
   }
 
   /** The blobs of a stratum of epoch e, in no particular order. */
@@ -254,6 +283,14 @@ export class MemoryPopulationStore implements PopulationStore {
         found.set(blobId, { blobId, unencodedLength, endEpoch });
     }
     return [...found.values()];
+  }
+
+  #count(object: TrackedObject | undefined, change: 1 | -1): void {
+    if (object === undefined || object.certifiedEpoch === null) return;
+    const known = this.#certified.get(object.blobId);
+    assert(known !== undefined, `the certification of ${object.blobId} is noted`);
+    known.objects += change;
+    if (known.objects === 0) this.#certified.delete(object.blobId);
   }
 
   #endEpoch(object: TrackedObject): number {

@@ -49,7 +49,7 @@ const ids = { blob_id: blobIdOf(1), object_id: objectIdOf(1) };
 
 function blobsAfter(events: readonly PopulationEvent[], stratum: Stratum, epoch = EPOCH): string[] {
   const store = new MemoryPopulationStore();
-  for (const event of events) applyPopulationEvent(store, event);
+  for (const event of events) applyPopulationEvent(store, event, 1);
   return store
     .blobs(stratum, epoch)
     .map(({ blobId, endEpoch }) => `${blobId}:${endEpoch}`)
@@ -111,10 +111,10 @@ describe("the permanent population", () => {
 
   it("forgets what has ended when an epoch starts", () => {
     const store = new MemoryPopulationStore();
-    for (const event of [registered(1, 12), certified(1, 12)]) applyPopulationEvent(store, event);
-    applyPopulationEvent(store, { kind: "EpochChangeStart", epoch: 11 });
+    for (const event of [registered(1, 12), certified(1, 12)]) applyPopulationEvent(store, event, 1);
+    applyPopulationEvent(store, { kind: "EpochChangeStart", epoch: 11 }, 1);
     expect(store.object(objectIdOf(1))).toBeDefined();
-    applyPopulationEvent(store, { kind: "EpochChangeStart", epoch: 12 });
+    applyPopulationEvent(store, { kind: "EpochChangeStart", epoch: 12 }, 1);
     expect(store.object(objectIdOf(1))).toBeUndefined();
   });
 });
@@ -133,17 +133,48 @@ describe("the other strata", () => {
   });
 });
 
+describe("the moment from which nodes have to hold a blob", () => {
+  const since = (events: readonly PopulationEvent[], blob = 1): number | undefined => {
+    const store = new MemoryPopulationStore();
+    events.forEach((event, checkpoint) => {
+      applyPopulationEvent(store, event, checkpoint);
+    });
+    return store.certifiedSince(blobIdOf(blob));
+  };
+  const deleted = (object: number, blob = object): PopulationEvent => ({
+    kind: "BlobDeleted",
+    blob_id: blobIdOf(blob),
+    object_id: objectIdOf(object),
+  });
+  const again = [registered(2, 20, true, 1), certified(2, 20, 5, 1)];
+
+  it("is its first certification, whatever is extended or certified again", () => {
+    expect(since([registered(1)])).toBeUndefined();
+    expect(since([registered(1), certified(1)])).toBe(1);
+    expect(since([registered(1), certified(1), certified(1, 40), ...again])).toBe(1);
+    expect(since([registered(1), certified(1), ...again, deleted(1)])).toBe(1);
+    expect(since([registered(1), certified(1), ...again, deleted(2, 1)])).toBe(1);
+  });
+
+  it("is the certification after which there was always one, when the blob had gone before", () => {
+    expect(since([registered(1), certified(1), deleted(1)])).toBeUndefined();
+    expect(since([registered(1), certified(1), deleted(1), ...again])).toBe(4);
+    const ended: PopulationEvent = { kind: "EpochChangeStart", epoch: 20 };
+    expect(since([registered(1), certified(1), ended, ...again])).toBe(4);
+  });
+});
+
 describe("a history with a gap", () => {
   it("is refused instead of giving another population", () => {
     const store = new MemoryPopulationStore();
-    expect(() => applyPopulationEvent(store, certified(1))).toThrow(AuditError);
-    for (const event of pooled(1)) expect(() => applyPopulationEvent(store, event)).toThrow(AuditError);
+    expect(() => applyPopulationEvent(store, certified(1), 1)).toThrow(AuditError);
+    for (const event of pooled(1)) expect(() => applyPopulationEvent(store, event, 1)).toThrow(AuditError);
     const extended: PopulationEvent = {
       kind: "StoragePoolExtended",
       storage_pool_id: POOL,
       new_end_epoch: 40,
     };
-    expect(() => applyPopulationEvent(store, extended)).toThrow(AuditError);
+    expect(() => applyPopulationEvent(store, extended, 1)).toThrow(AuditError);
   });
 });
 

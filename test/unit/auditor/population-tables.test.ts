@@ -102,16 +102,20 @@ describe("populations in SQLite", () => {
     fc.assert(
       fc.property(history, ({ events, epoch }) => {
         const { memory, table, lists } = stores();
-        for (const event of events) {
-          applyPopulationEvent(memory, event);
-          applyPopulationEvent(table, event);
-        }
+        events.forEach((event, checkpoint) => {
+          applyPopulationEvent(memory, event, checkpoint);
+          applyPopulationEvent(table, event, checkpoint);
+        });
         for (const stratum of STRATA) {
           const expected = new MemoryPopulation(memory.blobs(stratum, epoch), N);
           const found = built(lists, stratum, epoch);
           expect(found.entries(0, 1_000)).toEqual(expected.entries);
           expect(toHex(found.root)).toBe(toHex(expected.root()));
           expect(found.totalBytes).toBe(expected.totalBytes);
+          for (const { blobId } of expected.entries) {
+            const { before } = table.certification(blobId, events.length);
+            expect(before).toBe(memory.certifiedSince(blobId));
+          }
         }
       }),
       propertyRuns(60),
@@ -125,8 +129,8 @@ describe("populations in SQLite", () => {
         register(i, i, true, 9),
         { kind: "BlobCertified", blob_id: blobIdOf(i), object_id: objectIdOf(i), epoch: 1, end_epoch: 9 },
       ] as const) {
-        applyPopulationEvent(memory, event);
-        applyPopulationEvent(table, event);
+        applyPopulationEvent(memory, event, i);
+        applyPopulationEvent(table, event, i);
       }
     }
     const expected = new MemoryPopulation(memory.blobs("deletable", 1), N);
@@ -148,14 +152,36 @@ describe("populations in SQLite", () => {
     expect(lists.names()).toEqual([]);
   });
 
+  it("tell since when a blob was certified as it stood at a checkpoint, and forget what is old", () => {
+    const { sql, table } = stores();
+    const ids = { blob_id: blobIdOf(1), object_id: objectIdOf(1) };
+    const certify = (checkpoint: number): void => {
+      applyPopulationEvent(table, register(1, 1, true, 9), checkpoint);
+      applyPopulationEvent(table, { kind: "BlobCertified", ...ids, epoch: 1, end_epoch: 9 }, checkpoint);
+    };
+    certify(10);
+    applyPopulationEvent(table, { kind: "BlobDeleted", ...ids }, 15);
+    certify(20);
+    expect(table.certification(ids.blob_id, 10)).toEqual({ before: undefined, isRenewed: true });
+    expect(table.certification(ids.blob_id, 20)).toEqual({ before: 10, isRenewed: true });
+    expect(table.certification(ids.blob_id, 21)).toEqual({ before: 20, isRenewed: false });
+    table.forgetCertifications(20);
+    expect(table.certification(ids.blob_id, 20)).toEqual({ before: undefined, isRenewed: true });
+    table.forgetCertifications(30);
+    applyPopulationEvent(table, register(2, 2, true, 9), 25);
+    const late = { blob_id: blobIdOf(2), object_id: objectIdOf(2), epoch: 1, end_epoch: 9 };
+    applyPopulationEvent(table, { kind: "BlobCertified", ...late }, 25);
+    expect(sql.exec("SELECT * FROM certification")).toEqual([]);
+  });
+
   it("know whether anybody still has to hold a blob", () => {
     const { table } = stores();
     const certified = { blob_id: blobIdOf(1), object_id: objectIdOf(1), epoch: 1, end_epoch: 5 };
-    applyPopulationEvent(table, register(1, 1, true, 5));
+    applyPopulationEvent(table, register(1, 1, true, 5), 1);
     expect(table.isLive(blobIdOf(1), 1)).toBe(false);
-    applyPopulationEvent(table, { kind: "BlobCertified", ...certified });
+    applyPopulationEvent(table, { kind: "BlobCertified", ...certified }, 2);
     expect([1, 4, 5].map((epoch) => table.isLive(blobIdOf(1), epoch))).toEqual([true, true, false]);
-    applyPopulationEvent(table, { kind: "InvalidBlobID", blob_id: blobIdOf(1) });
+    applyPopulationEvent(table, { kind: "InvalidBlobID", blob_id: blobIdOf(1) }, 3);
     expect(table.isLive(blobIdOf(1), 1)).toBe(false);
   });
 });
