@@ -22,8 +22,8 @@ export interface EdgeOptions {
   readonly port?: number;
   /** Folder for Durable Objects; in memory when absent. */
   readonly stateDir?: string;
-  /** Port of the inspector, for memory measurements; off when absent. */
-  readonly inspectorPort?: number;
+  /** Opens the inspector, for memory measurements. */
+  readonly inspector?: boolean;
   /** Binds a bucket for staged copies (`STAGING`); without it they are held in SQLite, as in wrangler.toml. */
   readonly stagingBucket?: boolean;
   /** Further bindings, e.g. limits or test hooks. */
@@ -64,15 +64,15 @@ export async function startWorker(
   const { miniflare, url, close } = await startMiniflare([options.adapt?.(worker) ?? worker], {
     port: options.port ?? 0,
     ...(options.stateDir === undefined ? {} : { resourcePersistencePath: options.stateDir }),
-    ...(options.inspectorPort === undefined ? {} : { inspectorPort: options.inspectorPort }),
+    ...(options.inspector === true ? { inspectorPort: 0 } : {}),
     handleStructuredLogs: ({ message }: { message: string }) => options.onLog?.(message),
   });
   return {
     url: url.origin,
     miniflare,
-    ...(options.inspectorPort === undefined
-      ? {}
-      : { inspectorUrl: `ws://127.0.0.1:${options.inspectorPort}/core:user:${options.bundle.name}` }),
+    ...(options.inspector === true
+      ? { inspectorUrl: new URL(`/core:user:${options.bundle.name}`, await miniflare.getInspectorURL()).href }
+      : {}),
     close,
   };
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LIMITS } from "../../shared/protocol/limits.ts";
 import { chainEvents } from "../support/chain.ts";
-import { freePort, type HeapWatch, watchHeap } from "../support/inspector.ts";
+import { type HeapWatch, watchHeap } from "../support/inspector.ts";
 import {
   bytesOf,
   prng,
@@ -48,10 +48,7 @@ describe("one isolate", () => {
   }
 
   beforeAll(async () => {
-    system = await startSystem(
-      { nodes: 13, shards: 40 },
-      { inspectorPort: await freePort(), onLog: noteKernelBytes },
-    );
+    system = await startSystem({ nodes: 13, shards: 40 }, { inspector: true, onLog: noteKernelBytes });
     for (let index = 0; index < 2; index++) stored.push(await publish(content(index)));
     small = await publish(prng(4, MIB));
     const { inspectorUrl } = system.edge;

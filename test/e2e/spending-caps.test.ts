@@ -3,9 +3,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseConfig } from "../../functions/env.ts";
 import { chainEvents } from "../support/chain.ts";
 import { prng, type System, startSystem } from "../support/system.ts";
+import { until } from "../support/until.ts";
 
 // 10 shards: 1 KiB is below 1 MiB encoded, so one unit: 11000 FROST an epoch and 20000 for writing.
 const ONE_EPOCH_FROST = 11_000 + 20_000;
+
+const DAY_MS = 86_400_000;
+/** Before midnight; three uploads take a second or two. */
+const LAST_MS = 90_000;
 
 describe("spending caps", () => {
   let system: System;
@@ -33,6 +38,8 @@ describe("spending caps", () => {
   });
 
   it("serve what fits into the day and refuse what does not", async () => {
+    // Not over midnight: then what does not fit fits into the next day.
+    await until("the next day", () => DAY_MS - (Date.now() % DAY_MS) > LAST_MS);
     await system.publishBlob(prng(2, 1024), "epochs=1");
     await system.publishBlob(prng(3, 1024), "epochs=1");
     const response = await system.publish(prng(4, 1024), "epochs=1");

@@ -3,7 +3,6 @@
  * is what the platform's limit counts beside WebAssembly memories. Garbage counts until it is collected, and when that
  * is depends on the machine; so where it would decide it is collected first.
  */
-import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface HeapWatch {
@@ -15,16 +14,6 @@ export interface HeapWatch {
 }
 
 const POLL_MS = 5;
-
-/** A port that was free a moment ago: the inspector cannot choose one itself. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
 
 /**
  * @param url of the inspector, `EdgeRuntime.inspectorUrl`

@@ -14,7 +14,7 @@ export interface RawOptions {
   readonly timeoutMs?: number;
 }
 
-const WAIT_MS = 15_000;
+const WAIT_MS = 60_000;
 
 /**
  * Sends `bytes` as they are and reads one answer.
