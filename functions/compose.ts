@@ -1,7 +1,7 @@
 /**
  * Bindings become services: the one place where the platform's clock, randomness, fetch and objects are taken up.
  *
- * Of one isolate: the codec, the memory lease, the chain memo, what reads share and the memory of faulty nodes, none of which holds I/O. Of one invocation:
+ * Of one isolate: the codec, the memory lease, the chain memo, what reads share and the memory of what nodes did, none of which holds I/O. Of one invocation:
  * the gate, the log's request ID and every stub (a stub is broken for good after its object died, so none is kept).
  */
 // Relaxed SIMD: workerd compiles modules at start-up only, so the variant is chosen here, at build.
@@ -13,6 +13,7 @@ import { failPointsBy } from "../shared/protocol/fail-point.ts";
 import { LIMITS } from "../shared/protocol/limits.ts";
 import { remoteCall } from "../shared/sui/portable-error.ts";
 import { ChainMemo } from "./chain-memo.ts";
+import { EdgeReads } from "./edge-reads.ts";
 import type { EdgeConfig, Env } from "./env.ts";
 import { KernelLease } from "./kernel-lease.ts";
 import type { Log } from "./log.ts";
@@ -20,6 +21,7 @@ import { NodeFaults } from "./node-faults.ts";
 import { systemClock, systemRandom } from "./platform.ts";
 import { SharedReads } from "./read/shared-reads.ts";
 import { repeatBroken } from "./repeat-broken.ts";
+import { sendEdgeReads } from "./send-edge-reads.ts";
 import type { Chain, Services, WalletPort } from "./services.ts";
 import { stagedObjects } from "./staged-objects.ts";
 import { bindIdempotencyKey, type IdempotencyKeyPort } from "./upload/idempotency.ts";
@@ -46,19 +48,26 @@ const lease = new KernelLease({
 const reads = new SharedReads(systemClock);
 const chainMemo = new ChainMemo(systemClock);
 const faults = new NodeFaults(systemClock, writeLog("-"));
+const edgeReads = new EdgeReads(systemClock, systemRandom);
 
 /** One object of each kind per deployment: one chain, one signer. */
 const SINGLETON = "main";
 
 export const newRequestId = (): string => toHex(systemRandom(16));
 
+/** An invocation's services, and its work that goes on after the reply. */
+export interface InvocationServices extends Services {
+  readonly background: readonly Promise<unknown>[];
+}
+
 export function createServices(
   env: Env,
   config: EdgeConfig,
   ctx: ExecutionContext,
   requestId: string,
-): Services {
+): InvocationServices {
   const gate = new Gate();
+  const background: Promise<unknown>[] = [];
   return {
     requestId,
     networkKind: config.networkKind,
@@ -84,10 +93,28 @@ export function createServices(
     bindIdempotencyKey: (request) =>
       bindIdempotencyKey(request, (name, claim) => again(() => idempotencyStub(env, name).bind(claim))),
     faults,
+    edgeReads: config.edgeReads === undefined ? undefined : edgeReads,
     failPoint: failPointsBy(env.TEST_FAIL_POINTS),
-    waitUntil: (work) => ctx.waitUntil(work),
+    waitUntil: (work) => {
+      background.push(work);
+      ctx.waitUntil(work);
+    },
     log: writeLog(requestId),
+    background,
   };
+}
+
+/** Tells the auditor what reads saw once all work of this invocation is over. Never rejects. */
+export async function finishInvocation(config: EdgeConfig, services: InvocationServices): Promise<void> {
+  if (config.edgeReads === undefined) return;
+  await sendEdgeReads({
+    reads: edgeReads,
+    config: config.edgeReads,
+    background: services.background,
+    fetch: (request) => fetch(request),
+    clock: systemClock,
+    log: services.log,
+  });
 }
 
 /** Every method may be repeated, so a call that broke is made again, on a new object. */

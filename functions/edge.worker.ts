@@ -1,5 +1,5 @@
 /** The edge Worker "floe": composition root, no logic. */
-import { createServices, newRequestId } from "./compose.ts";
+import { createServices, finishInvocation, newRequestId } from "./compose.ts";
 import { EdgeError } from "./edge-error.ts";
 import { type Env, parseConfig } from "./env.ts";
 import { errorResponse, route } from "./router.ts";
@@ -16,7 +16,9 @@ export default {
     try {
       const config = parseConfig(env);
       const services = createServices(env, config, ctx, requestId);
-      return await route(request, { services, access: config.publisherAccess });
+      const response = await route(request, { services, access: config.publisherAccess });
+      ctx.waitUntil(finishInvocation(config, services));
+      return response;
     } catch (error) {
       // Only a setting that is missing or wrong gets here; the log names it, the client does not learn it.
       const cause = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

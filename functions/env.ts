@@ -13,11 +13,15 @@
  * | STAGING            | R2     | none     | bucket that holds blobs until they are certified and spread         |
  * | STAGING_MAX_BYTES  | var    | 33554432 | without the bucket: largest blob held in its tracker's SQLite       |
  * | UPLOAD_LEASE_MS    | var    | 15000    | silence after which a tracker takes an upload over; 200 at least    |
+ * | AUDITOR_URL        | var    | none     | auditor that is told what reads saw of storage nodes; with the token |
+ * | EDGE_READS_TOKEN   | secret | none     | the auditor's secret of the same name; without AUDITOR_URL unused    |
+ * | EDGE_READS_FLUSH_MS | var   | 20000    | least pause between two batches of one isolate                      |
  * | MAX_SPEND_PER_REQUEST_FROST       | var | none | dearest upload, in FROST without gas                    |
  * | MAX_SPEND_PER_PRINCIPAL_DAY_FROST | var | none | one principal's uploads of a UTC day                    |
  * | MAX_SPEND_PER_DAY_FROST           | var | none | all uploads of a UTC day                                |
  */
 
+import { EDGE_READ_LIMITS } from "../shared/audit/edge-reads.ts";
 import type { NetworkKind } from "../shared/node/node-address.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
 import { LIMITS } from "../shared/protocol/limits.ts";
@@ -29,6 +33,8 @@ import {
   isSet,
   objectIdOf,
   oneOf,
+  serviceUrlOf,
+  tokenOf,
 } from "../shared/protocol/settings.ts";
 import type { SpendingCaps } from "../shared/sui/spending.ts";
 import type { Chain, WalletPort } from "./services.ts";
@@ -55,6 +61,9 @@ export interface Env {
   readonly MAX_BODY_BYTES?: string;
   readonly STAGING_MAX_BYTES?: string;
   readonly UPLOAD_LEASE_MS?: string;
+  readonly AUDITOR_URL?: string;
+  readonly EDGE_READS_TOKEN?: string;
+  readonly EDGE_READS_FLUSH_MS?: string;
   readonly MAX_SPEND_PER_REQUEST_FROST?: string;
   readonly MAX_SPEND_PER_PRINCIPAL_DAY_FROST?: string;
   readonly MAX_SPEND_PER_DAY_FROST?: string;
@@ -64,6 +73,14 @@ export interface Env {
 
 /** `closed`: nobody may publish; `open`: everybody may, at the wallet's cost. */
 export type PublisherAccess = "closed" | "open";
+
+/** Where outcomes of reads go. */
+export interface EdgeReadsConfig {
+  readonly auditorUrl: string;
+  /** Never logged, never part of an error. */
+  readonly token: string;
+  readonly flushMs: number;
+}
 
 export interface EdgeConfig {
   readonly networkKind: NetworkKind;
@@ -77,6 +94,8 @@ export interface EdgeConfig {
   readonly stagingMaxBytes: number;
   readonly uploadLeaseMs: number;
   readonly spendingCaps: SpendingCaps;
+  /** Undefined: nothing is counted, nothing is sent. */
+  readonly edgeReads: EdgeReadsConfig | undefined;
 }
 
 /** Shorter than a call or two to the tracker, and every upload would look dead. */
@@ -108,6 +127,17 @@ export function parseConfig(env: Env): EdgeConfig {
       ),
       perDayFrost: parseFrost("MAX_SPEND_PER_DAY_FROST", env.MAX_SPEND_PER_DAY_FROST),
     },
+    edgeReads: parseEdgeReads(env, networkKind),
+  };
+}
+
+/** The URL asks for it; a token alone does not, so that the secret can be set first. */
+function parseEdgeReads(env: Env, networkKind: NetworkKind): EdgeReadsConfig | undefined {
+  if (!isSet(env.AUDITOR_URL)) return undefined;
+  return {
+    auditorUrl: serviceUrlOf("AUDITOR_URL", env.AUDITOR_URL, networkKind),
+    token: tokenOf("EDGE_READS_TOKEN", env.EDGE_READS_TOKEN),
+    flushMs: countOf("EDGE_READS_FLUSH_MS", env.EDGE_READS_FLUSH_MS, EDGE_READ_LIMITS.flushMs),
   };
 }
 

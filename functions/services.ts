@@ -18,6 +18,7 @@ import type {
   RegisteredBlob,
   RegisterRequest,
 } from "../shared/sui/submissions.ts";
+import type { EdgeReads } from "./edge-reads.ts";
 import type { KernelLease } from "./kernel-lease.ts";
 import type { Log } from "./log.ts";
 import type { NodeFaults } from "./node-faults.ts";
@@ -59,6 +60,8 @@ export interface Services {
   /** Ties the request's Idempotency-Key, if any, to it. @throws EdgeError `IDEMPOTENCY_KEY_REUSED` */
   bindIdempotencyKey(request: IntentRequest): Promise<void>;
   readonly faults: NodeFaults;
+  /** What reads saw, for the auditor; undefined when none is configured. */
+  readonly edgeReads: EdgeReads | undefined;
   readonly failPoint: FailPoint;
   /** Keeps the invocation alive for work after the reply, for as long as the platform lets it (30 s). */
   waitUntil(work: Promise<unknown>): void;

@@ -4,14 +4,16 @@
  * Requests for one blob at one time share the search, and for a moment also its answer that nobody has the blob.
  */
 
+import type { EdgeReadOutcome } from "../../shared/audit/edge-reads.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import { FloeError } from "../../shared/protocol/errors.ts";
-import type { BlobId } from "../../shared/protocol/ids.ts";
+import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import { LIMITS } from "../../shared/protocol/limits.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { EdgeError } from "../edge-error.ts";
+import { outcomeOfFailure } from "../edge-reads.ts";
 import type { ReachableNode, Services } from "../services.ts";
 import { verifiedBlobStatus } from "./blob-status.ts";
 import { firstAnswer } from "./hedge.ts";
@@ -67,7 +69,10 @@ async function searchMetadata(
     (await search.ask(nodes, LIMITS.readHeadersTimeoutMs)) ??
     // Rather late than never: those that were silent get the whole deadline now.
     (await search.ask([...search.silent], LIMITS.nodeRequestTimeoutMs));
-  if (found !== undefined) return found;
+  if (found !== undefined) {
+    search.noteOutcomes();
+    return found;
+  }
   if (search.absence.any) {
     const status = await verifiedBlobStatus(services, committee, blobId);
     if (status?.kind === "nonexistent" || status?.kind === "invalid") {
@@ -88,11 +93,15 @@ class MetadataSearch {
   readonly silent = new Set<ReachableNode>();
   failures = 0;
   readonly #services: Services;
+  readonly #epoch: number;
   readonly #nShards: number;
   readonly #blobId: BlobId;
+  /** What each answer was worth, by node. */
+  readonly #outcomes: (readonly [ObjectId, EdgeReadOutcome | undefined])[] = [];
 
   constructor(services: Services, committee: Committee, blobId: BlobId) {
     this.#services = services;
+    this.#epoch = committee.epoch;
     this.#nShards = committee.nShards;
     this.#blobId = blobId;
     this.absence = new Absence(committee.nShards);
@@ -110,15 +119,23 @@ class MetadataSearch {
         const claimed = await client.getMetadata(this.#blobId, this.#nShards, call);
         const verified = codec.verifyMetadata(claimed, this.#blobId, this.#nShards);
         faults.answered(member.nodeId);
+        this.#outcomes.push([member.nodeId, "passed"]);
         return verified;
       },
       failed: (node, error) => this.#failed(node, error),
     });
   }
 
+  /** Only once somebody had the metadata: nobody owes an answer for a blob that does not exist. */
+  noteOutcomes(): void {
+    for (const [nodeId, outcome] of this.#outcomes)
+      this.#services.edgeReads?.note(this.#epoch, nodeId, this.#blobId, outcome);
+  }
+
   #failed(node: ReachableNode, error: unknown): Error | undefined {
     if (!(error instanceof FloeError)) return error instanceof Error ? error : new Error(String(error));
     const { nodeId, shards } = node.member;
+    this.#outcomes.push([nodeId, outcomeOfFailure(error)]);
     const code = error instanceof StorageNodeError ? error.code : undefined;
     if (code === "NOT_FOUND") this.absence.notFound(shards.length);
     else if (code === "FORBIDDEN") this.absence.forbidden(shards.length);

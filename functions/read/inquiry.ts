@@ -83,7 +83,8 @@ export class Inquirer {
       (error: unknown) => {
         settled();
         if (!(error instanceof FloeError)) {
-          if (this.#signal.aborted) return new FloeError("ABORTED", "the read has ended");
+          // A node that let the read end without it was silent; one that had no time yet was not.
+          if (this.#signal.aborted) return new FloeError(isLate ? "LATE" : "ABORTED", "the read has ended");
           throw error;
         }
         faults.record(nodeId, error.code);

@@ -11,6 +11,7 @@ import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { type BlobLayout, blobLayout, sliverBytes } from "../../shared/protocol/sizes.ts";
 import type { VerifiedSliver } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../edge-error.ts";
+import { outcomeOfFailure } from "../edge-reads.ts";
 import { type ReachableNode, reachableNodes, refreshIfStale, type Services } from "../services.ts";
 import { absentError } from "./fetch-metadata.ts";
 import { Inquirer, type Inquiry, refused } from "./inquiry.ts";
@@ -32,6 +33,7 @@ export class PrimarySlivers {
   readonly inquirer: Inquirer;
   readonly #services: Services;
   readonly #signal: AbortSignal;
+  readonly #epoch: number;
   readonly #nodes: (ReachableNode | undefined)[];
   readonly #owners: Uint16Array;
   readonly #absence: Absence;
@@ -42,6 +44,7 @@ export class PrimarySlivers {
   constructor(services: Services, committee: Committee, metadata: VerifiedMetadata, signal: AbortSignal) {
     this.#services = services;
     this.#signal = signal;
+    this.#epoch = committee.epoch;
     this.metadata = metadata;
     this.layout = blobLayout(metadata.nShards, metadata.unencodedLength);
     this.rowBytes = sliverBytes(this.layout, "primary");
@@ -115,10 +118,16 @@ export class PrimarySlivers {
       if (checked instanceof CodecError) throw checked;
       return checked;
     });
-    return { answer: answer.then((sliver) => this.#note(index, sliver)), late };
+    return { answer: answer.then((sliver) => this.#note(index, node, sliver)), late };
   }
 
-  #note(index: number, sliver: VerifiedSliver | FloeError): VerifiedSliver | FloeError {
+  #note(
+    index: number,
+    { member }: ReachableNode,
+    sliver: VerifiedSliver | FloeError,
+  ): VerifiedSliver | FloeError {
+    const outcome = sliver instanceof FloeError ? outcomeOfFailure(sliver) : "passed";
+    this.#services.edgeReads?.note(this.#epoch, member.nodeId, this.metadata.blobId, outcome);
     if (!(sliver instanceof FloeError)) {
       this.#failed.delete(index);
       return sliver;

@@ -66,6 +66,30 @@ export function endpointUrlsOf(name: string, text: SettingText, networkKind: "lo
   return urls;
 }
 
+/**
+ * Where another service answers, without a trailing slash.
+ *
+ * @throws ConfigError unless it is https (on a local network also http), without credentials, query and fragment
+ */
+export function serviceUrlOf(name: string, text: SettingText, networkKind: "local" | "public"): string {
+  const value = required(name, text);
+  const schemes = networkKind === "public" ? ["https:"] : ["http:", "https:"];
+  const expected = `one ${schemes.join("// or ")}// URL without credentials, query and fragment`;
+  const url = URL.canParse(value) ? new URL(value) : invalidSetting(name, expected);
+  const isPlain = url.username === "" && url.password === "" && url.search === "" && url.hash === "";
+  if (!isPlain || !schemes.includes(url.protocol)) invalidSetting(name, expected);
+  return url.href.replace(/\/+$/, "");
+}
+
+/** A secret that two of our services share. @throws ConfigError */
+export function tokenOf(name: string, text: SettingText): string {
+  const value = required(name, text);
+  // 32 characters of base64 or hex are at least 128 bits: nobody guesses that over a network.
+  if (!/^[A-Za-z0-9_~+/.=-]{32,256}$/.test(value))
+    invalidSetting(name, "32 to 256 letters, digits or characters of _~+/.=-");
+  return value;
+}
+
 /** @throws ConfigError `INVALID_SETTING`, always */
 export function invalidSetting(name: string, expected: string): never {
   throw new ConfigError("INVALID_SETTING", `${name} must be ${expected}`);

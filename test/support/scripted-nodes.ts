@@ -222,6 +222,7 @@ export class ScriptedNodes {
       tracker: unused("tracker"),
       bindIdempotencyKey: async () => {},
       faults: new NodeFaults(this.clock, () => {}),
+      edgeReads: undefined,
       failPoint: () => {},
       waitUntil: (work) => {
         background.push(work);

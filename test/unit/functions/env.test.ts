@@ -4,6 +4,7 @@ import { type Env, parseConfig } from "../../../functions/env.ts";
 import { ConfigError } from "../../../shared/protocol/settings.ts";
 
 const SECRET = "suiprivkey1canary";
+const TOKEN = "t".repeat(32);
 const settings = {
   NETWORK_KIND: "public",
   SUI_RPC_URLS: "https://a.example:443, https://b.example",
@@ -30,6 +31,20 @@ describe("settings", () => {
     });
   });
 
+  it("tell an auditor of reads only when it is named, so that the token can be set first", () => {
+    expect(parse({ EDGE_READS_TOKEN: TOKEN }).edgeReads).toBeUndefined();
+    expect(parse({ AUDITOR_URL: "https://a.example/audit/", EDGE_READS_TOKEN: TOKEN }).edgeReads).toEqual({
+      auditorUrl: "https://a.example/audit",
+      token: TOKEN,
+      flushMs: 20_000,
+    });
+    const local = { NETWORK_KIND: "local", AUDITOR_URL: "http://127.0.0.1:9", EDGE_READS_TOKEN: TOKEN };
+    expect(parse({ ...local, EDGE_READS_FLUSH_MS: "100" }).edgeReads).toMatchObject({
+      auditorUrl: "http://127.0.0.1:9",
+      flushMs: 100,
+    });
+  });
+
   it("stay closed with a wallet until access is opened in so many words", () => {
     expect(parse({ WALLET_SECRET_KEY: SECRET }).publisherAccess).toBe("closed");
     expect(parse({ WALLET_SECRET_KEY: SECRET, PUBLISHER_ACCESS: "open" }).publisherAccess).toBe("open");
@@ -49,6 +64,17 @@ describe("settings", () => {
     ["MAX_BODY_BYTES", { MAX_BODY_BYTES: "-1" }],
     ["STAGING_MAX_BYTES", { STAGING_MAX_BYTES: "1e6" }],
     ["UPLOAD_LEASE_MS", { UPLOAD_LEASE_MS: "10" }],
+    ["AUDITOR_URL", { AUDITOR_URL: "http://a.example", EDGE_READS_TOKEN: TOKEN }],
+    ["AUDITOR_URL", { AUDITOR_URL: "auditor", EDGE_READS_TOKEN: TOKEN }],
+    ["AUDITOR_URL", { AUDITOR_URL: `https://me:${SECRET}@a.example`, EDGE_READS_TOKEN: TOKEN }],
+    ["AUDITOR_URL", { AUDITOR_URL: `https://a.example?key=${SECRET}`, EDGE_READS_TOKEN: TOKEN }],
+    ["EDGE_READS_TOKEN", { AUDITOR_URL: "https://a.example" }],
+    ["EDGE_READS_TOKEN", { AUDITOR_URL: "https://a.example", EDGE_READS_TOKEN: SECRET }],
+    ["EDGE_READS_TOKEN", { AUDITOR_URL: "https://a.example", EDGE_READS_TOKEN: `${SECRET}\n${TOKEN}` }],
+    [
+      "EDGE_READS_FLUSH_MS",
+      { AUDITOR_URL: "https://a.example", EDGE_READS_TOKEN: TOKEN, EDGE_READS_FLUSH_MS: "1s" },
+    ],
   ])("with a wrong %s are refused by name, without showing a value", (name, changes) => {
     try {
       parse(changes);
