@@ -7,7 +7,7 @@ import { PLANTED_BUGS } from "./guards.ts";
 import type { Verdict } from "./score.ts";
 
 const SCORE = join(import.meta.dirname, "score.ts");
-const TIMEOUT_MS = 600_000;
+const TIMEOUT_MS = 1_200_000;
 let verdicts: Verdict[];
 
 beforeAll(async () => {
