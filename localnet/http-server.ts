@@ -49,7 +49,7 @@ const MAX_HEADER_COUNT = 100;
 const KEEP_ALIVE_MS = 65_000;
 const HEADERS_TIMEOUT_MS = 30_000;
 /** After an answer that did not need the whole body: how long the rest is read and thrown away. */
-const DISCARD_MS = 2_000;
+const DISCARD_MS = 10_000;
 /** Bytes read ahead of the handler. */
 const READ_AHEAD_BYTES = 256 * 1024;
 
