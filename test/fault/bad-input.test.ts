@@ -5,7 +5,15 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { chainEvents } from "../support/chain.ts";
 import { type RawAnswer, type RawOptions, sendRaw } from "../support/raw-http.ts";
-import { bytesOf, prng, type System, sameBytes, startSystem } from "../support/system.ts";
+import {
+  bytesOf,
+  prng,
+  requestsOnceQuiet,
+  type System,
+  sameBytes,
+  startSystem,
+  uploadsOver,
+} from "../support/system.ts";
 
 const NODES = Array.from({ length: 11 }, (_, index) => `node-${index}`);
 const BODY_LIMIT = 50_000;
@@ -264,6 +272,9 @@ describe("malformed requests", () => {
       { stateDir, bindings: { MAX_BODY_BYTES: String(BODY_LIMIT) } },
     );
     blobId = await system.publishBlob(CONTENT);
+    // Its tail would be taken for what a malformed request did.
+    await uploadsOver(system, [blobId]);
+    await requestsOnceQuiet(system.network, NODES);
   });
   afterAll(async () => {
     await system[Symbol.asyncDispose]();
