@@ -101,6 +101,8 @@ it("goes on after a deployment without doing anything twice", async () => {
 it("is a panel that works, also after the network was started anew", async () => {
   await network.close();
   network = await start();
+  // Its ports are others when somebody took one meanwhile.
+  writeFileSync(path("network.json"), JSON.stringify(network.file));
   const chain = createWalletChain(client(), [client()]);
   const registry = await registryOf(deployed);
   const owner = parseObjectId(wallet().toSuiAddress());
