@@ -178,6 +178,9 @@ function parseSuiFault(body: JsonObject): SuiFault {
     case "congestion":
       onlyFields(body, ["kind", "count"]);
       return { kind: "congestion", ...count("count") };
+    case "prune":
+      onlyFields(body, ["kind", "before"]);
+      return { kind: "prune", before: wholeNumber(body, "before", Number.MAX_SAFE_INTEGER) };
     case "error":
     case "lose-reply": {
       onlyFields(body, ["kind", "method", "count"]);
@@ -188,7 +191,7 @@ function parseSuiFault(body: JsonObject): SuiFault {
       return { kind, ...(method === undefined ? {} : { method }), ...count("count") };
     }
     default:
-      throw new ControlError(400, "kind is one of none, error, lose-reply, lag, congestion");
+      throw new ControlError(400, "kind is one of none, error, lose-reply, lag, congestion, prune");
   }
 }
 

@@ -14,6 +14,7 @@ import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import { type BlobId, type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
 import type { NetworkFile, NetworkFileKey } from "../shared/protocol/network-file.ts";
 import type { AuditorEntry } from "../shared/sui/audit-transactions.ts";
+import type { CertifiedEventBlob } from "../shared/sui/chain-snapshot.ts";
 import { nodeCodec } from "./codec.ts";
 import { serveControl } from "./control.ts";
 import type { NodeFault } from "./faults.ts";
@@ -55,6 +56,8 @@ export interface Network {
   setRefuting(name: string, wanted: boolean): Promise<void>;
   setSuiFault(fault: SuiFault): void;
   advanceEpoch(): Promise<number>;
+  /** Certifies an event blob, whose slivers the nodes then have to get. @throws SuiStandInError `EVENT_BLOB_REFUSED` */
+  certifyEventBlob(blob: CertifiedEventBlob & { readonly unencodedLength: number }): void;
   /** Puts an address on the audit panel; one that is on it stays. @returns whether it was added. @throws SuiStandInError `AUDITOR_REFUSED` */
   addAuditor(auditor: AuditorEntry): boolean;
   /** @returns the transaction's digest */
@@ -272,6 +275,7 @@ function networkOf(
     setRefuting: (name, wanted) => hostOf(name).setRefuting(wanted),
     setSuiFault: (fault) => standIn.setFault(fault),
     advanceEpoch: async () => standIn.advanceEpoch(),
+    certifyEventBlob: (blob) => standIn.certifyEventBlob(blob),
     addAuditor: (auditor) => standIn.addAuditor(auditor),
     faucet: async (address, amounts) => standIn.faucet(address, amounts).digest,
     nodeStats: (name) => hostOf(name).stats(),

@@ -7,6 +7,7 @@
  * | lose-reply | runs the method and breaks the connection instead of answering; ExecuteTransaction by default |
  * | lag        | reads trail the tip by `checkpoints`                                                          |
  * | congestion | cancels transactions that use shared objects mutably, as a congested network does             |
+ * | prune      | forgets the transactions, events and checkpoints before checkpoint `before`, as full nodes do |
  * | none       | ends every fault                                                                              |
  *
  * `count` faults happen, then the fault is over; without it, until `none`. A later fault of another kind does not end
@@ -20,7 +21,8 @@ export type SuiFault =
   | { readonly kind: "error"; readonly method?: string; readonly count?: number; readonly code?: GrpcCode }
   | { readonly kind: "lose-reply"; readonly method?: string; readonly count?: number }
   | { readonly kind: "lag"; readonly checkpoints?: number }
-  | { readonly kind: "congestion"; readonly count?: number };
+  | { readonly kind: "congestion"; readonly count?: number }
+  | { readonly kind: "prune"; readonly before: number };
 
 export class SuiFaultError extends FloeError<"INVALID_FAULT"> {}
 
@@ -38,9 +40,15 @@ export class SuiFaults {
   #loseReply: Active | undefined;
   #congestion: Active | undefined;
   #lag = 0;
+  #firstKept = 0;
 
   get lag(): number {
     return this.#lag;
+  }
+
+  /** The oldest checkpoint that reads know of; the state of objects is not affected. */
+  get firstKept(): number {
+    return this.#firstKept;
   }
 
   /** @throws SuiFaultError `INVALID_FAULT` for counts that make no sense */
@@ -48,7 +56,13 @@ export class SuiFaults {
     switch (fault.kind) {
       case "none":
         this.#error = this.#loseReply = this.#congestion = undefined;
-        this.#lag = 0;
+        this.#lag = this.#firstKept = 0;
+        return;
+      case "prune":
+        if (!Number.isInteger(fault.before) || fault.before < 0) {
+          throw new SuiFaultError("INVALID_FAULT", `pruned before checkpoint ${fault.before}`);
+        }
+        this.#firstKept = fault.before;
         return;
       case "error":
         this.#error = { method: fault.method, left: times(fault.count), code: fault.code ?? "UNAVAILABLE" };

@@ -18,7 +18,7 @@ import type { Session } from "./session.ts";
 /** Share of an epoch's rewards that is burned, in basis points. */
 const BURN_BASIS_POINTS = 300n;
 
-interface WalrusState {
+export interface WalrusState {
   readonly packageId: ObjectId;
   readonly system: SystemInner;
   readonly staking: StakingInner;
@@ -35,7 +35,8 @@ export function currentPackage(session: Session, ids: NetworkIds): { packageId: 
   return { packageId: system.package_id, version: system.version };
 }
 
-function open(session: Session, ids: NetworkIds): WalrusState {
+/** The state of System and Staking, to be changed in place. */
+export function open(session: Session, ids: NetworkIds): WalrusState {
   const { packageId, version } = currentPackage(session, ids);
   const key = versionKey(version);
   const system = session.field(ids.systemObjectId, "u64", key);
@@ -53,7 +54,7 @@ function open(session: Session, ids: NetworkIds): WalrusState {
 export const walrusEpoch = (session: Session, ids: NetworkIds): number =>
   open(session, ids).system.committee.epoch;
 
-function emit(
+export function emit(
   session: Session,
   packageId: ObjectId,
   module: string,

@@ -15,9 +15,11 @@ import type { Clock } from "../../shared/protocol/clock.ts";
 import { assert, FloeError } from "../../shared/protocol/errors.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
 import type { AuditorEntry, RegistryParams } from "../../shared/sui/audit-transactions.ts";
+import type { CertifiedEventBlob } from "../../shared/sui/chain-snapshot.ts";
 import type { StakingPoolLayout } from "../../shared/sui/layouts.ts";
 import { AUDIT_DEFAULTS, addAuditor, isActiveAuditor } from "./audit-governance.ts";
 import { defineAuditTypes, defineGateTypes } from "./audit-types.ts";
+import { certifyEventBlob, latestEventBlob } from "./event-blobs.ts";
 import { ExecutionFailure } from "./execution-error.ts";
 import { type ExecutionContext, executeTransaction } from "./executor.ts";
 import { type SuiFault, SuiFaults } from "./faults.ts";
@@ -84,7 +86,9 @@ export interface SuiStandInOptions {
   readonly onError?: (method: string, error: unknown) => void;
 }
 
-export class SuiStandInError extends FloeError<"INVALID_AMOUNT" | "AUDITOR_REFUSED" | "CLOSED"> {}
+export class SuiStandInError extends FloeError<
+  "INVALID_AMOUNT" | "AUDITOR_REFUSED" | "EVENT_BLOB_REFUSED" | "CLOSED"
+> {}
 
 const DEFAULTS = {
   epoch: 1,
@@ -242,6 +246,22 @@ export class SuiStandIn {
     }
   }
 
+  /**
+   * What a quorum of storage nodes does with an event blob: it is registered and certified in one transaction, for as
+   * long as storage can be had, at nobody's cost, and becomes the latest one. The nodes get its slivers like any blob's.
+   *
+   * @throws SuiStandInError `EVENT_BLOB_REFUSED` unless it ends behind the latest one
+   */
+  certifyEventBlob(blob: CertifiedEventBlob & { readonly unencodedLength: number }): void {
+    const latest = latestEventBlob(this.#session("event blob"), this.networkIds);
+    if (latest !== undefined && blob.lastCheckpoint <= latest) {
+      throw new SuiStandInError("EVENT_BLOB_REFUSED", `it ends at ${blob.lastCheckpoint}, one at ${latest}`, {
+        details: { lastCheckpoint: blob.lastCheckpoint, latest },
+      });
+    }
+    this.#system(`event blob ${blob.blobId}`, (session) => certifyEventBlob(session, this.networkIds, blob));
+  }
+
   setPrices(prices: { readonly storagePricePerUnit: bigint; readonly writePricePerUnit: bigint }): void {
     this.#system("set prices", (session) => setPrices(session, this.networkIds, prices));
   }
@@ -281,6 +301,7 @@ export class SuiStandIn {
       epochDurationMs: SUI_EPOCH_MS,
       nowMs: () => this.#clock.nowMs(),
       nonce: () => this.#nonce(),
+      firstKept: () => this.#faults.firstKept,
       closing: this.#closing.signal,
       execute: (bytes, signatures) => this.#execute(bytes, signatures),
     };

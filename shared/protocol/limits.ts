@@ -124,6 +124,12 @@ export const LIMITS = {
   suiBatchObjects: 50,
   /** One answer of a Sui full node; the largest we ask for are 50 staking pools of some 1.5 KB. */
   suiReplyBytes: 8 * MIB,
+  /** One entry of an event blob; the longest event, of 1,000 shards received, has some 2 KB. */
+  eventEntryBytes: 64 * KIB,
+  /** One event blob: nodes end one with the checkpoint in which it passes 100 MiB. */
+  eventBlobBytes: 112 * MIB,
+  /** Event blobs behind the latest that are walked back: 53 epochs of two weeks are some 1,200. */
+  eventBlobsWalked: 10_000,
   /** Operations that one wallet transaction serves. */
   batchOperations: 100,
   /** Bytes of one wallet transaction (the protocol's limit is 128 KiB). */

@@ -14,7 +14,7 @@ import { deriveDynamicFieldID, normalizeStructTag } from "@mysten/sui/utils";
 import { blsPublicKeyFromUncompressed } from "../crypto/bls.ts";
 import { toHex } from "../protocol/bytes.ts";
 import { type Committee, type CommitteeMember, checkCommittee } from "../protocol/committee.ts";
-import { type ObjectId, parseObjectId, shardIndex } from "../protocol/ids.ts";
+import { type BlobId, blobIdFromU256, type ObjectId, parseObjectId, shardIndex } from "../protocol/ids.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import {
   fieldLayout,
@@ -109,6 +109,31 @@ export async function readChainSnapshot(
     return toSnapshot(ids, state, pools, signingKeys, walType, nowMs);
   }
   throw disagreement ?? new SuiError("SUI_STALE", "System and Staking disagree", { retryable: true });
+}
+
+/** The newest event blob that a quorum of the storage nodes attested: it and those before it are the whole history. */
+export interface CertifiedEventBlob {
+  readonly blobId: BlobId;
+  /** Inclusive. */
+  readonly lastCheckpoint: number;
+}
+
+/**
+ * Reads which event blob is the latest certified one; undefined while there is none.
+ *
+ * @throws as `readChainSnapshot`
+ */
+export async function readCertifiedEventBlob(
+  client: SuiGrpcClient,
+  ids: WalrusObjectIds,
+): Promise<CertifiedEventBlob | undefined> {
+  const { system } = await readState(client, ids, undefined);
+  const latest = system.event_blob_certification_state.latest_certified_blob;
+  if (latest === null) return undefined;
+  return {
+    blobId: blobIdFromU256(latest.blob_id),
+    lastCheckpoint: Number(latest.ending_checkpoint_sequence_number),
+  };
 }
 
 const SystemFieldLayout = fieldLayout(u64, SystemStateInnerLayout);

@@ -16,12 +16,25 @@ export interface CheckpointInfo {
   readonly timestampMs: number;
 }
 
-/** Sequence number of the newest checkpoint the endpoint has. */
-export async function readTip(client: SuiGrpcClient): Promise<number> {
-  const { response } = await suiCall("reading the tip", async () => client.ledgerService.getServiceInfo({}));
-  if (response.checkpointHeight === undefined) throw new SuiError("SUI_MALFORMED", "the chain has no height");
-  return Number(response.checkpointHeight);
+interface KeptCheckpoints {
+  /** The oldest checkpoint whose transactions and events the endpoint still has; full nodes forget. */
+  readonly first: number;
+  readonly tip: number;
 }
+
+async function readKept(client: SuiGrpcClient): Promise<KeptCheckpoints> {
+  const { response } = await suiCall("reading the tip", async () => client.ledgerService.getServiceInfo({}));
+  const { checkpointHeight, lowestAvailableCheckpoint = 0n } = response;
+  if (checkpointHeight === undefined) throw new SuiError("SUI_MALFORMED", "the chain has no height");
+  return { first: Number(lowestAvailableCheckpoint), tip: Number(checkpointHeight) };
+}
+
+/** Sequence number of the newest checkpoint the endpoint has. */
+export const readTip = async (client: SuiGrpcClient): Promise<number> => (await readKept(client)).tip;
+
+/** The oldest checkpoint that the endpoint still has. */
+export const readFirstAvailable = async (client: SuiGrpcClient): Promise<number> =>
+  (await readKept(client)).first;
 
 /** @throws SuiError `SUI_NOT_FOUND` (retryable) for a checkpoint that the endpoint does not have */
 export async function readCheckpoint(client: SuiGrpcClient, sequence: number): Promise<CheckpointInfo> {
@@ -44,22 +57,29 @@ export async function readCheckpoint(client: SuiGrpcClient, sequence: number): P
  * The first checkpoint with a timestamp of at least `startMs`.
  *
  * @returns undefined while the chain has none
+ * @throws SuiError `SUI_NOT_FOUND` when the endpoint has forgotten what was before
  */
 export async function firstCheckpointAt(
   client: SuiGrpcClient,
   startMs: number,
 ): Promise<CheckpointInfo | undefined> {
-  let high = await readCheckpoint(client, await readTip(client));
+  const { first, tip } = await readKept(client);
+  let high = await readCheckpoint(client, tip);
   if (high.timestampMs < startMs) return undefined;
   // `high` is late enough; everything up to `low` is too early.
   let low = -1;
-  for (let stride = 1; high.sequence > 0; stride *= 2) {
-    const earlier = await readCheckpoint(client, Math.max(0, high.sequence - stride));
+  for (let stride = 1; high.sequence > first; stride *= 2) {
+    const earlier = await readCheckpoint(client, Math.max(first, high.sequence - stride));
     if (earlier.timestampMs < startMs) {
       low = earlier.sequence;
       break;
     }
     high = earlier;
+  }
+  if (low < first && first > 0) {
+    throw new SuiError("SUI_NOT_FOUND", `the endpoint begins at checkpoint ${first}, after ${startMs}`, {
+      details: { first, startMs },
+    });
   }
   while (high.sequence - low > 1) {
     const middle = await readCheckpoint(client, low + Math.floor((high.sequence - low) / 2));

@@ -35,13 +35,16 @@ export interface EventPage<Event = WalrusEvent> {
   readonly events: readonly PlacedEvent<Event>[];
   /** Where the next page starts; moves on also over stretches without events. */
   readonly cursor: Uint8Array | undefined;
+  /** All events of the checkpoints before this one came with this page or earlier ones; undefined when it is not said. */
+  readonly coveredBefore: number | undefined;
   /** `more`: read on at once; `bound`: everything before `beforeCheckpoint` was read; `tip`: the endpoint has no more. */
   readonly end: "more" | "bound" | "tip";
 }
 
 interface Span {
-  /** From genesis when absent. */
+  /** From genesis, or `fromCheckpoint`, when absent. */
   readonly after?: Uint8Array | undefined;
+  readonly fromCheckpoint?: number | undefined;
   /** Exclusive. */
   readonly beforeCheckpoint?: number;
   readonly signal?: AbortSignal;
@@ -122,6 +125,7 @@ function readPage<Event>(
         ...(request.beforeCheckpoint === undefined
           ? {}
           : { endCheckpoint: BigInt(request.beforeCheckpoint) }),
+        ...(request.fromCheckpoint === undefined ? {} : { startCheckpoint: BigInt(request.fromCheckpoint) }),
         options: {
           limit: PAGE_EVENTS,
           ordering: newestBefore === undefined ? GrpcTypes.Ordering.ASCENDING : GrpcTypes.Ordering.DESCENDING,
@@ -133,9 +137,12 @@ function readPage<Event>(
     );
     const events: PlacedEvent<Event>[] = [];
     let cursor = request.after;
+    let coveredBefore: number | undefined;
     let reason: GrpcTypes.QueryEndReason | undefined;
     for await (const frame of call.responses) {
       cursor = frame.watermark?.cursor ?? cursor;
+      const covered = frame.watermark?.checkpoint;
+      if (covered !== undefined && newestBefore === undefined) coveredBefore = Number(covered) + 1;
       const event = frame.event && placedEvent(frame.event, cursor, parse);
       if (event !== undefined) events.push(event);
       reason = frame.end?.reason ?? reason;
@@ -144,7 +151,7 @@ function readPage<Event>(
     if (reason === undefined) {
       throw new SuiError("SUI_MALFORMED", `the event list ended after ${events.length} events, unfinished`);
     }
-    return { events, cursor, end: endOf(reason) };
+    return { events, cursor, coveredBefore, end: endOf(reason) };
   });
 }
 

@@ -19,6 +19,8 @@ export interface RpcContext {
   readonly epochDurationMs: number;
   readonly nowMs: () => number;
   readonly nonce: () => number;
+  /** The oldest checkpoint that reads know of: a full node forgets. */
+  readonly firstKept: () => number;
   /** Aborts when the network closes, which ends all streams. */
   readonly closing: AbortSignal;
   /** Verifies, executes and sequences; returns the stored result for bytes executed before. */

@@ -29,9 +29,14 @@ function getObject(
   return applyMask(GrpcTypes.Object, objectMessage(object), mask, ["object_id", "version", "digest"]);
 }
 
-function getTransaction({ ledger }: RpcContext, digest: string | undefined, mask: FieldMask | undefined) {
+function getTransaction(
+  { ledger, firstKept }: RpcContext,
+  digest: string | undefined,
+  mask: FieldMask | undefined,
+) {
   const found = ledger.reads.transactions.get(required(digest, "digest"));
-  if (found === undefined) throw notFound(`transaction ${String(digest).slice(0, 64)} not found`);
+  if (found === undefined || found.checkpoint < firstKept())
+    throw notFound(`transaction ${String(digest).slice(0, 64)} not found`);
   return applyMask(GrpcTypes.ExecutedTransaction, ledgerTransactionMessage(found), mask, ["digest"]);
 }
 
@@ -42,7 +47,7 @@ function itemError(error: unknown) {
 }
 
 function findCheckpoint(
-  { ledger }: RpcContext,
+  { ledger, firstKept }: RpcContext,
   id: GrpcTypes.GetCheckpointRequest["checkpointId"],
 ): Checkpoint {
   const { checkpoints } = ledger.reads;
@@ -52,7 +57,7 @@ function findCheckpoint(
       : id.oneofKind === "digest"
         ? checkpoints.find((each) => each.digest === id.digest)
         : checkpoints.at(-1);
-  if (found === undefined) throw notFound("checkpoint not found");
+  if (found === undefined || found.sequenceNumber < firstKept()) throw notFound("checkpoint not found");
   return found;
 }
 
@@ -89,7 +94,7 @@ export const ledgerMethods = (rpc: RpcContext): Methods => ({
       epoch: rpc.ledger.reads.checkpoints.at(-1)?.epoch ?? 0n,
       checkpointHeight: rpc.ledger.reads.height,
       timestamp: timestamp(rpc.ledger.reads.checkpoints.at(-1)?.timestampMs ?? 0),
-      lowestAvailableCheckpoint: 0n,
+      lowestAvailableCheckpoint: BigInt(rpc.firstKept()),
       lowestAvailableCheckpointObjects: 0n,
       server: "floe-localnet",
     }),

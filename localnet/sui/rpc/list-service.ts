@@ -196,6 +196,12 @@ const checkpointPosition = ({ sequenceNumber }: Checkpoint): Position => ({
   index: WHOLE_CHECKPOINT,
 });
 
+/** Of what was forgotten nothing is listed, and nothing is said about it: the list begins later. */
+const ofWhatIsKept = (rpc: RpcContext, { startCheckpoint = 0n, ...request }: ListRequest): ListRequest => {
+  const firstKept = BigInt(rpc.firstKept());
+  return { ...request, startCheckpoint: startCheckpoint > firstKept ? startCheckpoint : firstKept };
+};
+
 export const listMethods = (rpc: RpcContext): Methods => ({
   [`${SERVICE}/ListEvents`]: streaming(
     GrpcTypes.ListEventsRequest,
@@ -203,7 +209,13 @@ export const listMethods = (rpc: RpcContext): Methods => ({
     function* (request): Generator<GrpcTypes.ListEventsResponse> {
       const { events, height } = rpc.ledger.reads;
       const matches = eventPredicate(request.filter);
-      for (const { value, ...rest } of listFrames(events, eventPosition, matches, request, height)) {
+      for (const { value, ...rest } of listFrames(
+        events,
+        eventPosition,
+        matches,
+        ofWhatIsKept(rpc, request),
+        height,
+      )) {
         if (value === undefined) yield rest;
         else yield { event: applyMask(GrpcTypes.Event, eventMessage(value), request.readMask), ...rest };
       }
@@ -216,7 +228,13 @@ export const listMethods = (rpc: RpcContext): Methods => ({
       const { transactions, height } = rpc.ledger.reads;
       const all = [...transactions.values()];
       const matches = transactionPredicate(request.filter);
-      for (const { value, ...rest } of listFrames(all, transactionPosition, matches, request, height)) {
+      for (const { value, ...rest } of listFrames(
+        all,
+        transactionPosition,
+        matches,
+        ofWhatIsKept(rpc, request),
+        height,
+      )) {
         if (value === undefined) yield rest;
         else {
           const message = ledgerTransactionMessage(value);
@@ -238,7 +256,7 @@ export const listMethods = (rpc: RpcContext): Methods => ({
         checkpoints,
         checkpointPosition,
         matches,
-        request,
+        ofWhatIsKept(rpc, request),
         height,
       )) {
         if (value === undefined) yield rest;
