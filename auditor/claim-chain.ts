@@ -45,7 +45,8 @@ export class ClaimChain {
 
   /** @throws SuiError */
   claims(ids: readonly ObjectId[]): Promise<readonly (ClaimOnChain | undefined)[]> {
-    return this.#once(`claims ${ids.join(" ")}`, () => readClaims(this.#parts.client, ids));
+    const { client, contract } = this.#parts;
+    return this.#once(`claims ${ids.join(" ")}`, () => readClaims(client, contract.registryId, ids));
   }
 
   /** @throws SuiError */
@@ -53,7 +54,7 @@ export class ClaimChain {
     const { client, contract } = this.#parts;
     return this.#once(`claim ${id}`, async () => {
       const [[claim], { contracts }] = await Promise.all([
-        readClaims(client, [id]),
+        readClaims(client, contract.registryId, [id]),
         readRegistry(client, contract),
       ]);
       return { claim, contracts };

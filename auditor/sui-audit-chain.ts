@@ -13,7 +13,7 @@ import { equalBytes } from "../shared/protocol/bytes.ts";
 import type { Clock } from "../shared/protocol/clock.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
 import { ConfigError } from "../shared/protocol/settings.ts";
-import type { AuditEventName, AuditEventOf } from "../shared/sui/audit-events.ts";
+import { type AuditEventName, type AuditEventOf, isOfRegistry } from "../shared/sui/audit-events.ts";
 import {
   hasPopulations,
   type RegistryState,
@@ -117,12 +117,15 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
     async filed(after) {
       const { originalPackageId } = (await readRegistry(client, contract)).contracts;
       const page = await readAuditEventPage(client, { originalPackageId, kind: "ClaimFiled", after });
-      const ids = page.events.flatMap(({ event }) => (event.kind === "ClaimFiled" ? event.claim : []));
+      const ids = page.events.flatMap(({ event }) =>
+        event.kind === "ClaimFiled" && isOfRegistry(event, contract.registryId) ? event.claim : [],
+      );
       // At the tip the cursor of the last event is safe whatever the endpoint makes of the tip itself.
       const hasMore = page.end === "more";
       return { ids, cursor: hasMore ? page.cursor : page.events.at(-1)?.cursor, hasMore };
     },
-    read: async (ids) => (await readClaims(client, ids)).filter((claim) => claim !== undefined),
+    read: async (ids) =>
+      (await readClaims(client, contract.registryId, ids)).filter((claim) => claim !== undefined),
     async file(draft) {
       const registry = await readRegistry(client, contract);
       // The round's own: the panel's may have changed since it was opened.
@@ -151,7 +154,7 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
       return Math.floor(nowMs / params.periodMs) - params.retentionRounds - 1;
     },
     async purgeClaim(id) {
-      const [claim] = await readClaims(client, [id]);
+      const [claim] = await readClaims(client, contract.registryId, [id]);
       return claim === undefined || isSent(purgeClaimTransaction(await contracts(), claim.ref));
     },
     async pruneRound(no) {
@@ -252,13 +255,13 @@ export interface FoundEvent<Kind extends AuditEventName> {
 }
 
 /**
- * The newest event of a kind that fits, among the last `50 * PAGES_SEARCHED`.
+ * The newest event of a kind that fits, among the last `50 * PAGES_SEARCHED`. Those of other registries never do.
  *
  * @param isPast true for an event before which there is none that fits
  */
 export async function findAuditEvent<Kind extends AuditEventName>(
   client: SuiGrpcClient,
-  { contracts: { originalPackageId } }: Pick<RegistryState, "contracts">,
+  { contracts: { originalPackageId, registry } }: Pick<RegistryState, "contracts">,
   kind: Kind,
   fits: (event: AuditEventOf<Kind>) => boolean,
   isPast: (event: AuditEventOf<Kind>) => boolean = () => false,
@@ -267,7 +270,7 @@ export async function findAuditEvent<Kind extends AuditEventName>(
   for (let page = 0; page < PAGES_SEARCHED; page++) {
     const { events, cursor, end } = await readNewestAuditEvents(client, { originalPackageId, kind, before });
     for (const { event, checkpoint, txDigest } of events) {
-      if (event.kind !== kind) continue;
+      if (event.kind !== kind || !isOfRegistry(event, registry.objectId)) continue;
       // The kinds are equal, so this is the union's member of that kind.
       const typed = event as AuditEventOf<Kind>;
       if (fits(typed)) return { event: typed, checkpoint, txDigest };
@@ -280,7 +283,7 @@ export async function findAuditEvent<Kind extends AuditEventName>(
 }
 
 /**
- * The event of a round's opening. Registries of one package share their events, and an event does not name its own.
+ * The event of a round's opening.
  *
  * @param notBeforeMs when it was opened, or when its slot began
  * @param seed what the registry holds; undefined when the round was pruned

@@ -1,6 +1,7 @@
 /** What a panel is: its auditors with their records and open claims, its parameters, who may change it. */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import type { ObjectId } from "../shared/protocol/ids.ts";
+import { isOfRegistry } from "../shared/sui/audit-events.ts";
 import { type ClaimOnChain, type RegistryState, readClaims } from "../shared/sui/audit-reader.ts";
 import { readNewestAuditEvents } from "../shared/sui/event-pages.ts";
 import type { LocatedCap } from "./audit-admin-cap.ts";
@@ -26,6 +27,7 @@ export interface PanelView {
 /** Cost: two requests per 50 claims ever filed, at most `2 * CLAIM_PAGES`. */
 export async function readOpenClaimsOf(client: SuiGrpcClient, registry: RegistryState): Promise<OpenClaims> {
   const { originalPackageId } = registry.contracts;
+  const registryId = registry.contracts.registry.objectId;
   const pending: ClaimOnChain[] = [];
   let before: Uint8Array | undefined;
   for (let page = 0; page < CLAIM_PAGES; page++) {
@@ -34,11 +36,11 @@ export async function readOpenClaimsOf(client: SuiGrpcClient, registry: Registry
       kind: "ClaimFiled",
       before,
     });
-    const ids = events.flatMap(({ event }) => (event.kind === "ClaimFiled" ? event.claim : []));
-    const ofAuditors = new Set<string>(registry.auditors.map(({ address }) => address));
-    for (const claim of await readClaims(client, ids)) {
-      // A package may serve several registries, and a claim does not name its own.
-      if (claim?.state === "pending" && ofAuditors.has(claim.accuser)) pending.push(claim);
+    const ids = events.flatMap(({ event }) =>
+      event.kind === "ClaimFiled" && isOfRegistry(event, registryId) ? event.claim : [],
+    );
+    for (const claim of await readClaims(client, registryId, ids)) {
+      if (claim?.state === "pending") pending.push(claim);
     }
     if (end !== "more" || cursor === undefined) return { pending, isCutOff: false };
     before = cursor;

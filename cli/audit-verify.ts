@@ -13,8 +13,14 @@ import type { RoundExport } from "../shared/audit/round-export.ts";
 import { type Difference, verifyRound } from "../shared/audit/verify-round.ts";
 import { toHex } from "../shared/protocol/bytes.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
-import { parseAuditEvent } from "../shared/sui/audit-events.ts";
-import { type RoundState, readRegistry, readReport, readRound } from "../shared/sui/audit-reader.ts";
+import { isOfRegistry, parseAuditEvent } from "../shared/sui/audit-events.ts";
+import {
+  type RegistryState,
+  type RoundState,
+  readRegistry,
+  readReport,
+  readRound,
+} from "../shared/sui/audit-reader.ts";
 import { createWalletChain } from "../shared/sui/wallet-chain.ts";
 import { clientOf, type Place } from "./audit-place.ts";
 import { UsageError } from "./command.ts";
@@ -36,7 +42,7 @@ export async function verify(at: Place, no: number, options: VerifyOptions): Pro
   const said = await readContract(at, no, round.tx, options.auditor);
   const isOpened = round.seedSource === "open_round";
   const chain = suiChainReader(clientOf(at), at.ids, systemClock);
-  const facts = await readChainFacts(chain, no * expected.roundPeriodMs, isOpened ? said.opened : undefined);
+  const facts = await readChainFacts(chain, no, expected, isOpened ? said.opened : undefined);
   const previous = await loadPrevious(no, options);
   const { reported, opened } = said;
   const committed =
@@ -149,15 +155,14 @@ async function readContract(
     auditorUrl !== undefined && url.replace(/\/$/, "") === auditorUrl.replace(/\/$/, "");
   return {
     opened: opened && { seed: opened.event.seed, checkpoint: opened.checkpoint },
-    reported:
-      tx === null ? undefined : await readReported(at, registry.contracts.originalPackageId, round, no, tx),
+    reported: tx === null ? undefined : await readReported(at, registry, round, no, tx),
     member: registry.auditors.find(({ url, isActive }) => isActive && isAt(url))?.address,
   };
 }
 
 async function readReported(
   at: Place,
-  originalPackageId: ObjectId,
+  { contracts: { originalPackageId, registry } }: RegistryState,
   round: RoundState | undefined,
   no: number,
   tx: string,
@@ -166,10 +171,13 @@ async function readReported(
   const executed = await createWalletChain(client, [client]).lookUp(tx);
   const event = executed?.events
     .map(({ type, contents }) => parseAuditEvent(type, contents, originalPackageId))
-    .find((each) => each?.kind === "RoundReported" && Number(each.no) === no);
+    .find(
+      (each) =>
+        each?.kind === "RoundReported" && isOfRegistry(each, registry.objectId) && Number(each.no) === no,
+    );
   if (event?.kind !== "RoundReported") return undefined;
   const evidenceRoot = toHex(event.evidence_root);
-  // Until it is pruned, the report stands in the registry itself: an event does not say of which registry it is.
+  // Until it is pruned, the report stands in the registry itself.
   const kept = round && (await readReport(client, round, event.auditor));
   if (round !== undefined && (kept === undefined || toHex(kept.evidenceRoot) !== evidenceRoot))
     return undefined;

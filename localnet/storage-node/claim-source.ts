@@ -1,5 +1,5 @@
 /**
- * Claims on the chain as a storage node follows them, and the transaction that answers one.
+ * Claims of one panel on the chain as a storage node follows them, and the transaction that answers one.
  *
  * As with the node's own view of the chain, `ListEvents` yields every claim in order and a subscription only rings.
  */
@@ -8,7 +8,7 @@ import type { Keypair } from "@mysten/sui/cryptography";
 import { GrpcWebFetchTransport, SuiGrpcClient } from "@mysten/sui/grpc";
 import type { Refutation } from "../../shared/audit/refutation.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
-import type { AuditEventOf } from "../../shared/sui/audit-events.ts";
+import { type AuditEventOf, isOfRegistry } from "../../shared/sui/audit-events.ts";
 import { readClaims, readRegistry } from "../../shared/sui/audit-reader.ts";
 import { type AuditContracts, refuteTransaction } from "../../shared/sui/audit-transactions.ts";
 import { auditEventFilter, readAuditEventPage } from "../../shared/sui/event-pages.ts";
@@ -25,7 +25,7 @@ export interface ClaimPage {
 
 export interface ClaimSource {
   read(after: Uint8Array | undefined, signal: AbortSignal): Promise<ClaimPage>;
-  /** Rings when a claim was filed since; returns or throws when the subscription ends. */
+  /** Rings when a claim was filed since, with whatever registry of the package; returns or throws when the subscription ends. */
   listen(signal: AbortSignal, ring: () => void): Promise<void>;
   /**
    * Sends a refutation and takes the bond. May be repeated: a claim ends once.
@@ -43,7 +43,7 @@ export interface SuiClaimSourceOptions {
 }
 
 export function createSuiClaimSource(options: SuiClaimSourceOptions): ClaimSource {
-  const { url, fetch } = options;
+  const { url, fetch, registryId } = options;
   const client = createSuiClient({ url, fetch });
   // Without a deadline: a subscription lasts as long as the node does.
   const subscriptions = new SuiGrpcClient({
@@ -66,7 +66,9 @@ export function createSuiClaimSource(options: SuiClaimSourceOptions): ClaimSourc
     async read(after, signal) {
       const { originalPackageId } = await contracts();
       const page = await readAuditEventPage(client, { originalPackageId, kind: "ClaimFiled", after, signal });
-      const claims = page.events.flatMap(({ event }) => (event.kind === "ClaimFiled" ? event : []));
+      const claims = page.events.flatMap(({ event }) =>
+        event.kind === "ClaimFiled" && isOfRegistry(event, registryId) ? event : [],
+      );
       return { claims, cursor: page.cursor, atTip: page.end === "tip" };
     },
 
@@ -80,7 +82,7 @@ export function createSuiClaimSource(options: SuiClaimSourceOptions): ClaimSourc
     },
 
     async refute(claimId, refutation, wallet) {
-      const [claim] = await readClaims(client, [claimId]);
+      const [claim] = await readClaims(client, registryId, [claimId]);
       if (claim?.state !== "pending") return "over";
       const address = parseObjectId(wallet.toSuiAddress());
       const transaction = refuteTransaction(await contracts(), claim.ref, refutation, address);

@@ -19,7 +19,7 @@ import { PACKAGE_TYPE, type StoredObject, sealObject } from "./objects.ts";
 /** blake2b-256 of the modules, by package and name; the gate's as compiled against `REFERENCE`. */
 export const MODULE_DIGESTS = {
   audit: {
-    audit: "3296e58d173b90e7c666c63fedbb10eca84b5e5c94dd9b5b3ed3bdb205c20a7f",
+    audit: "8c44b4b331be177fdf8fd5cdb4db789da65632b95b287043a1ded237e510d817",
     proof: "3a56c80476295d481a89b513dd9945a62df76637495aeec795ea4ee264f92b1e",
     select: "1426cef19baf61a853723f0a95d455d97691829c1fd23b0c58e7716f2dfd5a64",
   },

@@ -1,8 +1,11 @@
 /**
  * Events of `floe_audit` (module `audit`), in exact field order.
  *
- * Every event about a claim begins with the claim's ID (32 bytes). Refuted and withdrawn claims are deleted, and
- * ended ones may be purged: what remains of them is here.
+ * Every event about a claim begins with the claim's ID (32 bytes), all others with the registry's. Refuted and withdrawn
+ * claims are deleted, and ended ones may be purged: what remains of them is here.
+ *
+ * Registries of one package share these types, so whoever looks for events of one has to compare the ID (`isOfRegistry`).
+ * Events that follow the filing of a claim name the claim only; `ClaimFiled` says whose it is.
  */
 import { type BcsType, bcs } from "@mysten/sui/bcs";
 import { type BlobId, blobIdFromBytes, type ObjectId } from "../protocol/ids.ts";
@@ -18,19 +21,22 @@ const position = { pair: bcs.u16(), axis: bcs.u8(), symbol: bcs.u16() };
 export const AUDIT_EVENT_LAYOUTS = {
   RegistryCreated: bcs.struct("RegistryCreated", { registry: objectId, params: AuditParamsLayout }),
   ParamsChanged: bcs.struct("ParamsChanged", {
+    registry: objectId,
     params: AuditParamsLayout,
     paused: bcs.bool(),
     version: u64,
     gate: bcs.option(bcs.string()),
   }),
   AuditorChanged: bcs.struct("AuditorChanged", {
+    registry: objectId,
     auditor: objectId,
     name: bcs.string(),
     url: bcs.string(),
     active: bcs.bool(),
   }),
-  RoundOpened: bcs.struct("RoundOpened", { no: u64, seed: bytes, opened_ms: u64 }),
+  RoundOpened: bcs.struct("RoundOpened", { registry: objectId, no: u64, seed: bytes, opened_ms: u64 }),
   PopulationDeclared: bcs.struct("PopulationDeclared", {
+    registry: objectId,
     epoch: bcs.u32(),
     auditor: objectId,
     size: u64,
@@ -38,6 +44,7 @@ export const AUDIT_EVENT_LAYOUTS = {
     root: bytes,
   }),
   RoundReported: bcs.struct("RoundReported", {
+    registry: objectId,
     no: u64,
     auditor: objectId,
     epoch: bcs.u32(),
@@ -50,6 +57,7 @@ export const AUDIT_EVENT_LAYOUTS = {
   }),
   ClaimFiled: bcs.struct("ClaimFiled", {
     claim: objectId,
+    registry: objectId,
     no: u64,
     ...draw,
     node: objectId,
@@ -73,6 +81,7 @@ export const AUDIT_EVENT_LAYOUTS = {
   }),
   ClaimConfirmed: bcs.struct("ClaimConfirmed", {
     claim: objectId,
+    registry: objectId,
     node: objectId,
     epoch: bcs.u32(),
     no: u64,
@@ -108,6 +117,10 @@ export type AuditEvent = {
 }[AuditEventName];
 
 export type AuditEventOf<Name extends AuditEventName> = Extract<AuditEvent, { kind: Name }>;
+
+/** False for what names another registry; events that follow the filing of a claim name none. */
+export const isOfRegistry = (event: AuditEvent, registryId: ObjectId): boolean =>
+  !("registry" in event) || event.registry === registryId;
 
 /** Full type of an event, e.g. for an event filter. */
 export const auditEventType = (originalPackageId: ObjectId, name: AuditEventName): string =>

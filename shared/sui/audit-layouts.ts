@@ -102,6 +102,8 @@ export const PopEntryLayout = bcs.struct("PopEntry", {
 
 export const ClaimLayout = bcs.struct("Claim", {
   id: objectId,
+  /** The one it was filed with: registries of one package share their claims' type. */
+  registry: objectId,
   round: u64,
   mode: bcs.u8(),
   shard: bcs.u16(),

@@ -86,6 +86,8 @@ export interface DeclaredPopulation {
 /** A claim as it stands on chain; refuted and withdrawn ones are gone. */
 export interface ClaimOnChain {
   readonly ref: SharedRef;
+  /** The one it was filed with, which alone decides over it. */
+  readonly registry: ObjectId;
   readonly round: number;
   readonly mode: number;
   readonly shard: number;
@@ -237,8 +239,23 @@ export async function readOpenClaims(
   return small(parseLayout(OpenClaimsFieldLayout, object.content).value, "open claims");
 }
 
-/** Claims in the order asked; undefined where there is none (any more). @throws SuiError for an object of another type */
+/**
+ * Claims of a registry in the order asked; undefined where there is none (any more), or one of another registry: this
+ * one's panel has no say in it.
+ *
+ * @throws SuiError for an object of another type
+ */
 export async function readClaims(
+  client: SuiGrpcClient,
+  registryId: ObjectId,
+  claimIds: readonly ObjectId[],
+): Promise<(ClaimOnChain | undefined)[]> {
+  const claims = await readClaimsOfAnyRegistry(client, claimIds);
+  return claims.map((claim) => (claim?.registry === registryId ? claim : undefined));
+}
+
+/** As `readClaims`, for whoever has to tell a claim of another registry from none at all. */
+export async function readClaimsOfAnyRegistry(
   client: SuiGrpcClient,
   claimIds: readonly ObjectId[],
 ): Promise<(ClaimOnChain | undefined)[]> {
@@ -259,6 +276,7 @@ function toClaim(object: ReadObject, id: ObjectId): ClaimOnChain {
   }
   return {
     ref: { objectId: id, initialSharedVersion },
+    registry: claim.registry,
     round: small(claim.round, "round"),
     mode: claim.mode,
     shard: claim.shard,

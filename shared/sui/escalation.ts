@@ -14,7 +14,7 @@ import type { ObjectId, ShardIndex } from "../protocol/ids.ts";
 import {
   type ClaimOnChain,
   type RegistryState,
-  readClaims,
+  readClaimsOfAnyRegistry,
   readRegistry,
   readRound,
 } from "./audit-reader.ts";
@@ -39,7 +39,7 @@ export type EscalationErrorCode =
   | "CLAIM_NOT_BOUND"
   /** The committee it speaks of is not in office any more. */
   | "CLAIM_OF_ANOTHER_EPOCH"
-  /** Too few of those who stand behind it are on this registry's panel. */
+  /** It was filed with another registry. */
   | "CLAIM_OF_ANOTHER_PANEL"
   /** The claims accuse several nodes, or one is named twice. */
   | "CLAIMS_DIFFER"
@@ -111,7 +111,7 @@ export async function readEscalation(
   const { auditPackageId: packageId, auditRegistryId: registryId, stakingObjectId } = ids;
   const [registry, found, slashingState, [staking], chainId] = await Promise.all([
     readRegistry(client, { packageId, registryId }),
-    readClaims(client, claimIds),
+    readClaimsOfAnyRegistry(client, claimIds),
     readSlashingState(client, ids.slashingManagerId),
     readObjects(client, [stakingObjectId]),
     suiCall("reading the chain ID", async () => (await client.getChainIdentifier()).chainIdentifier),
@@ -142,11 +142,13 @@ function checkClaim(
   claim: ClaimOnChain | undefined,
   id: ObjectId,
   registry: RegistryState,
-  { gatePackageId }: EscalationIds,
+  { auditRegistryId, gatePackageId }: EscalationIds,
   { epoch }: ChainSnapshot,
 ): ClaimOnChain {
   if (claim === undefined) return refuse("CLAIM_NOT_FOUND", `claim ${id} is not on chain`);
-  const { state, isBound, attestors, quorum } = claim;
+  if (claim.registry !== auditRegistryId)
+    refuse("CLAIM_OF_ANOTHER_PANEL", `claim ${id} was filed with registry ${claim.registry}`);
+  const { state, isBound } = claim;
   if (state !== "confirmed") refuse("CLAIM_NOT_CONFIRMED", `claim ${id} is ${state}`);
   if (!isBound) refuse("CLAIM_NOT_BOUND", `no gate has tied claim ${id} to the committee`);
   // As `std::type_name` writes it: the address without 0x.
@@ -154,13 +156,6 @@ function checkClaim(
     refuse("CLAIM_NOT_BOUND", `the registry's gate is ${registry.gate ?? "none"}, not ${gatePackageId}`);
   if (claim.epoch !== epoch)
     refuse("CLAIM_OF_ANOTHER_EPOCH", `claim ${id} is of epoch ${claim.epoch}, Walrus is in ${epoch}`);
-  const panel = new Set(registry.auditors.map(({ address }) => address));
-  const standing = attestors.filter((auditor) => panel.has(auditor)).length;
-  if (standing < quorum)
-    refuse(
-      "CLAIM_OF_ANOTHER_PANEL",
-      `${standing} of this panel stand behind claim ${id}, of ${quorum} needed`,
-    );
   return claim;
 }
 

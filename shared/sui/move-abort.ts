@@ -149,6 +149,7 @@ const ABORTS: Readonly<Record<string, AbortNames>> = {
     "ENoReport",
     "EArgument",
     "EGate",
+    "ERegistry",
   ],
   gate: [undefined, "EEpoch", "ENotOwner"],
   // Of the Sui framework (0x2), the two that payments meet.

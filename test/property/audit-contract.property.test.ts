@@ -3,7 +3,8 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { setGateTransaction } from "../../shared/sui/audit-panel-transactions.ts";
 import { moveModule, stateAssertions } from "../support/audit-move-model.ts";
-import { runSequence, SEQUENCE_PARAMS, sequences } from "../support/audit-sequences.ts";
+import { SEQUENCE_PARAMS, STRAY_SEQUENCE, sequences } from "../support/audit-operations.ts";
+import { runSequence } from "../support/audit-sequences.ts";
 import { AuditWorld } from "../support/audit-world.ts";
 import { PROPERTY_TIMEOUT, propertyRuns } from "../support/property.ts";
 import { runMoveTests } from "../unit/move/move-vm.ts";
@@ -15,12 +16,14 @@ test(
   PROPERTY_TIMEOUT,
   async () => {
     const { numRuns = DEFAULT_SEQUENCES, seed = Date.now() % 0x7fff_ffff } = propertyRuns(DEFAULT_SEQUENCES);
-    const runs: { run: Awaited<ReturnType<typeof runSequence>>; state: string }[] = [];
+    const runs: { run: Awaited<ReturnType<typeof runSequence>>; state: string[] }[] = [];
     let addresses: string[] = [];
-    for (const operations of fc.sample(sequences, { seed, numRuns })) {
+    for (const operations of [STRAY_SEQUENCE, ...fc.sample(sequences, { seed, numRuns })]) {
       const world = await AuditWorld.open({ params: SEQUENCE_PARAMS });
-      await world.succeed(world.admin, setGateTransaction(world.contracts, world.cap, "u64"));
-      const run = await runSequence(world, operations);
+      const other = await world.secondRegistry(SEQUENCE_PARAMS);
+      for (const contracts of [world.contracts, other])
+        await world.succeed(world.admin, setGateTransaction(contracts, world.cap, "u64"));
+      const run = await runSequence(world, other, operations);
       runs.push({ run, state: await stateAssertions(world, run) });
       addresses = [world.admin, ...world.auditors].map((key) => key.toSuiAddress());
       world.close();
@@ -42,5 +45,20 @@ test(
     );
     expect(events.size).toBeGreaterThanOrEqual(6);
     expect(aborts.size).toBeGreaterThanOrEqual(8);
+    // What the first sequence takes to the wrong registry, in the order of its operations.
+    const astray = runs[0]?.run.steps.flatMap(({ failure, move }) =>
+      failure === "audit 30" ? (/r\.(\w+)\(/.exec(move)?.[1] ?? []) : [],
+    );
+    const calls = [
+      "attest",
+      "bind",
+      "withdraw",
+      "finalize",
+      "purge_claim",
+      "refute",
+      "finalize",
+      "purge_claim",
+    ];
+    expect(astray).toEqual(calls);
   },
 );

@@ -3,7 +3,8 @@
  *
  * Each sequence becomes a trunk of the steps that succeeded, with their events and the state they must lead to; and one
  * test per step that aborted: the trunk up to there, then the step, with the code and module it has to abort with. IDs
- * differ between the two worlds, so they are masked in objects and replaced by the claim's number in events.
+ * differ between the two worlds, so they are masked in objects, and in events those of claims and registries are compared
+ * by number.
  */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
@@ -12,24 +13,36 @@ import {
   AuditReportLayout,
   AuditRoundLayout,
   auditKeys,
+  ClaimLayout,
   PopulationFieldLayout,
   PopulationsFieldLayout,
   ReportFieldLayout,
   RoundFieldLayout,
 } from "../../shared/sui/audit-layouts.ts";
+import type { AuditContracts } from "../../shared/sui/audit-transactions.ts";
 import { fieldId, readObjects } from "../../shared/sui/object-reader.ts";
 import { bytesLiteral } from "../unit/move/move-literals.ts";
-import { EPOCHS, paramsLiteral, SEQUENCE_PARAMS, type SequenceRun, type Step } from "./audit-sequences.ts";
+import { EPOCHS, SEQUENCE_PARAMS } from "./audit-operations.ts";
+import { paramsLiteral, type SequenceRun, type Step } from "./audit-sequences.ts";
 import type { AuditWorld } from "./audit-world.ts";
 
 /** Bytes of a table's ID and count, and of an ID. */
 const TABLE_BYTES = 40;
 const ID_BYTES = 32;
 
-/** A Move function body that asserts the stand-in's state at the end of a sequence. */
-export async function stateAssertions(world: AuditWorld, run: SequenceRun): Promise<string> {
+/** Statements that assert the stand-in's state at the end of a sequence, for each registry over `w` and `r`. */
+export async function stateAssertions(world: AuditWorld, run: SequenceRun): Promise<string[]> {
+  return Promise.all(run.registries.map((contracts, at) => assertionsOf(world, run, contracts, at)));
+}
+
+async function assertionsOf(
+  world: AuditWorld,
+  run: SequenceRun,
+  contracts: AuditContracts,
+  at: number,
+): Promise<string> {
   const { client } = world.network;
-  const registry = await world.registry();
+  const registry = await world.registry(contracts);
   const lines: string[] = [];
   const [object] = await readObjects(client, [registry.contracts.registry.objectId]);
   if (object === undefined) throw new Error("the registry is there");
@@ -46,7 +59,7 @@ export async function stateAssertions(world: AuditWorld, run: SequenceRun): Prom
       lines.push(`assert!(r.population_bytes_for_testing(${epoch}, @${auditor}) == ${expected});`);
     }
   }
-  for (const no of run.rounds) {
+  for (const { no } of run.rounds.filter((round) => round.at === at)) {
     const roundField = fieldId(registry.roundsTable, "u64", auditKeys.u64(no));
     const [round] = await readObjects(client, [roundField]);
     const value = round === undefined ? undefined : RoundFieldLayout.parse(round.content).value;
@@ -63,7 +76,9 @@ export async function stateAssertions(world: AuditWorld, run: SequenceRun): Prom
       lines.push(`assert!(r.report_bytes_for_testing(${no}, @${auditor}) == ${expected});`);
     }
   }
-  const live = run.claims.flatMap((claim, number) => (claim.isGone ? [] : { ...claim, number }));
+  const live = run.claims.flatMap((claim, number) =>
+    claim.isGone || claim.at !== at ? [] : { ...claim, number },
+  );
   const objects = await readObjects(
     client,
     live.map(({ ref }) => ref.objectId),
@@ -71,7 +86,10 @@ export async function stateAssertions(world: AuditWorld, run: SequenceRun): Prom
   live.forEach(({ number }, i) => {
     const content = objects[i]?.content;
     if (content === undefined) throw new Error(`claim ${number} is on the chain`);
-    lines.push(`assert!(w.claim_tail(${number}) == ${bytesLiteral(content.subarray(ID_BYTES))});`);
+    if (ClaimLayout.parse(content).registry !== contracts.registry.objectId)
+      throw new Error(`claim ${number} is of the registry it was filed with`);
+    const tail = bytesLiteral(content.subarray(2 * ID_BYTES));
+    lines.push(`assert!(w.claim_tail(${number}, ${at}) == ${tail});`);
   });
   return lines.map((line) => `    ${line}`).join("\n");
 }
@@ -107,7 +125,7 @@ function maskRegistry(content: Uint8Array): Uint8Array {
 export function moveModule(
   admin: string,
   auditors: readonly string[],
-  runs: readonly { readonly run: SequenceRun; readonly state: string }[],
+  runs: readonly { readonly run: SequenceRun; readonly state: readonly string[] }[],
 ): { readonly source: string; readonly tests: readonly string[] } {
   const parts: string[] = [];
   const tests: string[] = [];
@@ -129,9 +147,12 @@ export function moveModule(
     });
     parts.push(`fun trunk${i}(w: &mut World, upto: u64) {\n${trunk.join("\n")}\n}`);
     const last = run.steps.at(-1)?.nowMs ?? 0;
+    const states = state.map(
+      (each, at) => `    let r = w.tx(@${admin}, ${last}, ${at});\n${each}\n    put(r);\n`,
+    );
     parts.push(
       `#[test]\nfun sequence${i}() {\n    let mut w = begin();\n    trunk${i}(&mut w, ${run.steps.length});\n` +
-        `    let r = w.tx(@${admin}, ${last});\n${state}\n    put(r);\n    w.end()\n}`,
+        `${states.join("")}    w.end()\n}`,
     );
     tests.push(`sequence${i}`);
   });
@@ -140,17 +161,12 @@ export function moveModule(
   return { source, tests: names };
 }
 
-function stepBody({ move, sender, nowMs, failure, events }: Step): string {
-  const lines = [`let mut r = w.tx(@${sender}, ${nowMs});`, move];
+function stepBody({ move, at, sender, nowMs, failure, events }: Step): string {
+  const lines = [`let mut r = w.tx(@${sender}, ${nowMs}, ${at});`, move];
   if (failure === undefined) {
     lines.push(`assert!(event::num_events() == ${events.length});`);
-    for (const { name, contents, claim } of events) {
-      lines.push(
-        claim === undefined
-          ? `expect<audit::${name}>(${bytesLiteral(contents)});`
-          : `w.expect_of_claim<audit::${name}>(${claim}, ${bytesLiteral(contents.subarray(ID_BYTES))});`,
-      );
-    }
+    for (const { name, ids, rest } of events)
+      lines.push(`expect<audit::${name}>(vector[${ids.join(", ")}], ${bytesLiteral(rest)});`);
   }
   lines.push("put(r);");
   return lines.map((line) => `    ${line}`).join("\n");
@@ -170,39 +186,44 @@ use sui::event;
 use sui::sui::SUI;
 use sui::test_scenario::{Self as scenario, Scenario};
 
-public struct World { scenario: Scenario, clock: Clock, claims: vector<ID> }
+public struct World { scenario: Scenario, clock: Clock, claims: vector<ID>, registries: vector<ID> }
 
 fun begin(): World {
     let mut s = scenario::begin(@${admin});
     audit::init_for_testing(s.ctx());
     s.next_tx(@${admin});
     let cap = s.take_from_sender<AdminCap>();
-    audit::create(&cap, ${paramsLiteral(SEQUENCE_PARAMS)}, s.ctx());
-    s.next_tx(@${admin});
-    let mut registry = s.take_shared<Registry>();
-    registry.set_gate<u64>(&cap);
+    let registries = vector[create(&mut s, &cap), create(&mut s, &cap)];
+    s.return_to_sender(cap);
+    let clock = clock::create_for_testing(s.ctx());
+    World { scenario: s, clock, claims: vector[], registries }
+}
+
+fun create(s: &mut Scenario, cap: &AdminCap): ID {
+    audit::create(cap, ${paramsLiteral(SEQUENCE_PARAMS)}, s.ctx());
+    let id = s.next_tx(@${admin}).shared()[0];
+    let mut registry: Registry = s.take_shared_by_id(id);
+    registry.set_gate<u64>(cap);
 ${auditors
   .map(
-    (each) =>
-      `    registry.add_auditor(&cap, @${each}, utf8(b"auditor"), utf8(b"https://audit.example"), 1);`,
+    (each) => `    registry.add_auditor(cap, @${each}, utf8(b"auditor"), utf8(b"https://audit.example"), 1);`,
   )
   .join("\n")}
     scenario::return_shared(registry);
-    s.return_to_sender(cap);
-    let clock = clock::create_for_testing(s.ctx());
-    World { scenario: s, clock, claims: vector[] }
+    s.next_tx(@${admin});
+    id
 }
 
 fun end(self: World) {
-    let World { scenario, clock, claims: _ } = self;
+    let World { scenario, clock, .. } = self;
     clock.destroy_for_testing();
     scenario.end();
 }
 
-fun tx(self: &mut World, sender: address, now_ms: u64): Registry {
+fun tx(self: &mut World, sender: address, now_ms: u64, at: u64): Registry {
     self.scenario.next_tx(sender);
     self.clock.set_for_testing(now_ms);
-    self.scenario.take_shared<Registry>()
+    self.scenario.take_shared_by_id(self.registries[at])
 }
 
 fun put(registry: Registry) { scenario::return_shared(registry) }
@@ -226,24 +247,26 @@ fun filed(self: &mut World) {
     self.claims.push_back(object::id_from_address(sui::address::from_bytes(id)))
 }
 
-fun expect<T: copy + drop>(expected: vector<u8>) {
+/// One event of the type: these IDs, and behind them these bytes.
+fun expect<T: copy + drop>(ids: vector<ID>, rest: vector<u8>) {
     let events = event::events_by_type<T>();
+    let mut expected = vector[];
+    let mut i = 0;
+    while (i < ids.length()) {
+        expected.append(bcs::to_bytes(&ids[i]));
+        i = i + 1;
+    };
+    expected.append(rest);
     assert!(events.length() == 1 && bcs::to_bytes(&events[0]) == expected)
 }
 
-fun expect_of_claim<T: copy + drop>(self: &World, number: u64, expected: vector<u8>) {
-    let events = event::events_by_type<T>();
-    assert!(events.length() == 1);
-    let bytes = bcs::to_bytes(&events[0]);
-    assert!(part(&bytes, 0, 32) == bcs::to_bytes(&self.claims[number]));
-    assert!(part(&bytes, 32, bytes.length()) == expected)
-}
-
-fun claim_tail(self: &World, number: u64): vector<u8> {
+/// A claim without its own ID and its registry's, which has to be this one.
+fun claim_tail(self: &World, number: u64, at: u64): vector<u8> {
     let claim = self.claim(number);
     let bytes = bcs::to_bytes(&claim);
     scenario::return_shared(claim);
-    part(&bytes, 32, bytes.length())
+    assert!(part(&bytes, 32, 64) == bcs::to_bytes(&self.registries[at]));
+    part(&bytes, 64, bytes.length())
 }
 
 fun masked_registry(registry: &Registry): vector<u8> {

@@ -1,12 +1,14 @@
 /**
- * Random sequences of operations on one audit panel: run as transactions through the Sui stand-in, and written down as
- * the Move code that does the same in the contract's own words.
+ * Sequences of operations on two audit panels of one package: run as transactions through the Sui stand-in, and written
+ * down as the Move code that does the same in the contract's own words.
  */
 import type { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import type { Transaction } from "@mysten/sui/transactions";
-import * as fc from "fast-check";
 import type { Challenge } from "../../shared/audit/selection.ts";
+import { toHex } from "../../shared/protocol/bytes.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
+import { AuditBuilder } from "../../shared/sui/audit-builder.ts";
+import { AUDIT_EVENT_LAYOUTS } from "../../shared/sui/audit-events.ts";
 import {
   addAuditorsTransaction,
   deactivateAuditorsTransaction,
@@ -14,6 +16,7 @@ import {
   setPausedTransaction,
 } from "../../shared/sui/audit-panel-transactions.ts";
 import {
+  type AuditContracts,
   attestTransaction,
   type ClaimToFile,
   fileClaimTransaction,
@@ -28,149 +31,21 @@ import {
   withdrawTransaction,
 } from "../../shared/sui/audit-transactions.ts";
 import { bytesLiteral, pathLiteral } from "../unit/move/move-literals.ts";
-import { AUDIT_PARAMS, type AuditWorld, drawsOf } from "./audit-world.ts";
-
-/** Tight, so that short sequences reach every cap and every pruning. */
-export const SEQUENCE_PARAMS: RegistryParams = {
-  ...AUDIT_PARAMS,
-  maxOpenPerNode: 2,
-  maxPerAuditorEpoch: 3,
-  retentionRounds: 4,
-};
-export const EPOCHS = [1, 2] as const;
-
-export type Operation =
-  | { readonly kind: "wait"; readonly ms: number }
-  | {
-      readonly kind: "declare";
-      readonly by: number;
-      readonly epoch: number;
-      readonly root: "true" | "other" | "short";
-    }
-  | { readonly kind: "open"; readonly slot: number }
-  | {
-      readonly kind: "report";
-      readonly by: number;
-      readonly round: number;
-      readonly epoch: number;
-      readonly sum: boolean;
-    }
-  | {
-      readonly kind: "file";
-      readonly by: number;
-      readonly round: number;
-      readonly draw: number;
-      readonly node: number;
-      readonly flaw: Flaw;
-    }
-  | {
-      readonly kind: "attest" | "withdraw" | "finalize" | "purge";
-      readonly by: number;
-      readonly claim: number;
-    }
-  | {
-      readonly kind: "refute";
-      readonly by: number;
-      readonly claim: number;
-      readonly flaw: "none" | "symbol" | "prefix" | "path";
-    }
-  | { readonly kind: "prune-round"; readonly round: number }
-  | { readonly kind: "prune-population"; readonly epoch: number }
-  | { readonly kind: "deactivate" | "take-back"; readonly auditor: number }
-  | { readonly kind: "pause"; readonly paused: boolean }
-  | { readonly kind: "params"; readonly quorum: number };
-
-const FLAWS = [
-  "none",
-  "none",
-  "none",
-  "none",
-  "none",
-  "any-draw",
-  "any-draw",
-  "bond",
-  "index",
-  "t",
-  "entry",
-  "confirmation",
-] as const;
-type Flaw = (typeof FLAWS)[number];
-
-/** 0..2 are auditors, 3 is a stranger. */
-const by = fc.constantFrom(0, 0, 0, 1, 1, 1, 2, 3);
-const position = fc.nat(5);
-const epoch = fc.constantFrom(1, 1, 1, 2);
-const kind = <Kind extends string>(name: Kind) => fc.constant(name);
-const weighted = <T>(weight: number, arbitrary: fc.Arbitrary<T>) => ({ weight, arbitrary });
-
-const operation: fc.Arbitrary<Operation> = fc.oneof(
-  weighted(6, fc.record({ kind: kind("wait"), ms: fc.constantFrom(1, 1, 400, 400, 1000, 2501) })),
-  weighted(
-    3,
-    fc.record({ kind: kind("declare"), by, epoch, root: fc.constantFrom("true", "other", "short") }),
-  ),
-  weighted(4, fc.record({ kind: kind("open"), slot: fc.constantFrom(0, 0, 0, -1, 1) })),
-  weighted(6, fc.record({ kind: kind("report"), by, round: position, epoch, sum: fc.boolean() })),
-  weighted(
-    22,
-    fc.record({
-      kind: kind("file"),
-      by,
-      round: position,
-      draw: fc.nat(200),
-      node: fc.nat(2),
-      flaw: fc.constantFrom(...FLAWS),
-    }),
-  ),
-  weighted(12, fc.record({ kind: kind("attest"), by, claim: position })),
-  weighted(4, fc.record({ kind: kind("withdraw"), by, claim: position })),
-  weighted(4, fc.record({ kind: kind("finalize"), by, claim: position })),
-  weighted(2, fc.record({ kind: kind("purge"), by, claim: position })),
-  weighted(
-    8,
-    fc.record({
-      kind: kind("refute"),
-      by,
-      claim: position,
-      flaw: fc.constantFrom("none", "none", "symbol", "prefix", "path"),
-    }),
-  ),
-  weighted(1, fc.record({ kind: kind("prune-round"), round: position })),
-  weighted(1, fc.record({ kind: kind("prune-population"), epoch })),
-  weighted(1, fc.record({ kind: kind("deactivate"), auditor: fc.nat(2) })),
-  weighted(2, fc.record({ kind: kind("take-back"), auditor: fc.nat(2) })),
-  weighted(1, fc.record({ kind: kind("pause"), paused: fc.boolean() })),
-  weighted(1, fc.record({ kind: kind("params"), quorum: fc.constantFrom(1, 2, 3) })),
-);
-
-/** Everything up to a reported round, so that claims come early. */
-const OPENING: readonly Operation[] = [
-  ...[0, 1, 2].map((each) => ({ kind: "declare", by: each, epoch: 1, root: "true" }) as const),
-  { kind: "wait", ms: 10 },
-  { kind: "open", slot: 0 },
-  ...[0, 1].map((each) => ({ kind: "report", by: each, round: 0, epoch: 1, sum: true }) as const),
-];
-
-/** Deadlines pass and claims end; then retention passes and what is over is taken away. */
-const CLOSING: readonly Operation[] = [
-  { kind: "wait", ms: SEQUENCE_PARAMS.windowMs + 1 },
-  ...[0, 1, 2].map((claim) => ({ kind: "finalize", by: 3, claim }) as const),
-  { kind: "purge", by: 3, claim: 0 },
-  { kind: "prune-round", round: 0 },
-  { kind: "wait", ms: 10_000 },
-  ...[0, 1].map((claim) => ({ kind: "purge", by: 3, claim }) as const),
-  ...[0, 1].map((round) => ({ kind: "prune-round", round }) as const),
-  ...EPOCHS.map((each) => ({ kind: "prune-population", epoch: each }) as const),
-];
-
-export const sequences: fc.Arbitrary<readonly Operation[]> = fc
-  .tuple(fc.array(operation, { minLength: 25, maxLength: 25 }), fc.boolean())
-  .map(([middle, isClosed]) => [...OPENING, ...middle, ...(isClosed ? CLOSING : [])]);
+import {
+  type ClaimCall,
+  type Flaw,
+  type Operation,
+  REGISTRIES,
+  SEQUENCE_PARAMS,
+} from "./audit-operations.ts";
+import { type AuditWorld, drawsOf } from "./audit-world.ts";
 
 /** One operation as it went: what it says in Move, and what came of it here. */
 export interface Step {
-  /** Statements over `w`; they run in `w`'s next transaction, of `sender` at `nowMs`. */
+  /** Statements over `w` and registry `r`; they run in `w`'s next transaction, of `sender` at `nowMs`. */
   readonly move: string;
+  /** Number of the registry that is `r`. */
+  readonly at: number;
   readonly sender: ObjectId;
   readonly nowMs: number;
   /** "module code" of an abort. */
@@ -180,12 +55,15 @@ export interface Step {
 
 export interface StepEvent {
   readonly name: string;
-  readonly contents: Uint8Array;
-  /** Number of the claim whose ID the event begins with. */
-  readonly claim: number | undefined;
+  /** IDs that the event begins with, as expressions over `w`. */
+  readonly ids: readonly string[];
+  /** What follows them. */
+  readonly rest: Uint8Array;
 }
 
 interface FiledClaim {
+  /** Number of its registry. */
+  readonly at: number;
   readonly ref: SharedRef;
   readonly challenge: Challenge;
   isGone: boolean;
@@ -194,28 +72,47 @@ interface FiledClaim {
 export interface SequenceRun {
   readonly steps: readonly Step[];
   readonly claims: readonly FiledClaim[];
-  readonly rounds: readonly number[];
+  readonly rounds: readonly { readonly at: number; readonly no: number }[];
+  readonly registries: readonly AuditContracts[];
 }
 
 const id = (key: Ed25519Keypair): ObjectId => parseObjectId(key.toSuiAddress());
 const CLOCK = "&w.clock";
 const CTX = "w.scenario.ctx()";
+const ID_BYTES = 32;
 
-/** Runs a sequence; operations on claims or rounds that there are none of are left out. */
-export async function runSequence(world: AuditWorld, operations: readonly Operation[]): Promise<SequenceRun> {
-  const run = new Runner(world);
+/**
+ * Runs a sequence; operations on claims or rounds that there are none of are left out.
+ *
+ * @param other the second registry; the first is the world's own
+ */
+export async function runSequence(
+  world: AuditWorld,
+  other: AuditContracts,
+  operations: readonly Operation[],
+): Promise<SequenceRun> {
+  const registries = REGISTRIES.map((at) => (at === 0 ? world.contracts : other));
+  const run = new Runner(world, registries);
   for (const each of operations) await run.step(each);
-  return { steps: run.steps, claims: run.claims, rounds: run.rounds.map(({ no }) => no) };
+  return { steps: run.steps, claims: run.claims, rounds: run.rounds, registries };
 }
 
 class Runner {
   readonly steps: Step[] = [];
   readonly claims: FiledClaim[] = [];
-  readonly rounds: { readonly no: number; readonly seed: Uint8Array }[] = [];
+  readonly rounds: { readonly at: number; readonly no: number; readonly seed: Uint8Array }[] = [];
   readonly #world: AuditWorld;
+  readonly #registries: readonly AuditContracts[];
+  /** Of the round that the latest transaction opened. Written by `#send`. */
+  #drawnSeed: Uint8Array | undefined;
 
-  constructor(world: AuditWorld) {
+  constructor(world: AuditWorld, registries: readonly AuditContracts[]) {
     this.#world = world;
+    this.#registries = registries;
+  }
+
+  #contracts(at: number): AuditContracts {
+    return this.#registries[at] ?? this.#world.contracts;
   }
 
   #key(by: number): Ed25519Keypair {
@@ -230,26 +127,30 @@ class Runner {
       case "declare":
         return this.#declare(operation);
       case "open":
-        return this.#open(operation.slot);
+        return this.#open(operation);
       case "report":
         return this.#report(operation);
       case "file":
         return this.#file(operation);
       case "attest":
+      case "bind":
       case "withdraw":
       case "finalize":
       case "purge":
-        return this.#onClaim(operation.kind, operation.by, operation.claim);
+        return this.#onClaim(operation);
       case "refute":
         return this.#refute(operation);
       case "prune-round": {
-        const no = this.#round(operation.round)?.no ?? 1;
+        const { at } = operation;
+        const no = this.#round(at, operation.round)?.no ?? 1;
         const move = `r.prune_round(${no}, ${CLOCK});`;
-        return this.#send(world.stranger, pruneRoundTransaction(world.contracts, no), move);
+        return this.#send(at, world.stranger, pruneRoundTransaction(this.#contracts(at), no), move);
       }
       case "prune-population": {
-        const move = `r.prune_population(${operation.epoch}, ${CLOCK});`;
-        return this.#send(world.stranger, prunePopulationTransaction(world.contracts, operation.epoch), move);
+        const { at, epoch } = operation;
+        const move = `r.prune_population(${epoch}, ${CLOCK});`;
+        const transaction = prunePopulationTransaction(this.#contracts(at), epoch);
+        return this.#send(at, world.stranger, transaction, move);
       }
       default:
         return this.#administer(operation);
@@ -259,34 +160,36 @@ class Runner {
   async #administer(
     operation: Extract<Operation, { kind: "deactivate" | "take-back" | "pause" | "params" }>,
   ): Promise<void> {
-    const { contracts, cap, admin } = this.#world;
+    const { cap, admin } = this.#world;
+    const { at } = operation;
+    const contracts = this.#contracts(at);
     const withCap = (call: string): string =>
       `let cap = w.scenario.take_from_sender<AdminCap>(); r.${call}; w.scenario.return_to_sender(cap);`;
     switch (operation.kind) {
       case "deactivate": {
         const auditor = id(this.#key(operation.auditor));
         const move = withCap(`deactivate_auditor(&cap, @${auditor})`);
-        return this.#send(admin, deactivateAuditorsTransaction(contracts, cap, [auditor]), move);
+        return this.#send(at, admin, deactivateAuditorsTransaction(contracts, cap, [auditor]), move);
       }
       case "take-back": {
         const address = id(this.#key(operation.auditor));
         const entry = { address, name: "back", url: "", sinceEpoch: 5 };
         const move = withCap(`add_auditor(&cap, @${address}, utf8(b"back"), utf8(b""), 5)`);
-        return this.#send(admin, addAuditorsTransaction(contracts, cap, [entry]), move);
+        return this.#send(at, admin, addAuditorsTransaction(contracts, cap, [entry]), move);
       }
       case "pause": {
         const move = withCap(`set_paused(&cap, ${operation.paused})`);
-        return this.#send(admin, setPausedTransaction(contracts, cap, operation.paused), move);
+        return this.#send(at, admin, setPausedTransaction(contracts, cap, operation.paused), move);
       }
       case "params": {
         const params = { ...SEQUENCE_PARAMS, quorum: operation.quorum };
         const move = withCap(`set_params(&cap, ${paramsLiteral(params)})`);
-        return this.#send(admin, setParamsTransaction(contracts, cap, params), move);
+        return this.#send(at, admin, setParamsTransaction(contracts, cap, params), move);
       }
     }
   }
 
-  async #declare({ by, epoch, root }: Extract<Operation, { kind: "declare" }>): Promise<void> {
+  async #declare({ at, by, epoch, root }: Extract<Operation, { kind: "declare" }>): Promise<void> {
     const { population } = this.#world;
     const roots = {
       true: population.root(),
@@ -294,48 +197,50 @@ class Runner {
       short: new Uint8Array(31),
     } as const;
     const bytes = roots[root];
-    const transaction = this.#world.declare({ epoch, root: bytes });
+    const transaction = this.#world.declare({ epoch, root: bytes }, this.#contracts(at));
     const size = `${population.size}, ${population.totalBytes}`;
     const move = `r.declare_population(${epoch}, ${size}, ${bytesLiteral(bytes)}, ${CLOCK}, ${CTX});`;
-    return this.#send(this.#key(by), transaction, move);
+    return this.#send(at, this.#key(by), transaction, move);
   }
 
-  async #open(slot: number): Promise<void> {
+  async #open({ at, slot }: Extract<Operation, { kind: "open" }>): Promise<void> {
     const world = this.#world;
     const no = Math.floor(world.clock.nowMs() / SEQUENCE_PARAMS.periodMs) + slot;
     // The seed that was drawn here is the one the Move code takes; an abort comes before it is of any use.
     const move = (seed: Uint8Array): string =>
       `r.open_round_for_testing(${no}, ${bytesLiteral(seed)}, ${CLOCK}, ${CTX});`;
     const before = this.steps.length;
-    await this.#send(world.stranger, openRoundTransaction(world.contracts, no), move(new Uint8Array(32)));
+    const transaction = openRoundTransaction(this.#contracts(at), no);
+    await this.#send(at, world.stranger, transaction, move(new Uint8Array(32)));
     const step = this.steps[before];
-    const opened = step?.events.find(({ name }) => name === "RoundOpened");
-    if (step === undefined || opened === undefined) return;
-    const seed = opened.contents.slice(9, 41);
-    this.rounds.push({ no, seed });
+    const seed = this.#drawnSeed;
+    if (step === undefined || step.failure !== undefined || seed === undefined) return;
+    this.rounds.push({ at, no, seed });
     this.steps[before] = { ...step, move: move(seed) };
   }
 
-  #round(position: number): { readonly no: number; readonly seed: Uint8Array } | undefined {
-    return this.rounds[position % Math.max(this.rounds.length, 1)];
+  #round(at: number, position: number): { readonly no: number; readonly seed: Uint8Array } | undefined {
+    const own = this.rounds.filter((round) => round.at === at);
+    return own[position % Math.max(own.length, 1)];
   }
 
-  async #report({ by, round, epoch, sum }: Extract<Operation, { kind: "report" }>): Promise<void> {
-    const no = this.#round(round)?.no ?? 1;
+  async #report({ at, by, round, epoch, sum }: Extract<Operation, { kind: "report" }>): Promise<void> {
+    const no = this.#round(at, round)?.no ?? 1;
     const totals = sum ? [9, 3, 1, 1, 1, 2, 1, 5] : [8, 3, 1, 1, 1, 2, 1, 5];
     const root = new Uint8Array(32).fill(7);
     const rows = new Uint8Array(52);
-    const transaction = this.#world.report(no, { epoch, totals, evidenceRoot: root, nodesRoot: root, rows });
+    const roots32 = { evidenceRoot: root, nodesRoot: root };
+    const transaction = this.#world.report(no, { epoch, totals, ...roots32, rows }, this.#contracts(at));
     const roots = `${bytesLiteral(root)}, ${bytesLiteral(root)}, ${bytesLiteral(rows)}`;
     const move = `r.report(${no}, ${epoch}, vector[${totals.join(", ")}], ${roots}, ${CTX});`;
-    return this.#send(this.#key(by), transaction, move);
+    return this.#send(at, this.#key(by), transaction, move);
   }
 
   async #file(operation: Extract<Operation, { kind: "file" }>): Promise<void> {
     const world = this.#world;
-    const round = this.#round(operation.round);
+    const { at, flaw } = operation;
+    const round = this.#round(at, operation.round);
     if (round === undefined) return;
-    const { flaw } = operation;
     const all = drawsOf(round.seed, world.population, SEQUENCE_PARAMS.drawsPerShard);
     const good = all.filter((each) => !each.isVacuous && each.endEpoch >= 3);
     const from = flaw === "any-draw" ? all : good;
@@ -345,24 +250,20 @@ class Runner {
     const sound = world.claim(challenge, { round: round.no, node });
     const claim = { ...sound, ...flawed(sound, challenge, flaw) };
     const before = this.steps.length;
-    await this.#send(this.#key(operation.by), fileClaimTransaction(world.contracts, claim), fileMove(claim), {
-      filing: challenge,
-    });
+    const transaction = fileClaimTransaction(this.#contracts(at), claim);
+    await this.#send(at, this.#key(operation.by), transaction, fileMove(claim), { filing: challenge });
     const step = this.steps[before];
     if (step?.failure === undefined && step !== undefined) {
       this.steps[before] = { ...step, move: `${step.move} w.filed();` };
     }
   }
 
-  async #onClaim(
-    name: "attest" | "withdraw" | "finalize" | "purge",
-    by: number,
-    position: number,
-  ): Promise<void> {
-    const { contracts } = this.#world;
-    const found = this.#claim(position);
+  async #onClaim(operation: Extract<Operation, { kind: ClaimCall }>): Promise<void> {
+    const { kind: name, by } = operation;
+    const found = this.#claim(operation);
     if (found === undefined) return;
-    const { number, claim } = found;
+    const { number, claim, at } = found;
+    const contracts = this.#contracts(at);
     const key = this.#key(by);
     const take = `let mut c = w.claim(${number});`;
     const back = "scenario::return_shared(c);";
@@ -372,6 +273,7 @@ class Runner {
         attestTransaction(contracts, claim.ref),
         `${take} r.attest(&mut c, ${CLOCK}, ${CTX}); ${back}`,
       ],
+      bind: [bindByNumber(contracts, claim.ref), `${take} r.bind(&mut c, 0u64); ${back}`],
       finalize: [
         finalizeTransaction(contracts, claim.ref),
         `${take} r.finalize(&mut c, ${CLOCK}, ${CTX}); ${back}`,
@@ -386,21 +288,23 @@ class Runner {
       ],
     } as const;
     const [transaction, move] = forms[name];
-    await this.#send(key, transaction, move);
+    await this.#send(at, key, transaction, move);
     const isOver = this.steps.at(-1)?.failure === undefined;
     if (isOver && (name === "withdraw" || name === "purge")) claim.isGone = true;
   }
 
-  async #refute({ by, claim: position, flaw }: Extract<Operation, { kind: "refute" }>): Promise<void> {
+  async #refute(operation: Extract<Operation, { kind: "refute" }>): Promise<void> {
     const world = this.#world;
-    const found = this.#claim(position);
+    const { flaw } = operation;
+    const found = this.#claim(operation);
     if (found === undefined) return;
-    const { number, claim } = found;
-    const key = this.#key(by);
+    const { number, claim, at } = found;
+    const key = this.#key(operation.by);
     const answer = world.answer(claim.challenge);
     const prefixedSymbol = answer.prefixedSymbol.slice();
-    const at = flaw === "symbol" ? 1 : 0;
-    if (flaw === "symbol" || flaw === "prefix") prefixedSymbol[at] = (prefixedSymbol[at] ?? 0) ^ 1;
+    const position = flaw === "symbol" ? 1 : 0;
+    if (flaw === "symbol" || flaw === "prefix")
+      prefixedSymbol[position] = (prefixedSymbol[position] ?? 0) ^ 1;
     const sliverPath = flaw === "path" ? answer.sliverPath.slice(1) : answer.sliverPath;
     const refutation = { ...answer, prefixedSymbol, sliverPath };
     const values = [
@@ -412,17 +316,20 @@ class Runner {
     const move =
       `let c = w.claim(${number}); let coin = r.refute(c, ${values}, ${CLOCK}, ${CTX}); ` +
       `assert!(coin.burn_for_testing() == ${SEQUENCE_PARAMS.bondMist});`;
-    await this.#send(key, refuteTransaction(world.contracts, claim.ref, refutation, id(key)), move);
+    const transaction = refuteTransaction(this.#contracts(at), claim.ref, refutation, id(key));
+    await this.#send(at, key, transaction, move);
     if (this.steps.at(-1)?.failure === undefined) claim.isGone = true;
   }
 
-  /** A claim that is still there. */
-  #claim(position: number): { readonly number: number; readonly claim: FiledClaim } | undefined {
+  /** A claim that is still there, and the registry to take it to. */
+  #claim({ claim: position, elsewhere }: { readonly claim: number; readonly elsewhere: boolean }) {
     const live = this.claims.flatMap((claim, number) => (claim.isGone ? [] : { number, claim }));
-    return live[position % Math.max(live.length, 1)];
+    const found = live[position % Math.max(live.length, 1)];
+    return found && { ...found, at: elsewhere ? 1 - found.claim.at : found.claim.at };
   }
 
   async #send(
+    at: number,
     key: Ed25519Keypair,
     transaction: Transaction,
     move: string,
@@ -431,18 +338,38 @@ class Runner {
     const nowMs = this.#world.clock.nowMs();
     const sent = await this.#world.send(key, transaction);
     if (filing !== undefined && sent.failure === undefined) {
-      this.claims.push({ ref: this.#world.filedClaim(sent), challenge: filing, isGone: false });
+      this.claims.push({ at, ref: this.#world.filedClaim(sent), challenge: filing, isGone: false });
     }
+    const opened = sent.rawEvents.find(({ type }) => type.endsWith("::RoundOpened"));
+    this.#drawnSeed = opened && AUDIT_EVENT_LAYOUTS.RoundOpened.parse(opened.contents).seed;
     const events = sent.rawEvents.map(({ type, contents }): StepEvent => {
-      const name = type.split("::").at(-1) ?? "";
-      const about = parseObjectId(`0x${Buffer.from(contents.subarray(0, 32)).toString("hex")}`.slice(0, 66));
-      const claim = name.startsWith("Claim")
-        ? this.claims.findIndex(({ ref }) => ref.objectId === about)
-        : undefined;
-      return { name, contents, claim };
+      const ids: string[] = [];
+      for (let known = this.#known(contents); known !== undefined; ) {
+        ids.push(known);
+        known = this.#known(contents.subarray(ids.length * ID_BYTES));
+      }
+      return { name: type.split("::").at(-1) ?? "", ids, rest: contents.subarray(ids.length * ID_BYTES) };
     });
-    this.steps.push({ move, sender: id(key), nowMs, failure: sent.failure, events });
+    this.steps.push({ move, at, sender: id(key), nowMs, failure: sent.failure, events });
   }
+
+  /** The claim or registry whose ID these bytes begin with, as an expression over `w`. */
+  #known(bytes: Uint8Array): string | undefined {
+    if (bytes.length < ID_BYTES) return undefined;
+    const about = `0x${toHex(bytes.subarray(0, ID_BYTES))}`;
+    const claim = this.claims.findIndex(({ ref }) => ref.objectId === about);
+    if (claim >= 0) return `w.claims[${claim}]`;
+    const registry = this.#registries.findIndex((each) => each.registry.objectId === about);
+    return registry >= 0 ? `w.registries[${registry}]` : undefined;
+  }
+}
+
+/** A witness that both worlds can make: the registries' gate is u64. */
+function bindByNumber(contracts: AuditContracts, claim: SharedRef): Transaction {
+  const build = new AuditBuilder(contracts);
+  const values = [build.registry(false), build.shared(claim, true), build.tx.pure.u64(0)];
+  build.call("bind", values, ["u64"]);
+  return build.tx;
 }
 
 function flawed(claim: ClaimToFile, challenge: Challenge, flaw: Flaw): Partial<ClaimToFile> {

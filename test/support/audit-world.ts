@@ -12,6 +12,10 @@ import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
 import { type BlobId, type ObjectId, parseObjectId, type ShardIndex } from "../../shared/protocol/ids.ts";
 import { sliverOfPair } from "../../shared/protocol/mapping.ts";
 import { type AuditEvent, parseAuditEvent } from "../../shared/sui/audit-events.ts";
+import {
+  addAuditorsTransaction,
+  createRegistryTransaction,
+} from "../../shared/sui/audit-panel-transactions.ts";
 import { type RegistryState, readClaims, readRegistry, readRound } from "../../shared/sui/audit-reader.ts";
 import {
   type AuditContracts,
@@ -53,6 +57,9 @@ const GAS_BUDGET = 100_000_000n;
 const LENGTHS = [1, 60, 800, 2_000, 5_000, 9_000];
 /** The blob of this length ends too early to be claimed. */
 export const EXPIRING_LENGTH = 800;
+
+const PANEL_ENTRY = { name: "auditor", url: "https://audit.example", sinceEpoch: 1 } as const;
+const addressOf = (key: Ed25519Keypair): ObjectId => parseObjectId(key.toSuiAddress());
 
 const encodedOnce = new Map<BlobId, EncodedBlob>();
 
@@ -154,8 +161,20 @@ export class AuditWorld {
   }
 
   addAuditor(key: Ed25519Keypair): boolean {
-    const address = parseObjectId(key.toSuiAddress());
-    return this.standIn.addAuditor({ address, name: "auditor", url: "https://audit.example", sinceEpoch: 1 });
+    return this.standIn.addAuditor({ ...PANEL_ENTRY, address: addressOf(key) });
+  }
+
+  /** Another registry of the same package, with the same panel. */
+  async secondRegistry(params: Partial<RegistryParams> = {}): Promise<AuditContracts> {
+    const { packageId } = this.contracts;
+    const creation = createRegistryTransaction(packageId, this.cap, { ...AUDIT_PARAMS, ...params });
+    const [created] = (await this.succeed(this.admin, creation)).events;
+    if (created?.kind !== "RegistryCreated") throw new Error("creating a registry emits its event");
+    const registryId = created.registry;
+    const { contracts } = await readRegistry(this.network.client, { packageId, registryId });
+    const auditors = this.auditors.map((key) => ({ ...PANEL_ENTRY, address: addressOf(key) }));
+    await this.succeed(this.admin, addAuditorsTransaction(contracts, this.cap, auditors));
+    return contracts;
   }
 
   /** Gives a key one coin to pay with. */
@@ -223,15 +242,22 @@ export class AuditWorld {
     return sent;
   }
 
-  declare(changes: Partial<Parameters<typeof declarePopulationTransaction>[1]> = {}) {
+  declare(
+    changes: Partial<Parameters<typeof declarePopulationTransaction>[1]> = {},
+    contracts = this.contracts,
+  ): Transaction {
     const { size, totalBytes } = this.population;
     const root = this.population.root();
-    return declarePopulationTransaction(this.contracts, { epoch: EPOCH, size, totalBytes, root, ...changes });
+    return declarePopulationTransaction(contracts, { epoch: EPOCH, size, totalBytes, root, ...changes });
   }
 
-  report(round = ROUND, changes: Partial<Parameters<typeof reportTransaction>[1]> = {}): Transaction {
+  report(
+    round = ROUND,
+    changes: Partial<Parameters<typeof reportTransaction>[1]> = {},
+    contracts = this.contracts,
+  ): Transaction {
     const root = new Uint8Array(32).fill(7);
-    return reportTransaction(this.contracts, {
+    return reportTransaction(contracts, {
       round,
       epoch: EPOCH,
       totals: [9, 3, 1, 1, 1, 2, 1, 5],
@@ -243,28 +269,28 @@ export class AuditWorld {
   }
 
   /** Populations of all three, a round, and all three reports. */
-  async beginReported(): Promise<void> {
-    for (const key of this.auditors) await this.succeed(key, this.declare());
+  async beginReported(contracts = this.contracts): Promise<void> {
+    for (const key of this.auditors) await this.succeed(key, this.declare({}, contracts));
     await this.clock.advance(10);
-    await this.succeed(this.stranger, openRoundTransaction(this.contracts, ROUND));
-    for (const key of this.auditors) await this.succeed(key, this.report());
+    await this.succeed(this.stranger, openRoundTransaction(contracts, ROUND));
+    for (const key of this.auditors) await this.succeed(key, this.report(ROUND, {}, contracts));
   }
 
-  registry(): Promise<RegistryState> {
-    const { packageId, registry } = this.contracts;
+  registry(contracts = this.contracts): Promise<RegistryState> {
+    const { packageId, registry } = contracts;
     return readRegistry(this.network.client, { packageId, registryId: registry.objectId });
   }
 
   /** Every draw of the round that a claim may name, vacuous and expiring ones too. */
-  async challenges(round = ROUND): Promise<Challenge[]> {
-    const opened = await readRound(this.network.client, await this.registry(), round);
+  async challenges(round = ROUND, contracts = this.contracts): Promise<Challenge[]> {
+    const opened = await readRound(this.network.client, await this.registry(contracts), round);
     if (opened === undefined) throw new Error(`round ${round} is not open`);
     return drawsOf(opened.seed, this.population, AUDIT_PARAMS.drawsPerShard);
   }
 
   /** Draws that stand up to every check. */
-  async claimable(round = ROUND): Promise<Challenge[]> {
-    const all = await this.challenges(round);
+  async claimable(round = ROUND, contracts = this.contracts): Promise<Challenge[]> {
+    const all = await this.challenges(round, contracts);
     return all.filter((each) => !each.isVacuous && each.endEpoch >= EPOCH + 2);
   }
 
@@ -293,11 +319,9 @@ export class AuditWorld {
     key: Ed25519Keypair,
     challenge: Challenge,
     changes: Partial<ClaimToFile> = {},
+    contracts = this.contracts,
   ): Promise<SharedRef> {
-    const filed = await this.succeed(
-      key,
-      fileClaimTransaction(this.contracts, this.claim(challenge, changes)),
-    );
+    const filed = await this.succeed(key, fileClaimTransaction(contracts, this.claim(challenge, changes)));
     return this.filedClaim(filed);
   }
 
@@ -317,8 +341,8 @@ export class AuditWorld {
     return refutationOf(blob.metadata, symbol);
   }
 
-  async claimState(claim: SharedRef) {
-    return (await readClaims(this.network.client, [claim.objectId]))[0];
+  async claimState(claim: SharedRef, { registry } = this.contracts) {
+    return (await readClaims(this.network.client, registry.objectId, [claim.objectId]))[0];
   }
 
   async balance(key: Ed25519Keypair): Promise<bigint> {

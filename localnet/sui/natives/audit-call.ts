@@ -48,6 +48,7 @@ export const ABORT = {
   noReport: 27,
   argument: 28,
   gate: 29,
+  registry: 30,
 } as const;
 
 export type AuditModule = "audit" | "proof" | "select";

@@ -62,6 +62,10 @@ const PathShape = { parse: (_: Uint8Array): Uint8Array[] => [] };
 
 const claimAt = (call: NativeCall, index: number): Claim => call.struct(index, ClaimLayout);
 
+function checkOwn(call: NativeCall, registry: Registry, claim: Claim): void {
+  check(call, claim.registry === registry.id, "registry", "assert_own");
+}
+
 /** Ends the object and hands out its bond as a coin. */
 function takeBond(call: NativeCall, claim: Claim): Coin {
   call.session.deleteId(claim.id);
@@ -175,6 +179,7 @@ function fileClaim(call: NativeCall): readonly unknown[] {
 
   const claim: Claim = {
     id: session.newId(),
+    registry: registry.id,
     round: no,
     ...key,
     entry,
@@ -199,6 +204,7 @@ function fileClaim(call: NativeCall): readonly unknown[] {
   session.deleteId(bond.id);
   emitAudit(call, "ClaimFiled", {
     claim: claim.id,
+    registry: registry.id,
     no,
     ...key,
     node,
@@ -216,6 +222,7 @@ function fileClaim(call: NativeCall): readonly unknown[] {
 
 function attest(call: NativeCall): readonly unknown[] {
   const [registry, claim] = [registryAt(call, 0), claimAt(call, 1)];
+  checkOwn(call, registry, claim);
   const auditor = call.session.sender;
   checkAuditor(call, registry, auditor);
   check(call, claim.state === PENDING, "state");
@@ -240,6 +247,7 @@ export function bindClaim(
   claim: Claim,
   witness: string,
 ): readonly unknown[] {
+  checkOwn(call, registry, claim);
   check(call, registry.gate === witness, "gate", "bind");
   claim.bound = true;
   const { id, node, shard, epoch } = claim;
@@ -249,6 +257,7 @@ export function bindClaim(
 
 function refute(call: NativeCall): readonly unknown[] {
   const [registry, claim] = [registryAt(call, 0), claimAt(call, 1)];
+  checkOwn(call, registry, claim);
   check(call, claim.state === PENDING, "state");
   const nowMs = clockMs(call, 6);
   check(call, nowMs <= claim.deadline_ms, "window");
@@ -283,6 +292,7 @@ function refute(call: NativeCall): readonly unknown[] {
 
 function withdraw(call: NativeCall): readonly unknown[] {
   const [registry, claim] = [registryAt(call, 0), claimAt(call, 1)];
+  checkOwn(call, registry, claim);
   check(call, call.session.sender === claim.accuser, "notAuditor");
   check(call, claim.state === PENDING && claim.attestors.length === 1, "state");
   emitAudit(call, "ClaimWithdrawn", { claim: claim.id });
@@ -292,6 +302,7 @@ function withdraw(call: NativeCall): readonly unknown[] {
 
 function finalize(call: NativeCall): readonly unknown[] {
   const [registry, claim] = [registryAt(call, 0), claimAt(call, 1)];
+  checkOwn(call, registry, claim);
   check(call, claim.state === PENDING, "state");
   check(call, clockMs(call, 2) > claim.deadline_ms, "window");
   const attestors = claim.attestors.filter((attestor) => isActive(registry, attestor));
@@ -300,6 +311,7 @@ function finalize(call: NativeCall): readonly unknown[] {
     const { node, epoch, round: no, mode, shard, t, pair, axis, symbol, bound, confirmation } = claim;
     emitAudit(call, "ClaimConfirmed", {
       claim: claim.id,
+      registry: registry.id,
       node,
       epoch,
       no,
@@ -335,6 +347,7 @@ function recordEscalation(call: NativeCall): readonly unknown[] {
 
 function purgeClaim(call: NativeCall): readonly unknown[] {
   const [registry, claim] = [registryAt(call, 0), claimAt(call, 1)];
+  checkOwn(call, registry, claim);
   check(call, claim.state !== PENDING, "state");
   check(call, isPast(registry, claim.round, registry.params, clockMs(call, 2)), "tooEarly");
   assert(claim.bond === 0n, "a claim that has ended holds no bond");
@@ -368,6 +381,7 @@ export const AUDIT_CLAIM_NATIVES: NativeTable = {
   "audit::finalize(&mut Registry, &mut Claim, &Clock, &mut TxContext)": finalize,
   "audit::record_escalation(&Claim, ID, &mut TxContext)": recordEscalation,
   "audit::purge_claim(&Registry, Claim, &Clock)": purgeClaim,
+  "audit::registry(&Claim): ID": reader((claim) => claim.registry),
   "audit::state(&Claim): u8": reader((claim) => claim.state),
   "audit::round(&Claim): u64": reader((claim) => claim.round),
   "audit::node(&Claim): ID": reader((claim) => claim.node),

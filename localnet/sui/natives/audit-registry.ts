@@ -106,7 +106,7 @@ function createRegistry(call: NativeCall, params: Params): readonly unknown[] {
 
 function emitParams(call: NativeCall, registry: Registry): readonly unknown[] {
   const { params, paused, version, gate } = registry;
-  emitAudit(call, "ParamsChanged", { params, paused, version, gate });
+  emitAudit(call, "ParamsChanged", { registry: registry.id, params, paused, version, gate });
   return [];
 }
 
@@ -154,7 +154,7 @@ export function addAuditor(
     const value = { name, url, since_epoch: sinceEpoch, claims_filed: 0, claims_refuted: 0, active: true };
     registry.auditors.push({ key: address, value });
   }
-  emitAudit(call, "AuditorChanged", { auditor: address, name, url, active: true });
+  emitAudit(call, "AuditorChanged", { registry: registry.id, auditor: address, name, url, active: true });
   return [];
 }
 
@@ -163,7 +163,8 @@ function deactivateAuditor(call: NativeCall): readonly unknown[] {
   const info = auditorInfo(registry, auditor);
   if (info?.active !== true) return abortIn(call, "audit", ABORT.notAuditor, "deactivate_auditor");
   info.active = false;
-  emitAudit(call, "AuditorChanged", { auditor, name: info.name, url: info.url, active: false });
+  const { name, url } = info;
+  emitAudit(call, "AuditorChanged", { registry: registry.id, auditor, name, url, active: false });
   return [];
 }
 
@@ -180,7 +181,7 @@ function openRound(call: NativeCall): readonly unknown[] {
   check(call, slot === no, "tooLate", where);
   const params = { ...registry.params };
   addEntry(call, registry.rounds, ROUNDS, no, { seed, opened_ms: openedMs, params, reports: newTable(call) });
-  emitAudit(call, "RoundOpened", { no, seed, opened_ms: openedMs });
+  emitAudit(call, "RoundOpened", { registry: registry.id, no, seed, opened_ms: openedMs });
   return [];
 }
 
@@ -204,7 +205,7 @@ function declarePopulation(call: NativeCall): readonly unknown[] {
   check(call, entryOf(call, declared, POPULATION, auditor) === undefined, "duplicate");
   const population = { size, total, root, declared_ms: clockMs(call, 5), claims: 0, last_round: 0n };
   addEntry(call, declared, POPULATION, auditor, population);
-  emitAudit(call, "PopulationDeclared", { epoch, auditor, size, total, root });
+  emitAudit(call, "PopulationDeclared", { registry: registry.id, epoch, auditor, size, total, root });
   return [];
 }
 
@@ -233,7 +234,7 @@ function report(call: NativeCall): readonly unknown[] {
   const population = populationOf(call, registry, epoch, auditor);
   if (population !== undefined && population.last_round < no) population.last_round = no;
   const roots = { evidence_root: evidenceRoot, nodes_root: nodesRoot };
-  emitAudit(call, "RoundReported", { no, auditor, epoch, totals, ...roots, rows });
+  emitAudit(call, "RoundReported", { registry: registry.id, no, auditor, epoch, totals, ...roots, rows });
   return [];
 }
 

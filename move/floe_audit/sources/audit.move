@@ -8,6 +8,10 @@
 ///
 /// Claim states: 0 pending, 2 confirmed, 3 lapsed. A refuted or withdrawn claim is deleted; its event remains.
 ///
+/// One package may serve several registries. They share its events, so what a registry does names it; and a claim
+/// names its own, because no other panel attests, binds, ends or purges it. Rounds, reports and populations lie in
+/// tables of their registry and need no name.
+///
 /// Row of a report, 52 bytes: node 32, then u16 LE passed, missing, invalid, timeouts, refused, excused, vacuous,
 /// then i32 LE log-likelihood ratio in millionths, state u8, availability in percent u8 (255 = unknown).
 module floe_audit::audit;
@@ -66,6 +70,8 @@ const ENoReport: u64 = 27;
 const EArgument: u64 = 28;
 /// The witness is not of the gate that the registry names.
 const EGate: u64 = 29;
+/// The claim was filed with another registry.
+const ERegistry: u64 = 30;
 
 const VERSION: u64 = 1;
 
@@ -163,6 +169,8 @@ public struct Report has drop, store {
 /// An accusation. Shared; holds all that its own end needs, so that no pruning can keep a bond.
 public struct Claim has key {
     id: UID,
+    /// The one it was filed with; no other decides over it.
+    registry: ID,
     round: u64,
     mode: u8,
     shard: u16,
@@ -195,13 +203,26 @@ public struct SymbolBuf has drop { bytes: vector<u8> }
 
 public struct RegistryCreated has copy, drop { registry: ID, params: Params }
 
-public struct ParamsChanged has copy, drop { params: Params, paused: bool, version: u64, gate: Option<TypeName> }
+public struct ParamsChanged has copy, drop {
+    registry: ID,
+    params: Params,
+    paused: bool,
+    version: u64,
+    gate: Option<TypeName>,
+}
 
-public struct AuditorChanged has copy, drop { auditor: address, name: String, url: String, active: bool }
+public struct AuditorChanged has copy, drop {
+    registry: ID,
+    auditor: address,
+    name: String,
+    url: String,
+    active: bool,
+}
 
-public struct RoundOpened has copy, drop { no: u64, seed: vector<u8>, opened_ms: u64 }
+public struct RoundOpened has copy, drop { registry: ID, no: u64, seed: vector<u8>, opened_ms: u64 }
 
 public struct PopulationDeclared has copy, drop {
+    registry: ID,
     epoch: u32,
     auditor: address,
     size: u64,
@@ -210,6 +231,7 @@ public struct PopulationDeclared has copy, drop {
 }
 
 public struct RoundReported has copy, drop {
+    registry: ID,
     no: u64,
     auditor: address,
     epoch: u32,
@@ -221,6 +243,7 @@ public struct RoundReported has copy, drop {
 
 public struct ClaimFiled has copy, drop {
     claim: ID,
+    registry: ID,
     no: u64,
     mode: u8,
     shard: u16,
@@ -243,6 +266,7 @@ public struct ClaimRefuted has copy, drop { claim: ID, node: ID, by: address, la
 /// Repeats what the claim says, because the claim itself may be purged.
 public struct ClaimConfirmed has copy, drop {
     claim: ID,
+    registry: ID,
     node: ID,
     epoch: u32,
     no: u64,
@@ -343,6 +367,7 @@ public fun migrate(self: &mut Registry, _: &AdminCap) {
 
 fun emit_params(self: &Registry) {
     event::emit(ParamsChanged {
+        registry: object::id(self),
         params: self.params,
         paused: self.paused,
         version: self.version,
@@ -377,15 +402,16 @@ public fun add_auditor(
             active: true,
         });
     };
-    event::emit(AuditorChanged { auditor, name, url, active: true })
+    event::emit(AuditorChanged { registry: object::id(self), auditor, name, url, active: true })
 }
 
 /// From now on this address can publish nothing, and its attestations no longer count.
 public fun deactivate_auditor(self: &mut Registry, _: &AdminCap, auditor: address) {
     assert!(self.is_active(auditor), ENotAuditor);
+    let registry = object::id(self);
     let info = &mut self.auditors[&auditor];
     info.active = false;
-    event::emit(AuditorChanged { auditor, name: info.name, url: info.url, active: false })
+    event::emit(AuditorChanged { registry, auditor, name: info.name, url: info.url, active: false })
 }
 
 // === Rounds ===
@@ -406,7 +432,7 @@ fun insert_round(self: &mut Registry, no: u64, seed: vector<u8>, clock: &Clock, 
     assert!(slot >= no, ETooEarly);
     assert!(slot == no, ETooLate);
     self.rounds.add(no, Round { seed, opened_ms, params: self.params, reports: table::new(ctx) });
-    event::emit(RoundOpened { no, seed, opened_ms })
+    event::emit(RoundOpened { registry: object::id(self), no, seed, opened_ms })
 }
 
 /// States the population of an epoch, once per auditor. Serves rounds opened later only.
@@ -427,7 +453,7 @@ public fun declare_population(
     assert!(!declared.contains(auditor), EDuplicate);
     let declared_ms = clock.timestamp_ms();
     declared.add(auditor, Population { size, total, root, declared_ms, claims: 0, last_round: 0 });
-    event::emit(PopulationDeclared { epoch, auditor, size, total, root })
+    event::emit(PopulationDeclared { registry: object::id(self), epoch, auditor, size, total, root })
 }
 
 /// Publishes what an auditor found in a round, once. `rows` (one per node, see the module's header) are emitted and
@@ -463,7 +489,16 @@ public fun report(
         let population = &mut self.populations[epoch][auditor];
         if (population.last_round < no) population.last_round = no;
     };
-    event::emit(RoundReported { no, auditor, epoch, totals, evidence_root, nodes_root, rows })
+    event::emit(RoundReported {
+        registry: object::id(self),
+        no,
+        auditor,
+        epoch,
+        totals,
+        evidence_root,
+        nodes_root,
+        rows,
+    })
 }
 
 // === Claims ===
@@ -515,6 +550,7 @@ public fun file_claim(
 
     let claim = Claim {
         id: object::new(ctx),
+        registry: object::id(self),
         round: no,
         mode,
         shard,
@@ -589,6 +625,7 @@ fun count_closed(self: &mut Registry, node: ID) {
 fun emit_filed(self: &Claim) {
     event::emit(ClaimFiled {
         claim: object::id(self),
+        registry: self.registry,
         no: self.round,
         mode: self.mode,
         shard: self.shard,
@@ -605,6 +642,7 @@ fun emit_filed(self: &Claim) {
 
 /// Another auditor saw the same failure: it reported the round, with the same population, in the same epoch.
 public fun attest(self: &Registry, claim: &mut Claim, clock: &Clock, ctx: &mut TxContext) {
+    self.assert_own(claim);
     let auditor = ctx.sender();
     self.assert_auditor(auditor);
     assert!(claim.state == PENDING, EState);
@@ -623,6 +661,7 @@ public fun attest(self: &Registry, claim: &mut Claim, clock: &Clock, ctx: &mut T
 
 /// Records that the gate saw the accused node own the shard in the claim's epoch.
 public fun bind<Witness: drop>(self: &Registry, claim: &mut Claim, _: Witness) {
+    self.assert_own(claim);
     assert!(self.gate == option::some(type_name::with_defining_ids<Witness>()), EGate);
     claim.bound = true;
     event::emit(ClaimBound {
@@ -655,6 +694,7 @@ public fun refute(
     clock: &Clock,
     ctx: &mut TxContext,
 ): Coin<SUI> {
+    self.assert_own(&claim);
     assert!(claim.state == PENDING, EState);
     let now_ms = clock.timestamp_ms();
     assert!(now_ms <= claim.deadline_ms, EWindow);
@@ -689,6 +729,7 @@ public fun refute(
 /// The accuser takes a claim back before anybody else stands behind it, for example when the blob was declared
 /// invalid after the claim was filed.
 public fun withdraw(self: &mut Registry, claim: Claim, ctx: &mut TxContext): Coin<SUI> {
+    self.assert_own(&claim);
     assert!(ctx.sender() == claim.accuser, ENotAuditor);
     assert!(claim.state == PENDING && claim.attestors.length() == 1, EState);
     event::emit(ClaimWithdrawn { claim: object::id(&claim) });
@@ -699,6 +740,7 @@ public fun withdraw(self: &mut Registry, claim: Claim, ctx: &mut TxContext): Coi
 /// After the deadline: confirmed when enough auditors that are still active stand behind the claim. The bond goes
 /// back to the accuser either way.
 public fun finalize(self: &mut Registry, claim: &mut Claim, clock: &Clock, ctx: &mut TxContext) {
+    self.assert_own(claim);
     assert!(claim.state == PENDING, EState);
     assert!(clock.timestamp_ms() > claim.deadline_ms, EWindow);
     let mut standing = vector[];
@@ -723,6 +765,7 @@ public fun finalize(self: &mut Registry, claim: &mut Claim, clock: &Clock, ctx: 
 fun emit_confirmed(self: &Claim, attestors: vector<address>) {
     event::emit(ClaimConfirmed {
         claim: object::id(self),
+        registry: self.registry,
         node: self.node,
         epoch: self.epoch,
         no: self.round,
@@ -749,6 +792,7 @@ public fun record_escalation(claim: &Claim, voter_node: ID, ctx: &mut TxContext)
 
 /// Deletes a claim that has ended, once its round's retention is over.
 public fun purge_claim(self: &Registry, claim: Claim, clock: &Clock) {
+    self.assert_own(&claim);
     assert!(claim.state != PENDING, EState);
     assert!(self.is_past(claim.round, &self.params, clock), ETooEarly);
     claim.delete().destroy_zero()
@@ -807,6 +851,9 @@ fun assert_auditor(self: &Registry, auditor: address) {
     assert!(self.is_active(auditor), ENotAuditor);
 }
 
+/// Panels, counters and retention of another registry say nothing about a claim.
+fun assert_own(self: &Registry, claim: &Claim) { assert!(claim.registry == object::id(self), ERegistry) }
+
 fun assert_population(self: &Registry, no: u64, epoch: u32, auditor: address) {
     assert!(self.populations.contains(epoch) && self.populations[epoch].contains(auditor), EPopulation);
     assert!(self.populations[epoch][auditor].declared_ms < self.rounds[no].opened_ms, EPopulation);
@@ -842,6 +889,8 @@ public fun record(self: &Registry, auditor: address): (u32, u32) {
 public fun open_claims(self: &Registry, node: ID): u64 {
     if (self.open_claims.contains(node)) self.open_claims[node] else 0
 }
+
+public fun registry(self: &Claim): ID { self.registry }
 
 public fun state(self: &Claim): u8 { self.state }
 
@@ -923,11 +972,12 @@ public fun set_version_for_testing(self: &mut Registry, version: u64) { self.ver
 
 #[test_only]
 /// A pending claim without a bond and without a round, for packages that only read claims.
-public fun claim_for_testing(node: ID, shard: u16, epoch: u32, ctx: &mut TxContext): Claim {
+public fun claim_for_testing(registry: ID, node: ID, shard: u16, epoch: u32, ctx: &mut TxContext): Claim {
     let mut entry = vector[];
     while (entry.length() < 61) entry.push_back(0);
     Claim {
         id: object::new(ctx),
+        registry,
         round: 0,
         mode: 0,
         shard,

@@ -605,6 +605,92 @@ fun a_claim_is_not_purged_within_retention() {
     w.end()
 }
 
+// === Registries of one package ===
+
+/// A claim filed with one registry, and all later calls at another that lacks nothing but the claim.
+fun begin_elsewhere(): world::World {
+    let mut w = world::begin_reported();
+    w.file(world::a(), 0);
+    w.switch_registry();
+    w
+}
+
+#[test]
+fun a_claim_names_the_registry_it_was_filed_with() {
+    let mut w = world::begin_reported();
+    w.file(world::a(), 0);
+    let registry = w.take(world::stranger());
+    let claim = w.scenario().take_shared<Claim>();
+    assert!(claim.registry() == object::id(&registry));
+    scenario::return_shared(claim);
+    w.put(registry);
+    w.end()
+}
+
+#[test]
+fun another_registry_takes_the_same_draw_and_counts_its_own() {
+    let mut w = begin_elsewhere();
+    assert!(w.open_claims() == 0);
+    w.file(world::a(), 0);
+    assert!(w.open_claims() == 1);
+    w.end()
+}
+
+#[test, expected_failure(abort_code = audit::ERegistry)]
+fun another_registrys_panel_does_not_attest() {
+    let mut w = begin_elsewhere();
+    w.attest(world::b());
+    w.end()
+}
+
+#[test, expected_failure(abort_code = audit::ERegistry)]
+fun another_registrys_gate_binds_nothing() {
+    let mut w = begin_elsewhere();
+    w.set_gate<Gate>();
+    let registry = w.take(world::stranger());
+    let mut claim = w.scenario().take_shared<Claim>();
+    registry.bind(&mut claim, Gate {});
+    abort 0
+}
+
+#[test, expected_failure(abort_code = audit::ERegistry)]
+fun a_refutation_counts_with_the_accusers_own_registry() {
+    let mut w = begin_elsewhere();
+    w.refute(world::stranger(), 0);
+    w.end()
+}
+
+#[test, expected_failure(abort_code = audit::ERegistry)]
+fun a_claim_is_not_withdrawn_from_another_registry() {
+    let mut w = begin_elsewhere();
+    w.withdraw(world::a());
+    w.end()
+}
+
+#[test, expected_failure(abort_code = audit::ERegistry)]
+fun another_registrys_panel_lets_no_claim_lapse() {
+    let mut w = begin_elsewhere();
+    w.after(world::window() + 1);
+    w.finalize(world::stranger());
+    w.end()
+}
+
+#[test, expected_failure(abort_code = audit::ERegistry)]
+fun another_registrys_retention_purges_nothing() {
+    let mut w = world::begin_reported();
+    w.file(world::a(), 0);
+    let own = w.registry();
+    w.switch_registry();
+    let other = w.registry();
+    w.use_registry(own);
+    w.after(world::window() + 1);
+    w.finalize(world::stranger());
+    w.use_registry(other);
+    w.at((world::no() + world::retention() + 1) * world::period());
+    w.purge();
+    w.end()
+}
+
 // === Gate and escalation ===
 
 public struct Gate has drop {}

@@ -37,7 +37,7 @@ public fun retention(): u64 { 20 }
 /// When every test's round opens.
 public fun opened_ms(): u64 { no() * period() + 10 }
 
-public struct World { scenario: Scenario, clock: Clock }
+public struct World { scenario: Scenario, clock: Clock, registry: ID }
 
 public fun params(): Params { audit::new_params(2, 10, period(), window(), bond(), 3, 5, 3, retention()) }
 
@@ -54,6 +54,7 @@ public fun begin(): World {
     audit::create(&cap, params(), s.ctx());
     s.next_tx(admin());
     let mut registry = s.take_shared<Registry>();
+    let id = object::id(&registry);
     let auditors = vector[a(), b(), c()];
     let mut i = 0;
     while (i < 3) {
@@ -64,7 +65,7 @@ public fun begin(): World {
     s.return_to_sender(cap);
     let mut clock = clock::create_for_testing(s.ctx());
     clock.set_for_testing(no() * period());
-    World { scenario: s, clock }
+    World { scenario: s, clock, registry: id }
 }
 
 /// As `begin`, with the round open and all three auditors' populations and reports in place.
@@ -87,10 +88,39 @@ public fun begin_reported(): World {
 }
 
 public fun end(self: World) {
-    let World { scenario, clock } = self;
+    let World { scenario, clock, .. } = self;
     clock.destroy_for_testing();
     scenario.end();
 }
+
+/// From now on everything goes to a second registry of the same package, with the same panel, an open round of the
+/// same number and seed, and the same populations and reports: only its ID differs. Its counters know no claim.
+public fun switch_registry(self: &mut World) {
+    self.scenario.next_tx(admin());
+    let cap = self.scenario.take_from_sender<AdminCap>();
+    audit::create(&cap, params(), self.scenario.ctx());
+    self.scenario.return_to_sender(cap);
+    self.registry = self.scenario.next_tx(admin()).shared()[0];
+    let auditors = vector[a(), b(), c()];
+    let mut i = 0;
+    while (i < 3) {
+        self.add_auditor(auditors[i], b"auditor", b"https://audit.example");
+        self.declare(auditors[i]);
+        i = i + 1;
+    };
+    self.after(1);
+    self.open(no());
+    i = 0;
+    while (i < 3) {
+        self.report(auditors[i], no());
+        i = i + 1;
+    }
+}
+
+public fun registry(self: &World): ID { self.registry }
+
+/// From now on everything goes to this registry.
+public fun use_registry(self: &mut World, registry: ID) { self.registry = registry }
 
 /// Sets the time.
 public fun at(self: &mut World, ms: u64) { self.clock.set_for_testing(ms) }
@@ -106,7 +136,7 @@ public fun scenario(self: &mut World): &mut Scenario { &mut self.scenario }
 
 public fun take(self: &mut World, sender: address): Registry {
     self.scenario.next_tx(sender);
-    self.scenario.take_shared<Registry>()
+    self.scenario.take_shared_by_id(self.registry)
 }
 
 public fun put(_: &World, registry: Registry) { scenario::return_shared(registry) }

@@ -18,6 +18,11 @@ fun other_node(): ID { object::id_from_address(@0xCAFE) }
 
 /// Binds a claim on (accused, SHARD, EPOCH) with Walrus in `epoch` and these shards given out.
 fun bind(epoch: u32, shards: vector<u16>, others: vector<u16>, gated: bool): bool {
+    bind_at(epoch, shards, others, gated, option::none())
+}
+
+/// As `bind`, with a claim of another registry when one is named.
+fun bind_at(epoch: u32, shards: vector<u16>, others: vector<u16>, gated: bool, foreign: Option<ID>): bool {
     let mut s = scenario::begin(@0xAD);
     audit::init_for_testing(s.ctx());
     s.next_tx(@0xAD);
@@ -32,7 +37,8 @@ fun bind(epoch: u32, shards: vector<u16>, others: vector<u16>, gated: bool): boo
     if (shards.length() > 0) members.insert(accused(), shards);
     members.insert(other_node(), others);
     let walrus = staking::for_testing(epoch, committee::for_testing(members), s.ctx());
-    let mut claim = audit::claim_for_testing(accused(), SHARD, EPOCH, s.ctx());
+    let of = if (foreign.is_some()) *foreign.borrow() else object::id(&registry);
+    let mut claim = audit::claim_for_testing(of, accused(), SHARD, EPOCH, s.ctx());
     gate::bind(&registry, &mut claim, &walrus);
     let bound = claim.is_bound();
 
@@ -67,4 +73,9 @@ fun does_not_bind_in_the_next_epoch() {
 #[test, expected_failure(abort_code = audit::EGate)]
 fun does_not_bind_where_the_registry_names_no_gate() {
     bind(EPOCH, vector[SHARD], vector[9], false);
+}
+
+#[test, expected_failure(abort_code = audit::ERegistry)]
+fun does_not_bind_a_claim_of_another_registry() {
+    bind_at(EPOCH, vector[9, SHARD], vector[8], true, option::some(object::id_from_address(@0xF0)));
 }
