@@ -44,9 +44,9 @@ export interface RoundReport {
 /** What the contract knows of claims, and what an auditor does about them; only where there is a key. */
 export interface ClaimsOnChain {
   readonly auditor: ObjectId;
-  /** One page of the claims that were ever filed, in order. @param after where the page before ended */
+  /** One page of the claims that were ever filed with this registry, in order. @param after where the page before ended */
   filed(after: Uint8Array | undefined): Promise<FiledClaims>;
-  /** Those that still exist on chain. */
+  /** Those of this registry that still exist on chain. */
   read(ids: readonly ObjectId[]): Promise<readonly ClaimOnChain[]>;
   /** @returns false when the contract does not take it, or the outcome is not known: `filed` tells */
   file(draft: ClaimDraft): Promise<boolean>;

@@ -176,6 +176,30 @@ it("goes on where it died, whoever deleted what meanwhile", async () => {
   expect(rows()[0]).toBe(1);
 });
 
+it("sees no claim of another registry of the package, neither filed nor to be deleted", async () => {
+  const other = await world.secondRegistry();
+  await world.beginReported(other);
+  const [challenge] = await world.claimable(ROUND, other);
+  if (challenge === undefined) throw new Error("the round has claimable draws");
+  const foreign = await world.file(world.auditors[0], challenge, {}, other);
+  const { claims, pruning } = chain;
+  if (claims === undefined || pruning === undefined) throw new Error("a chain with a key claims and prunes");
+  const { ids, cursor } = await claims.filed(undefined);
+  expect(ids).toEqual([claim.objectId]);
+  // What was passed over is not read again.
+  expect(await claims.filed(cursor)).toMatchObject({ ids: [], hasMore: false });
+  const found = await claims.read([foreign.objectId, claim.objectId]);
+  expect(found.map(({ ref }) => ref.objectId)).toEqual([claim.objectId]);
+  await world.clock.advance(AUDIT_PARAMS.windowMs + 1);
+  await world.succeed(world.stranger, finalizeTransaction(other, foreign));
+  await world.clock.advance((AUDIT_PARAMS.retentionRounds + 1) * AUDIT_PARAMS.periodMs);
+  const before = await world.balance(pruner);
+  // As good as gone: there is nothing to do, and nothing is sent.
+  expect(await pruning.purgeClaim(foreign.objectId)).toBe(true);
+  expect(await world.balance(pruner)).toBe(before);
+  expect(await world.claimState(foreign, other)).toMatchObject({ state: "lapsed" });
+});
+
 it("keeps a round as long as a claim of it is pending, or confirmed in an epoch that lasts", () => {
   addRound(ROUND + 2 * P.retentionRounds, EPOCH);
   for (const [state, kept] of [

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readOnlyAuditChain } from "../../../auditor/audit-chain.ts";
 import { suiChainReader } from "../../../auditor/chain-reader.ts";
 import { listName } from "../../../auditor/population-tables.ts";
-import { findAuditEvent, suiAuditChain } from "../../../auditor/sui-audit-chain.ts";
+import { findAuditEvent, findRoundOpened, suiAuditChain } from "../../../auditor/sui-audit-chain.ts";
 import { ownedAdminCap } from "../../../cli/audit-admin-cap.ts";
 import { systemClock } from "../../../localnet/clock.ts";
 import { type Network, startNetwork } from "../../../localnet/network.ts";
@@ -180,6 +180,9 @@ describe("the seed of a round", () => {
       const seed = await chain.seedOf(no, no * HOUR_MS);
       expect(seed?.seed).toEqual(own?.seed);
       expect(seed?.seed).not.toEqual(another?.seed);
+      // Also when the round was pruned, and only the event still says what was drawn.
+      const opened = await findRoundOpened(client, await registry(), no, no * HOUR_MS, undefined);
+      expect(opened?.event.seed).toEqual(own?.seed);
       isCompared = true;
     }
   });

@@ -1,6 +1,7 @@
 // If this fails, one panel's claims are ended, bound or counted by another panel of the same package.
 import type { Transaction } from "@mysten/sui/transactions";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { readOpenClaimsOf } from "../../../cli/audit-panel-show.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import type { Challenge } from "../../../shared/audit/selection.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
@@ -98,6 +99,10 @@ it("is named by its claims, and readers of another registry see none", async () 
   expect(await readClaims(client, own, ids)).toMatchObject([{ registry: own, state: "pending" }]);
   expect(await readClaims(client, foreign, ids)).toEqual([undefined]);
   expect(await readClaimsOfAnyRegistry(client, ids)).toMatchObject([{ registry: own }]);
+  // Its accuser is on both panels; the bond is open with one.
+  const pending = async (contracts: AuditContracts) =>
+    (await readOpenClaimsOf(client, await world.registry(contracts))).pending.map(({ ref }) => ref.objectId);
+  expect([await pending(world.contracts), await pending(other)]).toEqual([ids, []]);
 });
 
 it("is no ground for a vote by another panel's rules, whoever is on both", async () => {

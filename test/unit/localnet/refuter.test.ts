@@ -134,6 +134,22 @@ test("answers every false claim against it and takes the bonds, also those filed
   expect(errors).toEqual([]);
 });
 
+test("leaves claims of another registry of the package alone, and is not held up by them", async () => {
+  await store();
+  const other = await world.secondRegistry();
+  await world.beginReported(other);
+  const shards = world.network.nodes[0]?.shards ?? [];
+  const draws = (await world.claimable(undefined, other)).filter(({ shard }) => shards.includes(shard));
+  const [a, b] = world.auditors;
+  const foreign = await world.file(a, draws[0] ?? nth(0), {}, other);
+  const own = await world.file(b, nth(0));
+  // The node works through claims in their order.
+  await expect.poll(() => world.claimState(own)).toBeUndefined();
+  expect(await refutedByNode()).toEqual([own.objectId]);
+  expect(await world.claimState(foreign, other)).toMatchObject({ state: "pending" });
+  expect(errors).toEqual([]);
+});
+
 test("cannot answer for what it lost, and answers once it has it again before the deadline", async () => {
   await store();
   host.setFault({ kind: "drop-slivers", fraction: 1 });
