@@ -220,6 +220,7 @@ export class Auditor {
   }
 
   #openingParts() {
-    return { ...this.#parts, rounds: this.rounds, lists: this.lists, follower: this.#follower };
+    const { rounds, lists, store } = this;
+    return { ...this.#parts, rounds, lists, store, follower: this.#follower };
   }
 }

@@ -3,7 +3,8 @@
  * and the evidence for it.
  *
  * Before anything is held against a node the chain is read once more, up to a checkpoint after the last request: a
- * blob that was deleted, has ended or was declared invalid meanwhile excuses its draws, and so does an epoch change.
+ * blob that was deleted, has ended or was declared invalid meanwhile excuses its draws, and so does an epoch change;
+ * absence of a blob certified shortly before the seed is excused too.
  * Everything is then decided and written in one transaction, in (mode, shard, t) order, so that anybody who repeats
  * it from the evidence gets the same numbers.
  */
@@ -34,6 +35,7 @@ import {
   possessionTrial,
   unavailable,
   type Verdict,
+  type VerdictOutcome,
 } from "../shared/audit/verdict.ts";
 import { toHex } from "../shared/protocol/bytes.ts";
 import type { Clock } from "../shared/protocol/clock.ts";
@@ -99,17 +101,20 @@ class Judgement {
   readonly #parts: JudgingParts;
   readonly #round: Round;
   readonly #seed: Uint8Array;
+  readonly #seedCheckpoint: number;
   readonly #epoch: number;
   readonly #committee: Committee;
   readonly #nowMs: number;
   readonly #changes: readonly EpochChange[];
 
   constructor(parts: JudgingParts, round: Round) {
-    assert(round.seed !== null && round.epoch !== null, `round ${round.no} has a seed`);
+    const { seed, seedCheckpoint, epoch } = round;
+    assert(seed !== null && seedCheckpoint !== null && epoch !== null, `round ${round.no} has a seed`);
     this.#parts = parts;
     this.#round = round;
-    this.#seed = round.seed;
-    this.#epoch = round.epoch;
+    this.#seed = seed;
+    this.#seedCheckpoint = seedCheckpoint;
+    this.#epoch = epoch;
     this.#committee = parts.rounds.committee(round.no);
     this.#nowMs = parts.clock.nowMs();
     this.#changes = this.#epochChanges();
@@ -149,11 +154,11 @@ class Judgement {
       step.kind === "final" ? step.verdict : { outcome: unavailable(draw.attempts), excuse: null };
     const { outcome } = verdict;
     if (outcome === "passed" || outcome === "excused") return verdict;
-    const excuse = this.#excuseOf(draw, outcome === "timeout" || outcome === "refused");
+    const excuse = this.#excuseOf(draw, outcome);
     return excuse === undefined ? verdict : { outcome: "excused", excuse };
   }
 
-  #excuseOf(draw: RoundDraw, isUnavailable: boolean): Excuse | undefined {
+  #excuseOf(draw: RoundDraw, outcome: VerdictOutcome): Excuse | undefined {
     const { sql, follower, store, nodes, parameters } = this.#parts;
     const [receipt] = sql.exec(
       "SELECT received_ms FROM shard_receipt WHERE epoch = ? AND shard = ?",
@@ -162,19 +167,22 @@ class Judgement {
     );
     const health = this.#parts.rounds.requests(this.#round.no, draw.node, "health").at(-1);
     const nodeStatus = health?.outcome === "pass" ? (health.detail ?? undefined) : undefined;
+    const { before, isRenewed } = store.certification(draw.blobId, this.#seedCheckpoint);
     const circumstances = {
       shardMove: draw.hasMoved
         ? { receivedMs: receipt === undefined ? undefined : Number(receipt["received_ms"]) }
         : undefined,
       nodeStatus,
       maintenanceUsedMs: nodes.maintenanceMs(draw.node, this.#epoch, nodeStatus, this.#nowMs),
-      isBlobInvalid: !store.isLive(draw.blobId, follower.epoch ?? this.#epoch),
+      isBlobInvalid: isRenewed || !store.isLive(draw.blobId, follower.epoch ?? this.#epoch),
+      // The ledger knows of young blobs only.
+      isJustCertified: before !== undefined,
     };
     // A draw that was never asked because its node was silent is as late as the round.
     const asked = draw.attempts.length === 0 ? [this.#nowMs] : draw.attempts.map((each) => each.startedMs);
     for (const askedMs of asked) {
       for (const change of this.#changes) {
-        const excuse = excuseFor({ ...circumstances, ...change, askedMs }, isUnavailable, parameters);
+        const excuse = excuseFor({ ...circumstances, ...change, askedMs }, outcome, parameters);
         if (excuse !== undefined) return excuse;
       }
     }

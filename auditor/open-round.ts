@@ -17,8 +17,9 @@ import type { AuditChain } from "./audit-chain.ts";
 import type { ChainFollower } from "./chain-follower.ts";
 import type { ChainReader } from "./chain-reader.ts";
 import { type LedgerSql, readMeta } from "./ledger-sql.ts";
-import { listName, type PopulationLists } from "./population-tables.ts";
+import { listName, type PopulationLists, type SqlPopulationStore } from "./population-tables.ts";
 import { committeeJson, type Round, type Rounds } from "./rounds.ts";
+import { youngFrom } from "./young-blobs.ts";
 
 /** Slices of work, or pages of events, in one step: some seconds of CPU at most. */
 const UNITS_PER_STEP = 100;
@@ -27,6 +28,7 @@ export interface OpeningParts {
   readonly sql: LedgerSql;
   readonly rounds: Rounds;
   readonly lists: PopulationLists;
+  readonly store: SqlPopulationStore;
   readonly follower: ChainFollower;
   readonly chain: ChainReader;
   readonly auditChain: AuditChain;
@@ -50,15 +52,19 @@ export function openRound(parts: OpeningParts, nowMs: number): boolean {
   return rounds.open(no, nowMs, parametersHash(parameters));
 }
 
-/** Learns the seed. @returns false while the chain has none */
+/** Learns the seed, and with it how old a blob has to be. @returns false while the chain has none */
 export async function seedRound(parts: OpeningParts, round: Round): Promise<boolean> {
-  const { rounds, auditChain, parameters } = parts;
+  const { sql, rounds, store, chain, auditChain, parameters } = parts;
   const seed = await auditChain.seedOf(round.no, round.no * parameters.roundPeriodMs);
   if (seed === undefined) return false;
-  rounds.update(round.no, "opening", "following", {
-    seed: toHex(seed.seed),
-    seed_source: seed.source,
-    seed_checkpoint: seed.checkpoint,
+  const young = await youngFrom(chain, seed.checkpoint, parameters.freshGraceMs);
+  sql.transaction(() => {
+    store.forgetCertifications(young);
+    rounds.update(round.no, "opening", "following", {
+      seed: toHex(seed.seed),
+      seed_source: seed.source,
+      seed_checkpoint: seed.checkpoint,
+    });
   });
   return true;
 }

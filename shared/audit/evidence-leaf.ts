@@ -21,6 +21,7 @@ const EXCUSES: readonly Excuse[] = [
   "maintenance",
   "denied",
   "invalid-blob",
+  "just-certified",
   "not-owner",
   "no-metadata",
   "self-suspect",

@@ -1,8 +1,10 @@
 /**
- * When a failure counts against nobody: hand-overs, maintenance, and an auditor whose own network is broken.
+ * When a failure counts against nobody: hand-overs, young blobs, maintenance, and an auditor whose own network is broken.
+ *
+ * A pass counts whatever the circumstances: it shows that the node has what it might not have had to have yet.
  */
 import type { AuditParameters } from "./parameters.ts";
-import type { Excuse } from "./verdict.ts";
+import type { Excuse, VerdictOutcome } from "./verdict.ts";
 
 export interface Circumstances {
   /** When the challenge was asked. */
@@ -16,19 +18,21 @@ export interface Circumstances {
   readonly nodeStatus: string | undefined;
   /** Maintenance already excused for this node in this epoch. */
   readonly maintenanceUsedMs: number;
-  /** The blob was reported invalid on chain after the draw. */
+  /** The blob was reported invalid on chain after the draw, or was gone for a while. */
   readonly isBlobInvalid: boolean;
+  /** The blob was certified less than the profile's grace before the round's seed was drawn. */
+  readonly isJustCertified: boolean;
 }
 
 const WORKING: ReadonlySet<string> = new Set(["Active", "Standby"]);
 
 /**
- * @param isUnavailable whether the failure is one of availability: maintenance excuses nothing else
+ * @param outcome what the draw came to: maintenance excuses unavailability only; youth absence only, never wrong bytes
  * @returns undefined when the failure counts
  */
 export function excuseFor(
   circumstances: Circumstances,
-  isUnavailable: boolean,
+  outcome: VerdictOutcome,
   parameters: AuditParameters,
 ): Excuse | undefined {
   const { askedMs, epochChangeStartMs, epochChangeDoneMs, shardMove } = circumstances;
@@ -39,6 +43,8 @@ export function excuseFor(
     const { receivedMs } = shardMove;
     if (receivedMs === undefined || askedMs < receivedMs + parameters.shardGraceMs) return "shard-moved";
   }
+  if (outcome === "missing" && circumstances.isJustCertified) return "just-certified";
+  const isUnavailable = outcome === "timeout" || outcome === "refused";
   const { nodeStatus } = circumstances;
   const isMaintained = nodeStatus !== undefined && !WORKING.has(nodeStatus);
   const hasAllowance = circumstances.maintenanceUsedMs < parameters.maintenanceMs;

@@ -45,6 +45,8 @@ export interface AuditParameters {
   readonly epochGraceMs: number;
   /** A shard that changed owner counts only this long after its ShardsReceived. */
   readonly shardGraceMs: number;
+  /** Absence of a blob counts only when it was certified at least this long before the round's seed was drawn. */
+  readonly freshGraceMs: number;
   /** Longest maintenance excused per node and epoch. */
   readonly maintenanceMs: number;
   readonly requestsPerMinutePerNode: number;
@@ -92,6 +94,8 @@ const PUBLIC: AuditParameters = {
   selfSuspectShardThousandths: 334,
   epochGraceMs: 2 * HOUR,
   shardGraceMs: 12 * HOUR,
+  // A node recovers what it did not get by itself, and tries again after at most an hour: one such pause, and time to work.
+  freshGraceMs: 2 * HOUR,
   maintenanceMs: 12 * HOUR,
   requestsPerMinutePerNode: 4,
   requestsPerThousandSeconds: 1000,
@@ -125,6 +129,7 @@ const LOCAL: AuditParameters = {
   selfCheckMs: 5 * SECOND,
   epochGraceMs: 2 * SECOND,
   shardGraceMs: 5 * SECOND,
+  freshGraceMs: 2 * SECOND,
   maintenanceMs: 30 * SECOND,
   requestsPerMinutePerNode: 6_000,
   requestsPerThousandSeconds: 500_000,

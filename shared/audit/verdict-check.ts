@@ -4,33 +4,41 @@
  * | outcome          | needs                                                                                          |
  * |------------------|------------------------------------------------------------------------------------------------|
  * | passed           | a last request answered 200, and nothing asked after it                                         |
- * | missing, invalid | the profile's attempts over its spread; two symbols and one sliver, each answered; invalid a 200 |
+ * | missing, invalid | the profile's attempts over its spread; two symbols and one sliver, each answered; invalid a 200; |
+ * |                  | missing a blob that is not young                                                               |
  * | timeout          | no request that proves an answer of the sliver's; all attempts, or a node silent all round        |
  * | refused          | all attempts, or a silent node; at least one answered                                           |
- * | excused          | an excuse; self-suspect exactly in a void round                                                 |
+ * | excused          | an excuse; self-suspect exactly in a void round; just-certified what missing needs, of a young blob |
  * | vacuous          | no request                                                                                     |
  */
+import type { BlobId } from "../protocol/ids.ts";
 import type { EvidenceAttempt, EvidenceRecord } from "./evidence.ts";
 import type { AuditParameters } from "./parameters.ts";
+
+interface CheckedRound {
+  readonly isVoid: boolean;
+  readonly openedMs: number;
+  readonly finishedMs: number;
+  /** Blobs certified less than the profile's grace before the seed was drawn. */
+  readonly justCertified: ReadonlySet<BlobId>;
+}
 
 /** @param all the round's records. @returns what is wrong; undefined when nothing is */
 export function verdictProblem(
   record: EvidenceRecord,
   all: readonly EvidenceRecord[],
   parameters: AuditParameters,
-  round: { readonly isVoid: boolean; readonly openedMs: number; readonly finishedMs: number },
+  round: CheckedRound,
 ): string | undefined {
   return (
     timesProblem(record, round) ??
     excuseProblem(record, round.isVoid) ??
+    ageProblem(record, round.justCertified, parameters) ??
     outcomeProblem(record, all, parameters)
   );
 }
 
-function timesProblem(
-  { attempts }: EvidenceRecord,
-  round: { readonly openedMs: number; readonly finishedMs: number },
-): string | undefined {
+function timesProblem({ attempts }: EvidenceRecord, round: CheckedRound): string | undefined {
   let previousMs = round.openedMs;
   for (const { startedMs, ms } of attempts) {
     if (startedMs < previousMs) return `a request at ${startedMs}, before ${previousMs}`;
@@ -45,6 +53,19 @@ function excuseProblem({ outcome, excuse }: EvidenceRecord, isVoid: boolean): st
   if (isVoid !== (excuse === "self-suspect"))
     return isVoid ? "it counts in a void round" : "self-suspect in a round that counts";
   return undefined;
+}
+
+/** Absence of a young blob is excused; nothing else is on that ground. */
+function ageProblem(
+  record: EvidenceRecord,
+  justCertified: ReadonlySet<BlobId>,
+  parameters: AuditParameters,
+): string | undefined {
+  const isYoung = justCertified.has(record.blobId);
+  if (record.outcome === "missing" && isYoung) return "missing, although the blob was just certified";
+  if (record.excuse !== "just-certified") return undefined;
+  if (!isYoung) return "just-certified, although the blob was not";
+  return failureProblem({ ...record, outcome: "missing" }, parameters);
 }
 
 function outcomeProblem(

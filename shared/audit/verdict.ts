@@ -25,6 +25,8 @@ export type Excuse =
   | "maintenance"
   | "denied"
   | "invalid-blob"
+  /** A certificate needs two thirds of the shards: the others may still be getting their slivers. */
+  | "just-certified"
   | "not-owner"
   /** No node had metadata to check an answer against. */
   | "no-metadata"

@@ -9,7 +9,7 @@
 import { equalBytes, fromHex, toHex } from "../protocol/bytes.ts";
 import { type Committee, memberOfShards } from "../protocol/committee.ts";
 import { FloeError } from "../protocol/errors.ts";
-import type { ObjectId } from "../protocol/ids.ts";
+import type { BlobId, ObjectId } from "../protocol/ids.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import type { EvidenceRecord } from "./evidence.ts";
 import { rootOfLeaves } from "./evidence.ts";
@@ -45,6 +45,8 @@ export interface ChainFacts {
     readonly fresh: MemoryPopulation;
   };
   readonly epoch: number;
+  /** Blobs of the populations that were certified less than the profile's grace before the seed was drawn. */
+  readonly justCertified: ReadonlySet<BlobId>;
   /** Roots the auditor committed to before: from its report on chain, or noted by the caller. */
   readonly committed?: { readonly evidenceRoot: string; readonly nodesRoot: string | undefined };
   /** The auditor's round before this one; null when there is none, undefined when the caller does not know. */
@@ -204,6 +206,7 @@ class Verification {
         isVoid: state === "void",
         openedMs,
         finishedMs,
+        justCertified: this.#facts.justCertified,
       });
       if (problem !== undefined)
         this.#differs("verdict", `${record.mode}/${record.shard}/${record.t}: ${problem}`);

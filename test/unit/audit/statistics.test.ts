@@ -146,10 +146,10 @@ describe("a parameter profile", () => {
   it("is valid, and its hash pinned", () => {
     for (const profile of Object.values(AUDIT_PROFILES)) expect(checkParameters(profile)).toBe(profile);
     expect(toHex(parametersHash(AUDIT_PROFILES.public))).toMatchInlineSnapshot(
-      `"a26d49070abded00d79adfdbde61ce5538f86f947bd52e43783d522cd1570766"`,
+      `"412f13c85604b48ac43583db9c5be3db9739934914abbf579c1cbec75ce1a67c"`,
     );
     expect(toHex(parametersHash(AUDIT_PROFILES.local))).toMatchInlineSnapshot(
-      `"ba39cc3d932fadf087ba339b3f65f4462a03c3fff4f53b55213629fbd7a74abc"`,
+      `"c7e092844b3ab36a1ffd25362272c77b55ecc5a53b9d762fb32870a5138c3cae"`,
     );
   });
 

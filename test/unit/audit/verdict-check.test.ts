@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { EvidenceAttempt, EvidenceRecord } from "../../../shared/audit/evidence.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import { verdictProblem } from "../../../shared/audit/verdict-check.ts";
+import type { BlobId } from "../../../shared/protocol/ids.ts";
 import { blobIdOf, drawKey, objectIdOf } from "./fixtures.ts";
 
 const P = AUDIT_PROFILES.public;
@@ -18,7 +19,12 @@ const attempts = (...answers: [EvidenceAttempt["kind"], number, boolean][]): Evi
     bodyHash: hasBody ? HASH : null,
   }));
 
-function problemOf(outcome: EvidenceRecord["outcome"], requests: readonly EvidenceAttempt[]) {
+function problemOf(
+  outcome: EvidenceRecord["outcome"],
+  requests: readonly EvidenceAttempt[],
+  excuse: EvidenceRecord["excuse"] = null,
+  justCertified: ReadonlySet<BlobId> = new Set(),
+) {
   const record: EvidenceRecord = {
     ...drawKey(0, 1, 0),
     round: 1,
@@ -28,10 +34,15 @@ function problemOf(outcome: EvidenceRecord["outcome"], requests: readonly Eviden
     axis: "primary",
     symbol: 0,
     outcome,
-    excuse: null,
+    excuse,
     attempts: requests,
   };
-  return verdictProblem(record, [record], P, { isVoid: false, openedMs: 0, finishedMs: 1e12 });
+  return verdictProblem(record, [record], P, {
+    isVoid: false,
+    openedMs: 0,
+    finishedMs: 1e12,
+    justCertified,
+  });
 }
 
 describe("an answer that broke off after its status", () => {
@@ -58,5 +69,27 @@ describe("an answer that came whole", () => {
   it("is what calling a node's answer invalid takes", () => {
     const requests = attempts(["symbol", 404, true], ["symbol", 404, true], ["sliver", 404, true]);
     expect(problemOf("invalid", requests)).toContain("although nothing came");
+  });
+});
+
+describe("absence of a blob", () => {
+  const absent = attempts(["symbol", 404, true], ["symbol", 404, true], ["sliver", 404, true]);
+  const young = new Set([blobIdOf(1)]);
+
+  it("is missing when the blob is old, and excused when it was just certified", () => {
+    expect(problemOf("missing", absent)).toBeUndefined();
+    expect(problemOf("excused", absent, "just-certified", young)).toBeUndefined();
+  });
+
+  it("cannot be held against a node for a blob that was just certified", () => {
+    expect(problemOf("missing", absent, null, young)).toContain("just certified");
+  });
+
+  it("cannot be excused with the youth of an old blob, nor anything but absence with that of a young one", () => {
+    expect(problemOf("excused", absent, "just-certified")).toContain("although the blob was not");
+    const silent = attempts(["symbol", 0, false], ["symbol", 0, false], ["symbol", 0, false]);
+    expect(problemOf("excused", silent, "just-certified", young)).toContain("answered");
+    const wrong = attempts(["symbol", 200, true], ["symbol", 404, true], ["sliver", 404, true]);
+    expect(problemOf("excused", wrong, "just-certified", young)).toContain("something came");
   });
 });

@@ -15,6 +15,7 @@ import {
   nextStep,
   possessionTrial,
   type Verdict,
+  type VerdictOutcome,
 } from "../../../shared/audit/verdict.ts";
 
 const P = AUDIT_PROFILES.public;
@@ -131,9 +132,10 @@ describe("an excuse", () => {
     nodeStatus: "Active",
     maintenanceUsedMs: 0,
     isBlobInvalid: false,
+    isJustCertified: false,
   };
-  const excuse = (change: Partial<Circumstances>, isUnavailable = true) =>
-    excuseFor({ ...usual, ...change }, isUnavailable, P);
+  const excuse = (change: Partial<Circumstances>, outcome: VerdictOutcome = "timeout") =>
+    excuseFor({ ...usual, ...change }, outcome, P);
 
   it("is not given in the ordinary course", () => {
     expect(excuse({})).toBeUndefined();
@@ -157,12 +159,19 @@ describe("an excuse", () => {
   it("covers maintenance for twelve hours an epoch, and absent data never", () => {
     const nodeStatus = "RecoveryInProgress";
     expect(excuse({ nodeStatus })).toBe("maintenance");
-    expect(excuse({ nodeStatus }, false)).toBeUndefined();
+    expect(excuse({ nodeStatus }, "missing")).toBeUndefined();
     expect(excuse({ nodeStatus, maintenanceUsedMs: 12 * 3_600_000 })).toBeUndefined();
   });
 
   it("covers blobs reported invalid", () => {
-    expect(excuse({ isBlobInvalid: true }, false)).toBe("invalid-blob");
+    expect(excuse({ isBlobInvalid: true }, "missing")).toBe("invalid-blob");
+  });
+
+  it("covers the absence of a blob that was just certified, but neither wrong bytes of it nor silence", () => {
+    const isJustCertified = true;
+    expect(excuse({ isJustCertified }, "missing")).toBe("just-certified");
+    for (const outcome of ["invalid", "timeout", "refused"] as const)
+      expect(excuse({ isJustCertified }, outcome), outcome).toBeUndefined();
   });
 });
 

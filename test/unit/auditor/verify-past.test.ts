@@ -30,14 +30,14 @@ beforeAll(async () => {
   auditor = testAuditor({ network: system.network.file });
   first = await exportOf(await auditor.run());
   second = await exportOf(await auditor.run());
-  facts = await readChainFacts(auditor.chain, second.no * P.roundPeriodMs);
+  facts = await readChainFacts(auditor.chain, second.no, P);
 }, 60_000);
 afterAll(() => system[Symbol.asyncDispose]());
 
 describe("an honest round", () => {
   it("goes on with the records of the round before, and the first one with none", async () => {
     expect(noticed(second)).toEqual([]);
-    const ofFirst = await readChainFacts(auditor.chain, first.no * P.roundPeriodMs);
+    const ofFirst = await readChainFacts(auditor.chain, first.no, P);
     expect(verifyRound(first, { ...ofFirst, previous: null })).toEqual([]);
     expect(second.nodes.some(({ before }) => before.trials > 0)).toBe(true);
   });
