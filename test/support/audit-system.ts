@@ -49,7 +49,7 @@ export interface TestAuditorOptions {
 }
 
 /** What never closes is an error, and not one of a slow machine. */
-const RUN_MS = 180_000;
+const RUN_MS = 300_000;
 
 export function testAuditor(options: TestAuditorOptions): TestAuditor {
   const { network, clock = systemClock, parameters = AUDIT_PROFILES.local, sql = nodeLedger() } = options;

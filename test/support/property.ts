@@ -17,9 +17,9 @@ export function propertyRuns<Values>(defaultRuns: number, longRuns = defaultRuns
 }
 
 /** Time limit of one property, long enough for a second per case asked for. */
-export const PROPERTY_TIMEOUT = { timeout: 240_000 + 1000 * askedRuns };
+export const PROPERTY_TIMEOUT = { timeout: 600_000 + 1000 * askedRuns };
 
 /** Time limit of one property with a long number of its own. */
 export const longTimeout = (longRuns: number): { timeout: number } => ({
-  timeout: 240_000 + 1000 * Math.max(askedRuns, isLong ? longRuns : 0),
+  timeout: 600_000 + 1000 * Math.max(askedRuns, isLong ? longRuns : 0),
 });

@@ -36,7 +36,7 @@ export interface Expected {
 }
 
 /** The tail of an upload and the last writes of the objects come after the reply: never later, on any machine. */
-const SETTLE_MS = 60_000;
+const SETTLE_MS = 120_000;
 const POLL_MS = 50;
 
 export class StateChecker {
