@@ -43,7 +43,7 @@ beforeAll(async () => {
   await system.publishBlob(prng(1, 60_000), "epochs=9&deletable=true");
   system.network.setNodeFault(LATE, { kind: "drop-slivers", fraction: 1, heal: false });
   auditor = testAuditor({ network: system.network.file, clock, parameters: P });
-}, 60_000);
+});
 afterAll(() => system[Symbol.asyncDispose]());
 
 const nodeOf = async (name: string): Promise<NodeJson> => {

@@ -31,7 +31,7 @@ beforeAll(async () => {
   first = await exportOf(await auditor.run());
   second = await exportOf(await auditor.run());
   facts = await readChainFacts(auditor.chain, second.no, P);
-}, 60_000);
+});
 afterAll(() => system[Symbol.asyncDispose]());
 
 describe("an honest round", () => {
