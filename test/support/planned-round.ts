@@ -71,6 +71,7 @@ export class PlannedRound {
     const seed = blake2b256(Uint8Array.of(9));
     this.rounds.update(NO, "opening", "challenging", {
       seed: toHex(seed),
+      seed_checkpoint: 1,
       epoch: EPOCH,
       n_shards: nodes,
       committee: committeeJson(this.committee),
