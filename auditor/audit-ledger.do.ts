@@ -58,6 +58,7 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
             ...(gatePackageId === undefined ? {} : { gate: { packageId: gatePackageId, stakingObjectId } }),
             secretKey,
             clock: systemClock,
+            log: writeLog,
             fallback: readOnly,
             periodMs: parameters.roundPeriodMs,
           });

@@ -43,8 +43,11 @@ import { readAuditEventPage, readNewestAuditEvents } from "../shared/sui/event-p
 import { abortName, type ExecutionFailure } from "../shared/sui/move-abort.ts";
 import { presentShared, readObjects } from "../shared/sui/object-reader.ts";
 import { SuiError } from "../shared/sui/sui-error.ts";
+import { SUI_COIN_TYPE } from "../shared/sui/type-names.ts";
 import { createWalletChain, SimulatedFailure } from "../shared/sui/wallet-chain.ts";
 import type { AuditChain, ClaimsOnChain, PruningOnChain, RoundSeed } from "./audit-chain.ts";
+import type { Log } from "./platform.ts";
+import { RefusalLog, type WriteCall } from "./refusal-log.ts";
 
 /** Pages of about 50 events looked through, newest first, for one of a round: more than a registry keeps rounds of. */
 const PAGES_SEARCHED = 100;
@@ -71,6 +74,8 @@ export interface SuiAuditChainParts {
   /** `suiprivkey1...` of an active auditor; funded. Never logged, never part of an error. */
   readonly secretKey: string;
   readonly clock: Clock;
+  /** Told of every transaction that did not go through, and why. */
+  readonly log: Log;
   /** For rounds that nobody opened in their time. */
   readonly fallback: AuditChain;
   readonly periodMs: number;
@@ -81,19 +86,45 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
   const key = keyOf(parts.secretKey);
   const auditor = parseObjectId(key.toSuiAddress());
   const wallet = createWalletChain(client, [client]);
+  const refusals = new RefusalLog({
+    log: parts.log,
+    clock,
+    async balanceMist() {
+      const { coinBalance, addressBalance } = await wallet.funds(auditor, SUI_COIN_TYPE);
+      return coinBalance + addressBalance;
+    },
+  });
 
-  async function send(transaction: Transaction): Promise<Sent> {
+  async function send(call: WriteCall, transaction: Transaction): Promise<Sent> {
     transaction.setSender(auditor);
     try {
       const built = await wallet.build(transaction);
       const { signature } = await key.signTransaction(built.bytes);
       const { failure, digest } = await wallet.execute(built, signature);
-      return failure === undefined ? { kind: "done", digest } : refused(failure);
+      if (failure !== undefined) return refused(call, failure);
+      refusals.wentThrough(call);
+      return { kind: "done", digest };
     } catch (error) {
-      if (error instanceof SimulatedFailure) return refused(error.failure);
-      if (error instanceof SuiError && error.code === "SUI_OUTCOME_UNKNOWN") return { kind: "unknown" };
-      throw error;
+      if (error instanceof SimulatedFailure) return refused(call, error.failure);
+      if (!(error instanceof SuiError)) throw error;
+      switch (error.code) {
+        case "SUI_OUTCOME_UNKNOWN":
+          refusals.unknown(call, error);
+          return { kind: "unknown" };
+        case "SUI_REJECTED":
+          // Nothing was signed: whatever is sent comes back as an unknown outcome.
+          await refusals.rejected(call, error);
+          return { kind: "refused", abort: undefined };
+        default:
+          throw error;
+      }
     }
+  }
+
+  async function refused(call: WriteCall, failure: ExecutionFailure): Promise<Sent> {
+    await refusals.failed(call, failure);
+    const abort = failure.kind === "move-abort" ? abortName(failure.module, failure.abortCode) : undefined;
+    return { kind: "refused", abort };
   }
 
   /** The seed that the registry holds; the event says only in which checkpoint it was drawn. */
@@ -109,8 +140,8 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
     return (await readCheckpoint(client, await readTip(client))).timestampMs >= endMs;
   }
 
-  const isSent = async (transaction: Transaction): Promise<boolean> =>
-    (await send(transaction)).kind === "done";
+  const isSent = async (call: WriteCall, transaction: Transaction): Promise<boolean> =>
+    (await send(call, transaction)).kind === "done";
   const contracts = async () => (await readRegistry(client, contract)).contracts;
   const claims: ClaimsOnChain = {
     auditor,
@@ -131,21 +162,21 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
       // The round's own: the panel's may have changed since it was opened.
       const bondMist = (await readRound(client, registry, draft.round))?.params.bondMist;
       if (bondMist === undefined) return false;
-      return isSent(fileClaimTransaction(registry.contracts, { ...draft, bondMist }));
+      return isSent("file_claim", fileClaimTransaction(registry.contracts, { ...draft, bondMist }));
     },
-    attest: async (claim) => isSent(attestTransaction(await contracts(), claim.ref)),
+    attest: async (claim) => isSent("attest", attestTransaction(await contracts(), claim.ref)),
     async bind(claim) {
       if (gate === undefined) return false;
       const { packageId, stakingObjectId: objectId } = gate;
       const [object] = await readObjects(client, [objectId]);
       const { initialSharedVersion } = presentShared(object, "Walrus Staking", objectId);
       const staking = { objectId, initialSharedVersion };
-      return isSent(bindTransaction(await contracts(), packageId, claim.ref, staking));
+      return isSent("bind", bindTransaction(await contracts(), packageId, claim.ref, staking));
     },
     refute: async (claim, refutation) =>
-      isSent(refuteTransaction(await contracts(), claim.ref, refutation, auditor)),
-    finalize: async (claim) => isSent(finalizeTransaction(await contracts(), claim.ref)),
-    withdraw: async (claim) => isSent(withdrawTransaction(await contracts(), claim.ref, auditor)),
+      isSent("refute", refuteTransaction(await contracts(), claim.ref, refutation, auditor)),
+    finalize: async (claim) => isSent("finalize", finalizeTransaction(await contracts(), claim.ref)),
+    withdraw: async (claim) => isSent("withdraw", withdrawTransaction(await contracts(), claim.ref, auditor)),
   };
 
   const pruning: PruningOnChain = {
@@ -155,17 +186,19 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
     },
     async purgeClaim(id) {
       const [claim] = await readClaims(client, contract.registryId, [id]);
-      return claim === undefined || isSent(purgeClaimTransaction(await contracts(), claim.ref));
+      return (
+        claim === undefined || isSent("purge_claim", purgeClaimTransaction(await contracts(), claim.ref))
+      );
     },
     async pruneRound(no) {
       const registry = await readRegistry(client, contract);
       const isGone = (await readRound(client, registry, no)) === undefined;
-      return isGone || isSent(pruneRoundTransaction(registry.contracts, no));
+      return isGone || isSent("prune_round", pruneRoundTransaction(registry.contracts, no));
     },
     async prunePopulation(epoch) {
       const registry = await readRegistry(client, contract);
       const isGone = !(await hasPopulations(client, registry, epoch));
-      return isGone || isSent(prunePopulationTransaction(registry.contracts, epoch));
+      return isGone || isSent("prune_population", prunePopulationTransaction(registry.contracts, epoch));
     },
   };
 
@@ -181,7 +214,7 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
       const known = await readRound(client, registry, no);
       // A round that nobody opened in its time is held all the same; the contract will not take its report.
       if (known === undefined && isMissed) return fallback.seedOf(no, startMs);
-      if (known === undefined) await send(openRoundTransaction(registry.contracts, no));
+      if (known === undefined) await send("open_round", openRoundTransaction(registry.contracts, no));
       const round = known ?? (await readRound(client, registry, no));
       return round && openedSeed(registry, round);
     },
@@ -192,7 +225,7 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
       if (size === 0) return null;
       if ((await readDeclaredPopulation(client, registry, epoch, auditor)) !== undefined) return null;
       const transaction = declarePopulationTransaction(registry.contracts, { epoch, size, totalBytes, root });
-      const sent = await send(transaction);
+      const sent = await send("declare_population", transaction);
       return sent.kind === "done" ? sent.digest : null;
     },
 
@@ -213,6 +246,7 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
       const before = await stands();
       if (before !== undefined) return before;
       const sent = await send(
+        "report",
         reportTransaction(registry.contracts, {
           round: report.no,
           epoch: report.epoch,
@@ -233,11 +267,6 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
     },
   };
 }
-
-const refused = (failure: ExecutionFailure): Sent => ({
-  kind: "refused",
-  abort: failure.kind === "move-abort" ? abortName(failure.module, failure.abortCode) : undefined,
-});
 
 /** The SDK's own error might repeat the text, so it is not passed on. */
 function keyOf(secretKey: string): Ed25519Keypair {

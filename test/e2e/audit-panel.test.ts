@@ -104,6 +104,7 @@ function auditorWith(key: Ed25519Keypair): TestAuditor {
         secretKey: key.getSecretKey(),
         clock: systemClock,
         fallback: readOnlyAuditChain(chain),
+        log: () => {},
         periodMs: AUDIT_PROFILES.local.roundPeriodMs,
       }),
   });

@@ -100,6 +100,7 @@ function auditorWithKey(position: number): TestAuditor {
         secretKey,
         clock,
         fallback: readOnlyAuditChain(chain),
+        log: () => {},
         periodMs: P.roundPeriodMs,
       }),
   });

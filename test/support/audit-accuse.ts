@@ -48,6 +48,7 @@ export function chainWithKey(
     secretKey,
     clock,
     fallback: readOnlyAuditChain(chain),
+    log: () => {},
     periodMs: parameters.roundPeriodMs,
   });
 }

@@ -374,6 +374,7 @@ describe("an auditor with a key", () => {
           secretKey,
           clock,
           fallback: readOnlyAuditChain(chain),
+          log: () => {},
           periodMs: P.roundPeriodMs,
         }),
     });
@@ -409,6 +410,7 @@ describe("an auditor with a key", () => {
             secretKey: wrong,
             clock,
             fallback: readOnlyAuditChain(chain),
+            log: () => {},
             periodMs: P.roundPeriodMs,
           }),
       });

@@ -40,6 +40,7 @@ beforeEach(async () => {
     clock: world.clock,
     // Nothing here asks for a seed.
     fallback: readOnlyAuditChain({} as unknown as ChainReader),
+    log: () => {},
     periodMs: AUDIT_PARAMS.periodMs,
   });
   sql = nodeLedger();

@@ -78,6 +78,7 @@ describe("an auditor", () => {
           contract: audit,
           secretKey: stranger.getSecretKey(),
           clock: systemClock,
+          log: () => {},
           fallback: readOnlyAuditChain(chain),
           periodMs: P.roundPeriodMs,
         }),
@@ -141,7 +142,8 @@ describe("the seed of a round", () => {
     if (audit === undefined || secretKey === undefined) throw new Error("the network has an auditor");
     const client = createSuiClient({ url: sui.url, fetch });
     const fallback = readOnlyAuditChain(suiChainReader(client, walrus, systemClock));
-    return suiAuditChain({ client, contract: audit, secretKey, clock, fallback, periodMs: HOUR_MS });
+    const log = (): void => {};
+    return suiAuditChain({ client, contract: audit, secretKey, clock, log, fallback, periodMs: HOUR_MS });
   };
   const slot = (): number => Math.floor(Date.now() / HOUR_MS);
 
