@@ -16,7 +16,8 @@ import { deserialize, serialize } from "node:v8";
 import { FloeError } from "../../shared/protocol/errors.ts";
 import type { Commit } from "./ledger-state.ts";
 
-const FORMAT = "1";
+/** Of the commits and of what our own packages wrote into them: claims of format 1 name no registry. */
+const FORMAT = "2";
 
 export type LedgerLogErrorCode = "LEDGER_OF_ANOTHER_NETWORK" | "LEDGER_FORMAT";
 export class LedgerLogError extends FloeError<LedgerLogErrorCode> {}
