@@ -8,6 +8,7 @@
 import type { AuditParameters } from "../shared/audit/parameters.ts";
 import type { NetworkKind } from "../shared/node/node-address.ts";
 import type { NodeTransport } from "../shared/node/storage-node-client.ts";
+import type { Committee } from "../shared/protocol/committee.ts";
 import type { FailPoint } from "../shared/protocol/fail-point.ts";
 import { SuiError } from "../shared/sui/sui-error.ts";
 import type { AuditChain } from "./audit-chain.ts";
@@ -15,6 +16,8 @@ import { ChainFollower } from "./chain-follower.ts";
 import type { ChainReader } from "./chain-reader.ts";
 import { challengeRound } from "./challenge-round.ts";
 import { tendClaims } from "./claims.ts";
+import { History } from "./history.ts";
+import { HistoryBlobReader, HistoryError } from "./history-blob.ts";
 import { judgeRound } from "./judge-round.ts";
 import { type LedgerSql, openLedger } from "./ledger-sql.ts";
 import { clearShelf } from "./metadata-shelf.ts";
@@ -57,14 +60,20 @@ export class Auditor {
 
   /** Creates the ledger's tables when there are none. */
   constructor(parts: AuditorParts) {
-    const { sql, chain } = parts;
+    const { sql, chain, transport, networkKind } = parts;
     openLedger(sql);
     this.#parts = parts;
     this.rounds = new Rounds(sql);
     this.nodes = new NodeRecords(sql, parts.parameters);
     this.lists = new PopulationLists(sql);
     this.store = new SqlPopulationStore(sql);
-    this.#follower = new ChainFollower({ sql, chain, store: this.store, lists: this.lists });
+    const blobs = new HistoryBlobReader({
+      transport,
+      networkKind,
+      committees: () => servingCommittees(chain),
+    });
+    const history = new History({ sql, chain, blobs, nowMs: () => transport.clock.nowMs() });
+    this.#follower = new ChainFollower({ sql, chain, store: this.store, lists: this.lists, history });
   }
 
   /** Opens the round that is due, if one is. Harmless at any time and any number of times. */
@@ -161,7 +170,8 @@ export class Auditor {
           return undefined;
       }
     } catch (error) {
-      if (!(error instanceof SuiError) || !error.retryable) throw error;
+      const isChains = error instanceof SuiError || error instanceof HistoryError;
+      if (!isChains || !error.retryable) throw error;
       this.#parts.log("chain-unavailable", { round: round.no, state: round.state, code: error.code });
       return later();
     }
@@ -223,4 +233,11 @@ export class Auditor {
     const { rounds, lists, store } = this;
     return { ...this.#parts, rounds, lists, store, follower: this.#follower };
   }
+}
+
+/** Who serves blobs now; while shards move, also who did before. */
+async function servingCommittees(chain: ChainReader): Promise<Committee[]> {
+  const { committee, previousCommittee, epochState } = await chain.snapshot();
+  const isMoving = epochState.kind === "EpochChangeSync" && previousCommittee !== null;
+  return isMoving ? [committee, previousCommittee] : [committee];
 }

@@ -1,35 +1,73 @@
 /**
  * Keeps the ledger's tables of blob objects equal to the chain's events, up to a chosen checkpoint and no further.
  *
- * A page of events and the cursor behind it are written in one transaction, so an event is applied exactly once,
- * whatever dies in between. At `EpochChangeStart(e)` the follower stops until P(e) is built from what came before:
- * the list is built slice by slice, and only then is the event applied.
+ * Events come from the endpoint, page by page, as long as it has the checkpoint that is next; what it has forgotten
+ * comes from Walrus event blobs (`history.ts`). Both say where an event stands (its checkpoint, and how many Walrus events
+ * of it come before), so the ledger's place means the same in both, and the source may change at any checkpoint.
+ *
+ * A page or stretch of events and the place behind it are written in one transaction, so an event is applied exactly
+ * once, whatever dies in between. At `EpochChangeStart(e)` the follower stops until P(e) is built from what came before:
+ * the list is built slice by slice, and only then is the event applied. Epochs whose committee nobody can name any more
+ * get no list: no round can be held in them.
+ *
+ * | meta           | is                                                                                       |
+ * |----------------|------------------------------------------------------------------------------------------|
+ * | place          | `checkpoint:count`: all of the checkpoints before are applied, and `count` events of this one |
+ * | place_tx       | digest of the last event's transaction                                                   |
+ * | cursor         | where the endpoint's next page starts; absent after a stretch of an event blob           |
+ * | read_to        | events of all checkpoints before this one are applied, because somebody asked for them   |
+ * | building_epoch | the epoch whose population is being built                                                |
  */
+import { toBase58 } from "@mysten/sui/utils";
 import { applyPopulationEvent, isPopulationEvent } from "../shared/audit/population-events.ts";
 import { fromBase64, toBase64 } from "../shared/protocol/bytes.ts";
-import type { PlacedEvent } from "../shared/sui/event-pages.ts";
+import type { EventPage } from "../shared/sui/event-pages.ts";
 import type { WalrusEvent } from "../shared/sui/events.ts";
 import { SuiError } from "../shared/sui/sui-error.ts";
 import type { ChainReader } from "./chain-reader.ts";
+import type { History, HistoryMark, LedgerPlace } from "./history.ts";
+import { HistoryError } from "./history-blob.ts";
 import { type LedgerSql, readMeta, writeMeta } from "./ledger-sql.ts";
 import { listName, type PopulationLists, type SqlPopulationStore } from "./population-tables.ts";
+
+/** Where the ledger stands once an element is applied. */
+interface Progress {
+  /** Undefined while the ledger's own is. */
+  readonly place: LedgerPlace | undefined;
+  /** Undefined behind the end of a checkpoint. */
+  readonly txDigest?: string;
+  readonly cursor?: Uint8Array;
+  readonly mark?: HistoryMark;
+}
+
+/** An event, or the end of a checkpoint, from either source. */
+interface Followed {
+  readonly event: WalrusEvent | null;
+  readonly checkpoint: number;
+  readonly progress: Progress;
+}
 
 export class ChainFollower {
   readonly #sql: LedgerSql;
   readonly #chain: ChainReader;
   readonly #store: SqlPopulationStore;
   readonly #lists: PopulationLists;
+  readonly #history: History;
+  /** The oldest checkpoint that the endpoint had when it was last asked, on the way to `before`; only `#first` writes it. */
+  #kept: { readonly first: number; readonly before: number } | undefined;
 
   constructor(parts: {
     readonly sql: LedgerSql;
     readonly chain: ChainReader;
     readonly store: SqlPopulationStore;
     readonly lists: PopulationLists;
+    readonly history: History;
   }) {
     this.#sql = parts.sql;
     this.#chain = parts.chain;
     this.#store = parts.store;
     this.#lists = parts.lists;
+    this.#history = parts.history;
   }
 
   /** The newest Walrus epoch that an event spoke of; undefined before the first event. */
@@ -44,11 +82,13 @@ export class ChainFollower {
   }
 
   /**
-   * One page of events, or one slice of the population that an epoch change asks for.
+   * One page or stretch of events, one step back through the history, or one slice of the population that an epoch
+   * change asks for.
    *
    * @param beforeCheckpoint where to stop (exclusive); the chain must have it
    * @returns true once everything before it is applied
-   * @throws SuiError; AuditError `INVALID_EVENT_ORDER` when the endpoint's history begins too late
+   * @throws SuiError; HistoryError or EventBlobError when neither endpoint nor event blobs have what is next; AuditError
+   *   `INVALID_EVENT_ORDER` for events that contradict each other
    */
   async step(beforeCheckpoint: number, nShards: number): Promise<boolean> {
     if (this.readTo >= beforeCheckpoint) return true;
@@ -57,54 +97,153 @@ export class ChainFollower {
       if (!this.#lists.build(listName("permanent", Number(pending)), nShards)) return false;
       this.#sql.exec("DELETE FROM meta WHERE name = 'building_epoch'");
     }
+    const place = this.#place();
     const cursorText = readMeta(this.#sql, "cursor");
-    const after = cursorText === undefined ? undefined : fromBase64(cursorText);
-    const page = await this.#chain.events(after, beforeCheckpoint);
-    const times = await this.#epochTimes(page.events);
-    const isWhole = this.#sql.transaction(() => this.#applyAll(page.events, times));
+    const cursor = cursorText === undefined ? undefined : fromBase64(cursorText);
+    // In the middle of a checkpoint only the source that led there knows how to go on.
+    const isInsideBlob = cursor === undefined && (place?.count ?? 0) > 0;
+    const first = await this.#first(beforeCheckpoint);
+    if (!isInsideBlob && first <= (place?.checkpoint ?? this.readTo))
+      return this.#followEndpoint(beforeCheckpoint, place, cursor, first);
+    if (place === undefined) {
+      throw new HistoryError("HISTORY_BROKEN", "the ledger does not know how far it has read its last page", {
+        details: { first, readTo: this.readTo },
+      });
+    }
+    return this.#followHistory(beforeCheckpoint, place, first);
+  }
+
+  async #followEndpoint(
+    before: number,
+    place: LedgerPlace | undefined,
+    cursor: Uint8Array | undefined,
+    first: number,
+  ): Promise<boolean> {
+    const from = place === undefined || place.checkpoint === 0 ? undefined : place.checkpoint;
+    const page = await this.#chain.events(cursor ?? from, before);
+    // A full node forgets while it answers: only what it still has afterwards was complete.
+    if ((await this.#first(before, true)) > (place?.checkpoint ?? this.readTo)) return false;
+    const isWhole = await this.#applyAll(followedOf(page, place), first);
     if (!isWhole) return false;
     this.#sql.transaction(() => {
       // At a bound the cursor of the last event is safe whatever the endpoint makes of the bound itself.
-      if (page.cursor !== undefined && page.end === "more")
+      if (page.cursor !== undefined && page.end === "more") {
         writeMeta(this.#sql, "cursor", toBase64(page.cursor));
-      if (page.end === "bound") writeMeta(this.#sql, "read_to", `${beforeCheckpoint}`);
+        this.#moveTo({ checkpoint: page.coveredBefore ?? 0, count: 0 });
+      }
+      if (page.end === "bound") {
+        writeMeta(this.#sql, "read_to", `${before}`);
+        this.#moveTo({ checkpoint: before, count: 0 });
+      }
     });
     if (page.end === "tip") {
-      throw new SuiError("SUI_STALE", `the endpoint's events end before checkpoint ${beforeCheckpoint}`, {
+      throw new SuiError("SUI_STALE", `the endpoint's events end before checkpoint ${before}`, {
         retryable: true,
-        details: { beforeCheckpoint },
+        details: { beforeCheckpoint: before },
       });
     }
     return page.end === "bound";
   }
 
-  /** Events that speak of hand-overs carry no time; their checkpoints do. Rare: some hundred per epoch. */
-  async #epochTimes(events: readonly PlacedEvent[]): Promise<ReadonlyMap<number, number>> {
-    const times = new Map<number, number>();
-    for (const { event, checkpoint } of events) {
-      const { kind } = event;
-      const isTimed = kind === "EpochChangeStart" || kind === "EpochChangeDone" || kind === "ShardsReceived";
-      if (!isTimed || times.has(checkpoint)) continue;
-      times.set(checkpoint, (await this.#chain.checkpoint(checkpoint)).timestampMs);
+  async #followHistory(before: number, place: LedgerPlace, first: number): Promise<boolean> {
+    const stretch = await this.#history.next(place, readMeta(this.#sql, "place_tx"));
+    if (stretch === undefined) return false;
+    const followed = stretch.elements
+      .filter(({ element }) => element.place.checkpoint < before)
+      .map(({ element: { event, place: at, txDigest }, mark }): Followed => {
+        const digest = event === null ? {} : { txDigest: toBase58(txDigest) };
+        return { event, checkpoint: at.checkpoint, progress: { place: mark.next, mark, ...digest } };
+      });
+    if (!(await this.#applyAll(followed, first))) return false;
+    const isThere = followed.length < stretch.elements.length || stretch.mark.next.checkpoint >= before;
+    this.#sql.transaction(() => {
+      if (stretch.elements.length === 0) this.#history.keep(stretch.mark);
+      if (isThere) writeMeta(this.#sql, "read_to", `${before}`);
+    });
+    return isThere;
+  }
+
+  /** Undefined in a ledger that was last written before places were kept. */
+  #place(): LedgerPlace | undefined {
+    const text = readMeta(this.#sql, "place");
+    if (text === undefined) {
+      return readMeta(this.#sql, "cursor") === undefined ? { checkpoint: 0, count: 0 } : undefined;
     }
-    return times;
+    const [checkpoint, count] = text.split(":");
+    return { checkpoint: Number(checkpoint), count: Number(count) };
+  }
+
+  /** Forwards only: a page's watermark may lag behind its last event. */
+  #moveTo(place: LedgerPlace): void {
+    const now = this.#place();
+    if (now !== undefined && now.checkpoint >= place.checkpoint) return;
+    writeMeta(this.#sql, "place", `${place.checkpoint}:${place.count}`);
+    this.#sql.exec("DELETE FROM meta WHERE name = 'place_tx'");
+  }
+
+  /** @param again not what it said before */
+  async #first(before: number, again = false): Promise<number> {
+    if (again || this.#kept?.before !== before)
+      this.#kept = { first: await this.#chain.firstAvailable(), before };
+    return this.#kept.first;
   }
 
   /** @returns false when it stopped in front of an epoch whose population is not built yet */
-  #applyAll(events: readonly PlacedEvent[], times: ReadonlyMap<number, number>): boolean {
-    for (const { event, checkpoint, cursor } of events) {
-      if (event.kind === "EpochChangeStart") {
-        const list = listName("permanent", event.epoch);
-        if (this.#lists.summary(list) === undefined) {
-          this.#lists.begin(list, "permanent", event.epoch);
-          writeMeta(this.#sql, "building_epoch", `${event.epoch}`);
-          return false;
+  async #applyAll(followed: readonly Followed[], first: number): Promise<boolean> {
+    const times = await this.#epochTimes(followed, first);
+    const hasEpoch = followed.some(({ event }) => event?.kind === "EpochChangeStart");
+    const epochNow = hasEpoch ? (await this.#chain.snapshot()).epoch : 0;
+    return this.#sql.transaction(() => {
+      let last: Progress | undefined;
+      let isWhole = true;
+      for (const { event, checkpoint, progress } of followed) {
+        if (event?.kind === "EpochChangeStart" && !this.#hasPopulation(event.epoch, epochNow)) {
+          isWhole = false;
+          break;
         }
+        if (event !== null) this.#apply(event, checkpoint, times.get(checkpoint) ?? 0);
+        last = progress;
       }
-      this.#apply(event, checkpoint, times.get(checkpoint) ?? 0);
-      writeMeta(this.#sql, "cursor", toBase64(cursor));
+      if (last !== undefined) this.#keep(last);
+      return isWhole;
+    });
+  }
+
+  #keep({ place, txDigest, cursor, mark }: Progress): void {
+    if (place !== undefined) writeMeta(this.#sql, "place", `${place.checkpoint}:${place.count}`);
+    if (txDigest !== undefined) writeMeta(this.#sql, "place_tx", txDigest);
+    if (cursor !== undefined) writeMeta(this.#sql, "cursor", toBase64(cursor));
+    else this.#sql.exec("DELETE FROM meta WHERE name = 'cursor'");
+    if (mark !== undefined) this.#history.keep(mark);
+  }
+
+  /** Begins the epoch's list when it needs one and has none. */
+  #hasPopulation(epoch: number, epochNow: number): boolean {
+    const list = listName("permanent", epoch);
+    if (epoch + 1 < epochNow || this.#lists.summary(list) !== undefined) return true;
+    this.#lists.begin(list, "permanent", epoch);
+    writeMeta(this.#sql, "building_epoch", `${epoch}`);
+    return false;
+  }
+
+  /**
+   * Events that speak of hand-overs carry no time; their checkpoints do. Rare: some hundred per epoch. Of a checkpoint
+   * that the endpoint has forgotten it is known to be no later than the first one it has: taken for later than it was, a
+   * hand-over excuses more, never less.
+   */
+  async #epochTimes(followed: readonly Followed[], first: number): Promise<ReadonlyMap<number, number>> {
+    const times = new Map<number, number>();
+    let latestMs: number | undefined;
+    for (const { event, checkpoint } of followed) {
+      const kind = event?.kind;
+      const isTimed = kind === "EpochChangeStart" || kind === "EpochChangeDone" || kind === "ShardsReceived";
+      if (!isTimed || times.has(checkpoint)) continue;
+      if (checkpoint < first) {
+        latestMs ??= (await this.#chain.checkpoint(first)).timestampMs;
+        times.set(checkpoint, latestMs);
+      } else times.set(checkpoint, (await this.#chain.checkpoint(checkpoint)).timestampMs);
     }
-    return true;
+    return times;
   }
 
   #apply(event: WalrusEvent, checkpoint: number, timeMs: number): void {
@@ -135,4 +274,13 @@ export class ChainFollower {
         return;
     }
   }
+}
+
+/** A page's events with their places, counted on from where the ledger stands. */
+function followedOf({ events }: EventPage, from: LedgerPlace | undefined): Followed[] {
+  let place = from;
+  return events.map(({ event, checkpoint, cursor, txDigest }): Followed => {
+    place = place && { checkpoint, count: checkpoint === place.checkpoint ? place.count + 1 : 1 };
+    return { event, checkpoint, progress: { place, cursor, txDigest } };
+  });
 }

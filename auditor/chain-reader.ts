@@ -3,11 +3,18 @@ import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import type { Clock } from "../shared/protocol/clock.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
 import { ChainCache } from "../shared/sui/chain-cache.ts";
-import { type ChainSnapshot, readChainSnapshot, type WalrusObjectIds } from "../shared/sui/chain-snapshot.ts";
+import {
+  type CertifiedEventBlob,
+  type ChainSnapshot,
+  readCertifiedEventBlob,
+  readChainSnapshot,
+  type WalrusObjectIds,
+} from "../shared/sui/chain-snapshot.ts";
 import {
   type CheckpointInfo,
   firstCheckpointAt,
   readCheckpoint,
+  readFirstAvailable,
   readTip,
 } from "../shared/sui/checkpoints.ts";
 import { type EventPage, readEventPage } from "../shared/sui/event-pages.ts";
@@ -19,8 +26,12 @@ export interface ChainReader {
   checkpoint(sequence: number): Promise<CheckpointInfo>;
   /** The first checkpoint at or after a moment; undefined while there is none. */
   firstCheckpointAt(startMs: number): Promise<CheckpointInfo | undefined>;
-  /** Events in ledger order. @param beforeCheckpoint exclusive */
-  events(after: Uint8Array | undefined, beforeCheckpoint: number): Promise<EventPage>;
+  /** Events in ledger order. @param after a page's cursor, or the checkpoint to begin with. @param beforeCheckpoint exclusive */
+  events(after: Uint8Array | number | undefined, beforeCheckpoint: number): Promise<EventPage>;
+  /** The oldest checkpoint that the endpoint still has. */
+  firstAvailable(): Promise<number>;
+  /** The latest event blob; undefined while no one is certified. */
+  certifiedEventBlob(): Promise<CertifiedEventBlob | undefined>;
 }
 
 export function suiChainReader(client: SuiGrpcClient, ids: WalrusObjectIds, clock: Clock): ChainReader {
@@ -35,6 +46,12 @@ export function suiChainReader(client: SuiGrpcClient, ids: WalrusObjectIds, cloc
     checkpoint: (sequence) => readCheckpoint(client, sequence),
     firstCheckpointAt: (startMs) => firstCheckpointAt(client, startMs),
     events: async (after, beforeCheckpoint) =>
-      readEventPage(client, { packages: await packages(), after, beforeCheckpoint }),
+      readEventPage(client, {
+        packages: await packages(),
+        ...(typeof after === "number" ? { fromCheckpoint: after } : { after }),
+        beforeCheckpoint,
+      }),
+    firstAvailable: () => readFirstAvailable(client),
+    certifiedEventBlob: () => readCertifiedEventBlob(client, ids),
   };
 }

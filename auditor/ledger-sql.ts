@@ -7,6 +7,7 @@
  * | object           | a live Blob object as the events describe it; blob IDs are bytes, so that they sort      |
  * | pool, excluded   | a storage pool's end; a blob ID reported invalid or deny-listed                          |
  * | certification    | when a young blob began to be certified, as a checkpoint                                 |
+ * | event_blob       | an event blob on the way back through the history: what it covers, which one is before    |
  * | epoch_change     | when an epoch began and its hand-over was done                                           |
  * | shard_receipt    | when a shard's new owner announced that it has it                                        |
  * | population       | a list of blobs that rounds draw from, and how far it is built                           |
@@ -50,6 +51,10 @@ const SCHEMA = [
   `CREATE TABLE IF NOT EXISTS excluded (blob_id BLOB PRIMARY KEY) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS certification (
      blob_id BLOB NOT NULL, checkpoint INTEGER NOT NULL, PRIMARY KEY (blob_id, checkpoint)) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS event_blob (
+     blob_id TEXT PRIMARY KEY, first_checkpoint INTEGER NOT NULL, last_checkpoint INTEGER NOT NULL,
+     bytes INTEGER NOT NULL, epoch INTEGER NOT NULL, previous TEXT) WITHOUT ROWID`,
+  `CREATE INDEX IF NOT EXISTS event_blob_by_range ON event_blob (first_checkpoint)`,
   `CREATE TABLE IF NOT EXISTS epoch_change (epoch INTEGER PRIMARY KEY, start_ms INTEGER NOT NULL, done_ms INTEGER)`,
   `CREATE TABLE IF NOT EXISTS shard_receipt (
      epoch INTEGER NOT NULL, shard INTEGER NOT NULL, received_ms INTEGER NOT NULL,
