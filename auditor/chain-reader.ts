@@ -17,7 +17,7 @@ import {
   readFirstAvailable,
   readTip,
 } from "../shared/sui/checkpoints.ts";
-import { type EventPage, readEventPage } from "../shared/sui/event-pages.ts";
+import { type EventPage, readEventPackages, readEventPage } from "../shared/sui/event-pages.ts";
 
 export interface ChainReader {
   /** Epoch, committees, packages. @param minReadAtMs read anew when older */
@@ -36,9 +36,12 @@ export interface ChainReader {
 
 export function suiChainReader(client: SuiGrpcClient, ids: WalrusObjectIds, clock: Clock): ChainReader {
   const cache = new ChainCache(clock, (nowMs, known) => readChainSnapshot(client, ids, nowMs, known));
+  let known: { readonly packageId: ObjectId; readonly packages: readonly ObjectId[] } | undefined;
   const packages = async (): Promise<readonly ObjectId[]> => {
-    const { originalPackageId, packageId } = await cache.snapshot();
-    return [originalPackageId, packageId];
+    const { packageId } = await cache.snapshot();
+    if (known?.packageId !== packageId)
+      known = { packageId, packages: await readEventPackages(client, packageId) };
+    return known.packages;
   };
   return {
     snapshot: (minReadAtMs) => cache.snapshot(minReadAtMs === undefined ? {} : { minReadAtMs }),

@@ -1,6 +1,7 @@
 /** Reads from the chain what a round has to be, without asking the auditor anything. */
 import type { ChainReader } from "../auditor/chain-reader.ts";
 import { youngFrom } from "../auditor/young-blobs.ts";
+import { AuditError } from "../shared/audit/audit-error.ts";
 import type { AuditParameters } from "../shared/audit/parameters.ts";
 import { MemoryPopulation } from "../shared/audit/population.ts";
 import {
@@ -14,7 +15,8 @@ import type { BlobId } from "../shared/protocol/ids.ts";
 /**
  * @param no of the round
  * @param opened the seed that `open_round` drew, for a round that names it as its source
- * @throws SuiError; AuditError `INVALID_EVENT_ORDER` when the endpoint has not the whole history
+ * @throws SuiError; AuditError `INVALID_EVENT_ORDER` when the endpoint has not the whole history: event blobs are
+ *   attested by those who are judged here, so nothing but the chain itself will do
  * Cost: reads every Walrus event up to the seed's checkpoint, and holds all live blobs in memory.
  */
 export async function readChainFacts(
@@ -24,6 +26,12 @@ export async function readChainFacts(
   opened?: NonNullable<ChainFacts["openedSeed"]>,
 ): Promise<ChainFacts> {
   const snapshot = await chain.snapshot();
+  const firstAvailable = await chain.firstAvailable();
+  if (firstAvailable > 0) {
+    throw new AuditError("INVALID_EVENT_ORDER", `the endpoint has forgotten all before ${firstAvailable}`, {
+      details: { firstAvailable },
+    });
+  }
   const seedCheckpoint = await chain.firstCheckpointAt(no * parameters.roundPeriodMs);
   const before = opened?.checkpoint ?? seedCheckpoint?.sequence;
   const store = new MemoryPopulationStore();

@@ -5,7 +5,7 @@
  * stretches without events too. A cursor is opaque and belongs to the chain, not to the endpoint.
  */
 import { GrpcTypes, type SuiGrpcClient } from "@mysten/sui/grpc";
-import type { ObjectId } from "../protocol/ids.ts";
+import { type ObjectId, parseObjectId } from "../protocol/ids.ts";
 import {
   type AuditEvent,
   type AuditEventName,
@@ -51,7 +51,7 @@ interface Span {
 }
 
 export interface EventPageRequest extends Span {
-  /** The contracts' packages: an event type is named by the release that brought it. */
+  /** Those of `readEventPackages`: an event type is named by the release that brought it. */
   readonly packages: readonly ObjectId[];
 }
 
@@ -153,6 +153,27 @@ function readPage<Event>(
     }
     return { events, cursor, coveredBefore, end: endOf(reason) };
   });
+}
+
+/**
+ * The packages that name the types of Walrus's events: an upgrade that adds a kind names it, and every later release keeps
+ * that name, so neither the first nor the newest release is enough.
+ *
+ * @param packageId the newest release
+ * @throws SuiError `SUI_MALFORMED` for a package without events; transport errors
+ */
+export async function readEventPackages(client: SuiGrpcClient, packageId: ObjectId): Promise<ObjectId[]> {
+  const { response } = await suiCall("reading the origins of event types", async () =>
+    client.movePackageService.getPackage({ packageId }),
+  );
+  const origins = response.package?.typeOrigins ?? [];
+  const packages = origins.flatMap((origin) =>
+    origin.moduleName === "events" && origin.packageId !== undefined ? parseObjectId(origin.packageId) : [],
+  );
+  if (packages.length === 0) {
+    throw new SuiError("SUI_MALFORMED", `package ${packageId} has no module of events`);
+  }
+  return [...new Set(packages)];
 }
 
 export const eventFilter = (packages: readonly ObjectId[]): GrpcTypes.EventFilter =>
