@@ -12,7 +12,7 @@ import { failPointsBy } from "../shared/protocol/fail-point.ts";
 import { createSuiClient } from "../shared/sui/sui-client.ts";
 import { readOnlyAuditChain } from "./audit-chain.ts";
 import { Auditor } from "./auditor.ts";
-import { suiChainReader } from "./chain-reader.ts";
+import { type ChainReader, suiChainReader } from "./chain-reader.ts";
 import { ClaimChain, escalationIdsOf } from "./claim-chain.ts";
 import { type AuditorConfig, type Env, type LedgerPort, parseConfig } from "./env.ts";
 import type { LedgerSql } from "./ledger-sql.ts";
@@ -31,6 +31,7 @@ const RUN_MS = 120_000;
 export class AuditLedger extends DurableObject<Env> implements LedgerPort {
   readonly #config: AuditorConfig;
   readonly #sql: LedgerSql;
+  readonly #chain: ChainReader;
   readonly #auditor: Auditor;
   readonly #claimChain: ClaimChain | undefined;
   /** Settles when the work under way ends. */
@@ -47,6 +48,7 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
     const { suiRpcUrls, networkKind, parameters } = this.#config;
     const client = createSuiClient({ url: suiRpcUrls, fetch: (input, init) => fetch(input, init) });
     const chain = suiChainReader(client, this.#config, systemClock);
+    this.#chain = chain;
     const readOnly = readOnlyAuditChain(chain);
     const { contract, secretKey, gatePackageId, stakingObjectId } = this.#config;
     const auditChain =
@@ -102,7 +104,7 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
   }
 
   override async fetch(request: Request): Promise<Response> {
-    const { networkKind, parameters, systemObjectId, stakingObjectId } = this.#config;
+    const { networkKind, parameters, systemObjectId, stakingObjectId, edgeReadsToken } = this.#config;
     return answer(request, {
       sql: this.#sql,
       rounds: this.#auditor.rounds,
@@ -112,6 +114,9 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
       ids: { systemObjectId, stakingObjectId },
       nowMs: systemClock.nowMs(),
       claimChain: this.#claimChain,
+      ...(edgeReadsToken === undefined
+        ? {}
+        : { edgeReads: { token: edgeReadsToken, snapshot: () => this.#chain.snapshot() } }),
       ...(networkKind === "local" ? { runRound: () => this.#runRound() } : {}),
     });
   }

@@ -6,7 +6,14 @@
  */
 import type { NodeState } from "../shared/audit/statistics.ts";
 import type { NodeRound } from "./node-records.ts";
-import { failuresOf, type NodeSummary, nodesView, publishedRounds, type ViewParts } from "./views.ts";
+import {
+  failuresOf,
+  type NodeSummary,
+  nodesView,
+  publishedRounds,
+  type ViewParts,
+  type WatchReason,
+} from "./views.ts";
 
 const HEAT_ROUNDS = 24;
 const FAILURES_SHOWN = 20;
@@ -92,20 +99,39 @@ function detectionWords(nodes: readonly NodeSummary[], round: number): string {
 const stateTag = (state: NodeState): string =>
   `<span class="tag s-${state}">${state === "unaudited" ? "not audited yet" : state}</span>`;
 
+/** Blobs that edges asked the node for, and how many of them it failed to give. */
+function edgeCell({ nodeId, edgeReads }: NodeSummary): string {
+  if (edgeReads === null) return "–";
+  const { passed, missing, invalid, silent, refused } = edgeReads;
+  const asked = passed + missing + invalid + silent + refused;
+  return link(`/v1/audit/nodes/${nodeId}`, `${passed} of ${asked}`);
+}
+
+const REASON_WORDS: Readonly<Record<WatchReason, string>> = {
+  "early-warning": "its last challenges failed",
+  "edge-reads-diverge": "serves readers worse than the auditor",
+};
+
+const reasonsOf = (node: NodeSummary): string =>
+  node.watchReasons.map((reason) => ` ${escapeHtml(REASON_WORDS[reason])}`).join(";");
+
 function nodeTable(nodes: readonly NodeSummary[]): string {
   const rows = nodes.map((node) => {
     const { nodeId, name, state, score, trials, failures, availability, outcomes } = node;
     const history = `/v1/audit/nodes/${nodeId}/history`;
     const interval = `${percent(score.mean, 2)} (${percent(score.low, 2)} to ${percent(score.high, 2)})`;
-    return `<tr><td>${link(`/v1/audit/nodes/${nodeId}`, name)}</td><td>${stateTag(state)}</td>
+    return `<tr><td>${link(`/v1/audit/nodes/${nodeId}`, name)}</td><td>${stateTag(state)}${reasonsOf(node)}</td>
 <td class="n">${trials === 0 ? "–" : link(history, interval)}</td>
 <td class="n">${link(history, `${trials - failures} of ${trials}`)}</td>
 <td class="n">${outcomes.timeouts + outcomes.refused}</td>
-<td class="n">${availability === null ? "–" : link(history, percent(availability))}</td></tr>`;
+<td class="n">${availability === null ? "–" : link(history, percent(availability))}</td>
+<td class="n">${edgeCell(node)}</td></tr>`;
   });
   return `<h2>Nodes</h2><table><tr><th>Node</th><th>State</th><th>Score, 95 % interval</th><th>Passed this epoch</th>
-<th>Unavailable, last round</th><th>Availability</th></tr>
-${rows.join("\n")}</table>`;
+<th>Unavailable, last round</th><th>Availability</th><th>Edge reads passed</th></tr>
+${rows.join("\n")}</table>
+<p>Edge reads are what this operator's own edges saw while they served readers in the last day, in blobs asked of the node.
+Nobody else can recompute them, so they are in no round, no score and no report.</p>`;
 }
 
 /** Nodes down, rounds across, oldest left. */

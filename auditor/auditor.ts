@@ -26,7 +26,7 @@ import { earliestRound, followToSeed, openRound, populateRound, seedRound } from
 import type { Log } from "./platform.ts";
 import type { Budget } from "./polite-asker.ts";
 import { PopulationLists, SqlPopulationStore } from "./population-tables.ts";
-import { pruneChain, pruneLedger } from "./prune.ts";
+import { pruneChain, pruneEdgeReads, pruneLedger } from "./prune.ts";
 import { reportOf } from "./publish-round.ts";
 import { type Round, Rounds } from "./rounds.ts";
 
@@ -128,6 +128,7 @@ export class Auditor {
         await pruneChain(parts, pruning, transport.clock.nowMs());
       }
       pruneLedger(parts, pruning !== undefined);
+      pruneEdgeReads(this.#parts.sql, transport.clock.nowMs());
       return wakeMs;
     } catch (error) {
       if (!(error instanceof SuiError) || !error.retryable) throw error;

@@ -13,11 +13,19 @@
  * | AUDIT_GATE_PACKAGE_ID | var    | none     | `floe_audit_walrus`; without it claims are not bound and no vote is offered |
  * | SLASHING_MANAGER_ID   | var    | none     | where Walrus keeps votes; without it no vote is offered                     |
  * | AUDITOR_SECRET_KEY    | secret | none     | `suiprivkey1...`; without it nothing is written to the chain                |
+ * | EDGE_READS_TOKEN      | secret | none     | shared with the edges that tell what reads saw; without it nobody may       |
  */
 import { AUDIT_PROFILES, type AuditParameters, checkParameters } from "../shared/audit/parameters.ts";
 import type { NetworkKind } from "../shared/node/node-address.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
-import { ConfigError, endpointUrlsOf, isSet, objectIdOf, oneOf } from "../shared/protocol/settings.ts";
+import {
+  ConfigError,
+  endpointUrlsOf,
+  isSet,
+  objectIdOf,
+  oneOf,
+  tokenOf,
+} from "../shared/protocol/settings.ts";
 
 /** The ledger's object as the Worker calls it; the class itself imports this file. */
 export interface LedgerPort {
@@ -38,6 +46,7 @@ export interface Env {
   readonly AUDIT_GATE_PACKAGE_ID?: string;
   readonly SLASHING_MANAGER_ID?: string;
   readonly AUDITOR_SECRET_KEY?: string;
+  readonly EDGE_READS_TOKEN?: string;
   /** Tests only: is told the name of each fail point reached, and answers 200 to go on or anything else to die. */
   readonly TEST_FAIL_POINTS?: Fetcher;
 }
@@ -53,6 +62,8 @@ export interface AuditorConfig {
   readonly slashingManagerId: ObjectId | undefined;
   /** Never logged, never part of an error. */
   readonly secretKey: string | undefined;
+  /** Never logged, never part of an error. */
+  readonly edgeReadsToken: string | undefined;
 }
 
 /** @throws ConfigError naming the setting and what it must be; never its value */
@@ -72,6 +83,9 @@ export function parseConfig(env: Env): AuditorConfig {
     gatePackageId: optionalId("AUDIT_GATE_PACKAGE_ID", env.AUDIT_GATE_PACKAGE_ID),
     slashingManagerId: optionalId("SLASHING_MANAGER_ID", env.SLASHING_MANAGER_ID),
     secretKey: isSet(env.AUDITOR_SECRET_KEY) ? env.AUDITOR_SECRET_KEY : undefined,
+    edgeReadsToken: isSet(env.EDGE_READS_TOKEN)
+      ? tokenOf("EDGE_READS_TOKEN", env.EDGE_READS_TOKEN)
+      : undefined,
   };
 }
 

@@ -27,6 +27,9 @@
  * | refutation       | the arguments that would end a pending claim of another auditor                          |
  * | metadata         | verified metadata of blobs under challenge                                               |
  * | counter          | running totals for metrics                                                               |
+ * | edge_batch       | a batch of edge reads that was added, by hour of arrival                                 |
+ * | edge_read        | what an hour's edge reads saw of a node: a stratum of its own, in no verdict             |
+ * | edge_failure     | a blob that a node failed to give to readers                                             |
  */
 export type SqlValue = string | number | null | ArrayBuffer | Uint8Array;
 export type SqlRow = Record<string, SqlValue>;
@@ -116,6 +119,15 @@ const SCHEMA = [
   `CREATE TABLE IF NOT EXISTS refutation (claim TEXT PRIMARY KEY, arguments TEXT NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS metadata (blob_id TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS edge_batch (
+     hour INTEGER NOT NULL, batch TEXT NOT NULL, PRIMARY KEY (hour, batch)) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS edge_read (
+     hour INTEGER NOT NULL, node TEXT NOT NULL, passed INTEGER NOT NULL, silent INTEGER NOT NULL,
+     refused INTEGER NOT NULL, missing INTEGER NOT NULL, invalid INTEGER NOT NULL,
+     PRIMARY KEY (hour, node)) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS edge_failure (
+     hour INTEGER NOT NULL, node TEXT NOT NULL, blob_id BLOB NOT NULL, at_ms INTEGER NOT NULL,
+     known_at INTEGER NOT NULL, PRIMARY KEY (hour, node, blob_id)) WITHOUT ROWID`,
 ];
 
 export class LedgerError extends Error {

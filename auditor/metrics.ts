@@ -1,4 +1,6 @@
 /** Prometheus metrics: running totals that a judged round adds to, and gauges read when asked. */
+import { EDGE_READ_OUTCOMES } from "../shared/audit/edge-reads.ts";
+import type { EdgeReadsSummary } from "./edge-reads.ts";
 import type { LedgerSql } from "./ledger-sql.ts";
 import type { NodeRound } from "./node-records.ts";
 
@@ -57,12 +59,23 @@ const HELP: readonly (readonly [string, "counter" | "gauge" | "histogram", strin
   ["floe_audit_self_suspect_total", "counter", "Rounds voided because of the auditor's own network."],
   ["floe_audit_possession_loglr", "gauge", "Log-likelihood ratio of loss against honest noise, this epoch."],
   ["floe_audit_availability_ratio", "gauge", "Share of windows in which the node answered."],
+  [
+    "floe_audit_edge_reads",
+    "gauge",
+    "Blobs asked of a node by edge reads in the last day, by what came back.",
+  ],
+  ["floe_audit_edge_reads_diverge", "gauge", "1 when a node serves readers worse than the auditor."],
   ["floe_audit_claims", "gauge", "Claims on chain that this auditor has dealt with, by state."],
   ["floe_audit_round_lag_seconds", "gauge", "Since the last round was closed."],
 ];
 
 /** The text exposition. @param nodes of the newest published round */
-export function metricsText(sql: LedgerSql, nodes: readonly NodeRound[], lagMs: number | undefined): string {
+export function metricsText(
+  sql: LedgerSql,
+  nodes: readonly NodeRound[],
+  lagMs: number | undefined,
+  edgeReads: ReadonlyMap<string, EdgeReadsSummary>,
+): string {
   const samples = new Map<string, string[]>(HELP.map(([name]) => [name, []]));
   for (const row of sql.exec("SELECT name, value FROM counter ORDER BY name")) {
     const name = String(row["name"]);
@@ -78,6 +91,16 @@ export function metricsText(sql: LedgerSql, nodes: readonly NodeRound[], lagMs: 
       samples
         .get("floe_audit_availability_ratio")
         ?.push(`floe_audit_availability_ratio${label} ${availability}`);
+  }
+  for (const [node, seen] of edgeReads) {
+    const label = `node="${shortNode(node)}"`;
+    for (const outcome of EDGE_READ_OUTCOMES)
+      samples
+        .get("floe_audit_edge_reads")
+        ?.push(`floe_audit_edge_reads{${label},outcome="${outcome}"} ${seen[outcome]}`);
+    samples
+      .get("floe_audit_edge_reads_diverge")
+      ?.push(`floe_audit_edge_reads_diverge{${label}} ${seen.diverges ? 1 : 0}`);
   }
   for (const state of CLAIM_STATES) {
     const [row] = sql.exec("SELECT COUNT(*) AS count FROM claim WHERE state = ?", state);

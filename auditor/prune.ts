@@ -4,11 +4,13 @@
  * On chain a round goes with the claims against its draws first, then its reports, then the populations of epochs that
  * no kept round refers to. The contract decides when each is due, and deletes each once; several auditors may try. The
  * ledger keeps a round as long as anything refers to it: the profile's retention, a claim that is pending, a confirmed
- * claim whose epoch lasts (its bundle is made of the round's evidence), and, with a key, the round on chain.
+ * claim whose epoch lasts (its bundle is made of the round's evidence), and, with a key, the round on chain. Edge reads
+ * belong to no round: what is older than any comparison goes.
  */
 import type { AuditParameters } from "../shared/audit/parameters.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
 import type { PruningOnChain } from "./audit-chain.ts";
+import { COMPARED_HOURS, hourOf } from "./edge-reads.ts";
 import { type LedgerSql, readMeta, writeMeta } from "./ledger-sql.ts";
 import type { Rounds } from "./rounds.ts";
 
@@ -25,6 +27,11 @@ const MAX_ROUNDS = 2;
 /** Rounds up to this one, and populations up to this epoch, were deleted on chain, by whomever. */
 const ROUND_DONE = "pruned_round";
 const EPOCH_DONE = "pruned_epoch";
+
+/** Beyond the hours compared, for late publication. */
+const EDGE_HOURS_KEPT = 2 * COMPARED_HOURS;
+/** A batch comes again within minutes, if at all. */
+const BATCH_HOURS_KEPT = 2;
 
 const mark = (sql: LedgerSql, name: string): number => Number(readMeta(sql, name) ?? "-1");
 
@@ -82,6 +89,14 @@ export function pruneLedger({ sql, rounds, parameters }: PruneParts, isWriter: b
   );
   for (const row of due) sql.transaction(() => forgetRound(sql, Number(row["no"])));
   if (due.length > 0) sql.transaction(() => forgetEpochs(sql));
+}
+
+/** Forgets edge reads that nothing is compared with any more. */
+export function pruneEdgeReads(sql: LedgerSql, nowMs: number): void {
+  const hour = hourOf(nowMs);
+  sql.exec("DELETE FROM edge_batch WHERE hour < ?", hour - BATCH_HOURS_KEPT);
+  for (const table of ["edge_read", "edge_failure"])
+    sql.exec(`DELETE FROM ${table} WHERE hour < ?`, hour - EDGE_HOURS_KEPT);
 }
 
 function forgetRound(sql: LedgerSql, no: number): void {

@@ -1,6 +1,6 @@
 /**
- * The auditor's public face. Everything is read from the ledger, claims also from the chain; nothing here changes either, except
- * `run` on a local network.
+ * The auditor's public face. Everything is read from the ledger, claims also from the chain; nothing here changes either,
+ * except `run` on a local network and, with the token, `edge-reads`.
  *
  * | method and path                                     | answer                                                     |
  * |-----------------------------------------------------|------------------------------------------------------------|
@@ -20,9 +20,11 @@
  * | GET  /metrics                                       | Prometheus                                                 |
  * | GET  /audit                                         | the page                                                   |
  * | POST /v1/audit/run                                  | local networks only: holds one round now                   |
+ * | POST /v1/audit/edge-reads                           | a batch of an edge of ours; answers: edge-reads-route.ts   |
  *
  * Errors are `{"error": {"code", "message"}}`.
  */
+import { EDGE_READS_PATH } from "../shared/audit/edge-reads.ts";
 import type { AuditParameters } from "../shared/audit/parameters.ts";
 import { FloeError } from "../shared/protocol/errors.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
@@ -31,6 +33,7 @@ import { EscalationError } from "../shared/sui/escalation.ts";
 import { SuiError } from "../shared/sui/sui-error.ts";
 import { auditPage, PAGE_HEADERS } from "./audit-page.ts";
 import type { ClaimChain } from "./claim-chain.ts";
+import { type EdgeReadsDoor, EdgeReadsRouteError, takeEdgeReads } from "./edge-reads-route.ts";
 import { escalationBundle } from "./escalation.ts";
 import { bytesOf, type LedgerSql } from "./ledger-sql.ts";
 import { metricsText } from "./metrics.ts";
@@ -42,6 +45,7 @@ import type { Round, Rounds } from "./rounds.ts";
 import {
   claimsView,
   drawsView,
+  edgeReadsNow,
   historyView,
   nodesView,
   nodeView,
@@ -61,6 +65,8 @@ export interface RouteParts {
   readonly nowMs: number;
   /** Absent without a key: then no claim is known. */
   readonly claimChain?: ClaimChain | undefined;
+  /** Absent without a token: then no edge can tell anything. */
+  readonly edgeReads?: EdgeReadsDoor | undefined;
   /** Absent on a public network. @returns the round's number; undefined when it is still under way */
   readonly runRound?: () => Promise<number | undefined>;
 }
@@ -85,8 +91,10 @@ export async function answer(request: Request, parts: RouteParts): Promise<Respo
   try {
     return await dispatch(request, parts);
   } catch (error) {
-    if (error instanceof RouteError) {
-      return json({ error: { code: error.code, message: error.message } }, error.status);
+    if (error instanceof RouteError || error instanceof EdgeReadsRouteError) {
+      const response = json({ error: { code: error.code, message: error.message } }, error.status);
+      if (error.code === "UNAUTHORIZED") response.headers.set("www-authenticate", "Bearer");
+      return response;
     }
     if (error instanceof EscalationError) {
       const { code, message } = error;
@@ -104,6 +112,7 @@ async function dispatch(request: Request, parts: RouteParts): Promise<Response> 
   const url = new URL(request.url);
   const [root, version, area, what, id, detail, ...more] = url.pathname.split("/");
   if (url.pathname === "/v1/audit/run") return run(request, parts);
+  if (url.pathname === EDGE_READS_PATH) return edgeReads(request, parts);
   if (request.method !== "GET" && request.method !== "HEAD")
     throw new RouteError(405, "METHOD_NOT_ALLOWED", "this takes GET");
   if (url.pathname === "/audit") return new Response(auditPage(parts), { headers: PAGE_HEADERS });
@@ -132,6 +141,14 @@ async function run(request: Request, { runRound, rounds }: RouteParts): Promise<
   const round = no === undefined ? undefined : rounds.round(no);
   if (round === undefined) return json({ state: "under way" }, 202);
   return json(roundView(round));
+}
+
+async function edgeReads(request: Request, parts: RouteParts): Promise<Response> {
+  if (parts.edgeReads === undefined) throw notFound("such path");
+  if (request.method !== "POST") throw new RouteError(405, "METHOD_NOT_ALLOWED", "this takes POST");
+  const response = json(await takeEdgeReads(parts, parts.edgeReads, request));
+  response.headers.set("cache-control", "no-store");
+  return response;
 }
 
 async function claimsRoute(
@@ -232,7 +249,7 @@ function metrics(parts: RouteParts): Response {
   const nodes = round === undefined ? [] : parts.nodes.ofRound(round.no);
   const finishedMs = round?.finishedMs ?? undefined;
   const lagMs = finishedMs === undefined ? undefined : Math.max(0, parts.nowMs - finishedMs);
-  return new Response(metricsText(parts.sql, nodes, lagMs), {
+  return new Response(metricsText(parts.sql, nodes, lagMs, edgeReadsNow(parts)), {
     headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
   });
 }

@@ -1,4 +1,9 @@
-/** What the ledger shows of itself, as plain JSON. A round's consequences are shown after the publication delay. */
+/**
+ * What the ledger shows of itself, as plain JSON. A round's consequences are shown after the publication delay.
+ *
+ * Edge reads are shown beside the newest round. They can turn `healthy` into `watch` here and nowhere else: the state in
+ * rounds, rows, reports and exports is the challenges' alone.
+ */
 
 import { pathOfLeaf } from "../shared/audit/evidence.ts";
 import type { AuditParameters } from "../shared/audit/parameters.ts";
@@ -13,6 +18,7 @@ import {
 } from "../shared/audit/statistics.ts";
 import { toHex } from "../shared/protocol/bytes.ts";
 import { type BurstSummary, burstsOf } from "./burst.ts";
+import { type EdgeReadsSummary, edgeReadsOfNodes, edgeWindow } from "./edge-reads.ts";
 import { type LedgerSql, textOrNull } from "./ledger-sql.ts";
 import type { NodeRecords, NodeRound } from "./node-records.ts";
 import { listName, type PopulationLists } from "./population-tables.ts";
@@ -34,10 +40,15 @@ const HISTORY_ROWS = 2_000;
 /** Confidence behind "would have shown itself". */
 const CONFIDENCE = 0.95;
 
+/** Why a node is watched. `early-warning`: its challenges (CUSUM); `edge-reads-diverge`: it serves readers worse. */
+export type WatchReason = "early-warning" | "edge-reads-diverge";
+
 export interface NodeSummary {
   readonly nodeId: string;
   readonly name: string;
   readonly state: NodeState;
+  /** Also of nodes that are worse than watched. */
+  readonly watchReasons: readonly WatchReason[];
   readonly trials: number;
   readonly failures: number;
   readonly logLikelihoodRatio: number;
@@ -51,6 +62,8 @@ export interface NodeSummary {
   /** Signals, never evidence; null when there was no burst, or no symbol was answered. */
   readonly burst: BurstSummary | null;
   readonly latency: LatencyQuantiles | null;
+  /** What this operator's edges saw while they served readers; null when they asked nothing, and in the history. */
+  readonly edgeReads: EdgeReadsSummary | null;
 }
 
 /** Closed rounds whose consequences are public, newest first. */
@@ -74,23 +87,35 @@ function outcomesOf({ row }: NodeRound) {
 interface Signals {
   readonly bursts: ReadonlyMap<string, BurstSummary>;
   readonly latencies: ReadonlyMap<string, LatencyQuantiles>;
+  readonly edgeReads: ReadonlyMap<string, EdgeReadsSummary>;
 }
 
 const signalsOf = ({ sql, nodes }: ViewParts, round: number): Signals => ({
   bursts: burstsOf(sql, round),
   latencies: nodes.latencies(round),
+  edgeReads: new Map(),
 });
+
+/** Edge reads of the last day, by node, compared with the challenges of published rounds. */
+export const edgeReadsNow = (parts: ViewParts): ReadonlyMap<string, EdgeReadsSummary> =>
+  edgeReadsOfNodes(parts.sql, edgeWindow(parts.parameters, parts.nowMs), publishedRound(parts)?.no);
 
 function summary(record: NodeRound, parameters: AuditParameters, signals: Signals): NodeSummary {
   const { after } = record;
+  const edgeReads = signals.edgeReads.get(record.node) ?? null;
+  const test = possessionTest(parameters);
+  const watchReasons: WatchReason[] = [];
+  if (after.cusum >= test.alarmAt) watchReasons.push("early-warning");
+  if (edgeReads?.diverges === true) watchReasons.push("edge-reads-diverge");
   return {
     nodeId: record.node,
     name: record.name,
-    state: record.state,
+    state: record.state === "healthy" && watchReasons.length > 0 ? "watch" : record.state,
+    watchReasons,
     trials: after.trials,
     failures: after.failures,
     logLikelihoodRatio: after.logLikelihoodRatio,
-    suspectAt: possessionTest(parameters).suspectAt,
+    suspectAt: test.suspectAt,
     score: reputationInterval(after),
     availability: record.availability ?? null,
     detectableLoss: detectableLoss(after.trials, CONFIDENCE),
@@ -98,6 +123,7 @@ function summary(record: NodeRound, parameters: AuditParameters, signals: Signal
     outcomes: outcomesOf(record),
     burst: signals.bursts.get(record.node) ?? null,
     latency: signals.latencies.get(record.node) ?? null,
+    edgeReads,
   };
 }
 
@@ -108,7 +134,7 @@ export function nodesView(parts: ViewParts): {
 } {
   const round = publishedRound(parts);
   if (round === undefined) return { nodes: [], round: null, epoch: null };
-  const signals = signalsOf(parts, round.no);
+  const signals = { ...signalsOf(parts, round.no), edgeReads: edgeReadsNow(parts) };
   return {
     nodes: parts.nodes.ofRound(round.no).map((record) => summary(record, parts.parameters, signals)),
     round: round.no,

@@ -75,22 +75,28 @@ async function startAndRoundTrip(
     resources.add(startNetwork({ nodes, shards, seed, ...(dataDir === undefined ? {} : { dataDir }) })),
   ]);
   say(`${nodes} storage nodes hold ${shards} shards; Sui stand-in at ${network.file.sui.url}`);
+  // What readers see reaches the auditor; nobody else has to know the token, so each run has another one.
+  const token = randomBytes(32).toString("hex");
+  const auditor = await resources.add(
+    startAuditor({
+      bundle: auditorBundle,
+      network: network.file,
+      bindings: {
+        AUDITOR_SECRET_KEY: network.file.auditors?.[0]?.secretKey ?? "",
+        EDGE_READS_TOKEN: token,
+      },
+      ...(dataDir === undefined ? {} : { stateDir: resolve(dataDir, "auditor") }),
+      ...(options.verbose ? { onLog: (line: string) => console.error(`auditor: ${line}`) } : {}),
+    }),
+  );
   const edge = await resources.add(
     startEdge({
       bundle,
       network: network.file,
       port: options.port ?? (await defaultPort()),
+      bindings: { AUDITOR_URL: auditor.url, EDGE_READS_TOKEN: token },
       ...(dataDir === undefined ? {} : { stateDir: resolve(dataDir, "edge") }),
       ...(options.verbose ? { onLog: (line: string) => console.error(`edge: ${line}`) } : {}),
-    }),
-  );
-  const auditor = await resources.add(
-    startAuditor({
-      bundle: auditorBundle,
-      network: network.file,
-      bindings: { AUDITOR_SECRET_KEY: network.file.auditors?.[0]?.secretKey ?? "" },
-      ...(dataDir === undefined ? {} : { stateDir: resolve(dataDir, "auditor") }),
-      ...(options.verbose ? { onLog: (line: string) => console.error(`auditor: ${line}`) } : {}),
     }),
   );
   const file: NetworkFile = { ...network.file, edge: { url: edge.url }, auditor: { url: auditor.url } };

@@ -196,7 +196,7 @@ export function incompleteBeta(x: number, a: number, b: number): number {
 }
 
 /** ln Gamma(x) for x > 0: Stirling's series at 15 or above, brought back by the recurrence; error below 1e-13. */
-function logGamma(x: number): number {
+export function logGamma(x: number): number {
   let shift = 0;
   let z = x;
   while (z < 15) {

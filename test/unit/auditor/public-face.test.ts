@@ -105,6 +105,8 @@ describe("the auditor's settings", () => {
   it("are read without a key and without a contract: then nothing is written to the chain", () => {
     expect(parse({})).toMatchObject({ secretKey: undefined, contract: undefined, networkKind: "public" });
     expect(parse({ AUDITOR_SECRET_KEY: "" }).secretKey).toBeUndefined();
+    expect(parse({}).edgeReadsToken).toBeUndefined();
+    expect(parse({ EDGE_READS_TOKEN: "t".repeat(32) }).edgeReadsToken).toBe("t".repeat(32));
   });
 
   it.each<[string, Partial<Record<keyof Env, string>>]>([
@@ -115,6 +117,7 @@ describe("the auditor's settings", () => {
     ["an object ID that is none", { STAKING_OBJECT_ID: "0xzz" }],
     ["a package without its registry", { AUDIT_PACKAGE_ID: id }],
     ["an unknown network", { NETWORK_KIND: "mainnet" }],
+    ["a token that could be guessed", { EDGE_READS_TOKEN: "secret" }],
   ])("refuse %s, by name and without the value", (_what, change) => {
     const [name = ""] = Object.keys(change);
     const expected = name === "AUDIT_PACKAGE_ID" ? "AUDIT_REGISTRY_ID" : name;
