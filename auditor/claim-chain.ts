@@ -46,17 +46,18 @@ export class ClaimChain {
   /** @throws SuiError */
   claims(ids: readonly ObjectId[]): Promise<readonly (ClaimOnChain | undefined)[]> {
     const { client, contract } = this.#parts;
-    return this.#once(`claims ${ids.join(" ")}`, () => readClaims(client, contract.registryId, ids));
+    return this.#once(`claims ${ids.join(" ")}`, async () => {
+      const { contracts } = await readRegistry(client, contract);
+      return readClaims(client, contracts, ids);
+    });
   }
 
   /** @throws SuiError */
   claimWithContracts(id: ObjectId): Promise<ClaimWithContracts> {
     const { client, contract } = this.#parts;
     return this.#once(`claim ${id}`, async () => {
-      const [[claim], { contracts }] = await Promise.all([
-        readClaims(client, contract.registryId, [id]),
-        readRegistry(client, contract),
-      ]);
+      const { contracts } = await readRegistry(client, contract);
+      const [claim] = await readClaims(client, contracts, [id]);
       return { claim, contracts };
     });
   }

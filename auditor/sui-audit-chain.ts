@@ -156,7 +156,7 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
       return { ids, cursor: hasMore ? page.cursor : page.events.at(-1)?.cursor, hasMore };
     },
     read: async (ids) =>
-      (await readClaims(client, contract.registryId, ids)).filter((claim) => claim !== undefined),
+      (await readClaims(client, await contracts(), ids)).filter((claim) => claim !== undefined),
     async file(draft) {
       const registry = await readRegistry(client, contract);
       // The round's own: the panel's may have changed since it was opened.
@@ -185,7 +185,7 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
       return Math.floor(nowMs / params.periodMs) - params.retentionRounds - 1;
     },
     async purgeClaim(id) {
-      const [claim] = await readClaims(client, contract.registryId, [id]);
+      const [claim] = await readClaims(client, await contracts(), [id]);
       return (
         claim === undefined || isSent("purge_claim", purgeClaimTransaction(await contracts(), claim.ref))
       );

@@ -39,7 +39,7 @@ export async function readOpenClaimsOf(client: SuiGrpcClient, registry: Registry
     const ids = events.flatMap(({ event }) =>
       event.kind === "ClaimFiled" && isOfRegistry(event, registryId) ? event.claim : [],
     );
-    for (const claim of await readClaims(client, registryId, ids)) {
+    for (const claim of await readClaims(client, registry.contracts, ids)) {
       if (claim?.state === "pending") pending.push(claim);
     }
     if (end !== "more" || cursor === undefined) return { pending, isCutOff: false };

@@ -82,7 +82,7 @@ export function createSuiClaimSource(options: SuiClaimSourceOptions): ClaimSourc
     },
 
     async refute(claimId, refutation, wallet) {
-      const [claim] = await readClaims(client, registryId, [claimId]);
+      const [claim] = await readClaims(client, await contracts(), [claimId]);
       if (claim?.state !== "pending") return "over";
       const address = parseObjectId(wallet.toSuiAddress());
       const transaction = refuteTransaction(await contracts(), claim.ref, refutation, address);

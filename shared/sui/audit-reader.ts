@@ -239,36 +239,40 @@ export async function readOpenClaims(
   return small(parseLayout(OpenClaimsFieldLayout, object.content).value, "open claims");
 }
 
+/** Which claims are meant: those of the package's own type, filed with this registry. */
+type ClaimsOf = Pick<AuditContracts, "originalPackageId" | "registry">;
+
 /**
- * Claims of a registry in the order asked; undefined where there is none (any more), or one of another registry: this
- * one's panel has no say in it.
+ * Claims of a registry in the order asked; undefined where there is none (any more), one of another registry, or a
+ * `Claim` of another package, in which its publisher may have written any registry: this one's panel has no say in it.
  *
  * @throws SuiError for an object of another type
  */
 export async function readClaims(
   client: SuiGrpcClient,
-  registryId: ObjectId,
+  contracts: ClaimsOf,
   claimIds: readonly ObjectId[],
 ): Promise<(ClaimOnChain | undefined)[]> {
-  const claims = await readClaimsOfAnyRegistry(client, claimIds);
-  return claims.map((claim) => (claim?.registry === registryId ? claim : undefined));
+  const claims = await readClaimsOfAnyRegistry(client, contracts, claimIds);
+  return claims.map((claim) => (claim?.registry === contracts.registry.objectId ? claim : undefined));
 }
 
 /** As `readClaims`, for whoever has to tell a claim of another registry from none at all. */
 export async function readClaimsOfAnyRegistry(
   client: SuiGrpcClient,
+  { originalPackageId }: Pick<ClaimsOf, "originalPackageId">,
   claimIds: readonly ObjectId[],
 ): Promise<(ClaimOnChain | undefined)[]> {
   const objects = await readObjects(client, claimIds);
   return objects.map((object, index) => {
     const id = claimIds[index];
-    return object === undefined || id === undefined ? undefined : toClaim(object, id);
+    if (object === undefined || id === undefined) return undefined;
+    return expectStruct(object, "Claim") === originalPackageId ? toClaim(object, id) : undefined;
   });
 }
 
 function toClaim(object: ReadObject, id: ObjectId): ClaimOnChain {
   const { initialSharedVersion, content } = presentShared(object, "a claim", id);
-  expectStruct(object, "Claim");
   const claim = parseLayout(ClaimLayout, content);
   const state = CHAIN_CLAIM_STATES[claim.state];
   if (state === undefined || claim.entry.blob_id.length !== 32 || claim.axis > 1) {

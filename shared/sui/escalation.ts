@@ -109,9 +109,9 @@ export async function readEscalation(
     refuse("CLAIMS_DIFFER", `${claimIds.length} claims; 1 to ${MAX_ESCALATED_CLAIMS} fit a vote`);
   if (new Set(claimIds).size !== claimIds.length) refuse("CLAIMS_DIFFER", "a claim is named twice");
   const { auditPackageId: packageId, auditRegistryId: registryId, stakingObjectId } = ids;
-  const [registry, found, slashingState, [staking], chainId] = await Promise.all([
-    readRegistry(client, { packageId, registryId }),
-    readClaimsOfAnyRegistry(client, claimIds),
+  const registry = await readRegistry(client, { packageId, registryId });
+  const [found, slashingState, [staking], chainId] = await Promise.all([
+    readClaimsOfAnyRegistry(client, registry.contracts, claimIds),
     readSlashingState(client, ids.slashingManagerId),
     readObjects(client, [stakingObjectId]),
     suiCall("reading the chain ID", async () => (await client.getChainIdentifier()).chainIdentifier),

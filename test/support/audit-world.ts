@@ -341,8 +341,8 @@ export class AuditWorld {
     return refutationOf(blob.metadata, symbol);
   }
 
-  async claimState(claim: SharedRef, { registry } = this.contracts) {
-    return (await readClaims(this.network.client, registry.objectId, [claim.objectId]))[0];
+  async claimState(claim: SharedRef, contracts = this.contracts) {
+    return (await readClaims(this.network.client, contracts, [claim.objectId]))[0];
   }
 
   async balance(key: Ed25519Keypair): Promise<bigint> {

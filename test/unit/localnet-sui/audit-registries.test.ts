@@ -94,11 +94,15 @@ it("counts and ends the claims against a node apart from those of another regist
 
 it("is named by its claims, and readers of another registry see none", async () => {
   const { client } = world.network;
-  const [own, foreign] = [world.contracts.registry.objectId, other.registry.objectId];
+  const own = world.contracts.registry.objectId;
   const ids = [claim.objectId];
-  expect(await readClaims(client, own, ids)).toMatchObject([{ registry: own, state: "pending" }]);
-  expect(await readClaims(client, foreign, ids)).toEqual([undefined]);
-  expect(await readClaimsOfAnyRegistry(client, ids)).toMatchObject([{ registry: own }]);
+  expect(await readClaims(client, world.contracts, ids)).toMatchObject([{ registry: own, state: "pending" }]);
+  expect(await readClaims(client, other, ids)).toEqual([undefined]);
+  expect(await readClaimsOfAnyRegistry(client, other, ids)).toMatchObject([{ registry: own }]);
+  // Of another package whoever published it wrote every field, the registry too.
+  const copied = { ...world.contracts, originalPackageId: world.standIn.networkIds.auditGatePackageId };
+  expect(await readClaims(client, copied, ids)).toEqual([undefined]);
+  expect(await readClaimsOfAnyRegistry(client, copied, ids)).toEqual([undefined]);
   // Its accuser is on both panels; the bond is open with one.
   const pending = async (contracts: AuditContracts) =>
     (await readOpenClaimsOf(client, await world.registry(contracts))).pending.map(({ ref }) => ref.objectId);
