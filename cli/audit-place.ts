@@ -5,14 +5,17 @@ import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import type { NetworkKind } from "../shared/node/node-address.ts";
 import { parseObjectId } from "../shared/protocol/ids.ts";
 import { type NetworkFile, parseNetworkFile } from "../shared/protocol/network-file.ts";
+import { type PublicNetwork, publicNetwork } from "../shared/protocol/public-networks.ts";
 import { createSuiClient } from "../shared/sui/sui-client.ts";
 import { UsageError } from "./command.ts";
 
 export const PLACE_HELP = `NETWORK, one of
   --network FILE        a network file; default .floe/network.json
-  --sui URL --system ID --staking ID [--package ID --registry ID [--gate ID]] [--slashing-manager ID]
-                        endpoint, System and Staking object of a public network; floe_audit, its registry and
-                        its gate; where Walrus keeps votes for slashing`;
+  --network mainnet|testnet [--sui URL] [PANEL]
+                        a public network; --sui names another endpoint than the usual one
+  --sui URL --system ID --staking ID [--slashing-manager ID] [PANEL]
+                        endpoint, System and Staking object of any other; where it keeps votes for slashing
+PANEL is --package ID --registry ID [--gate ID]: floe_audit, its registry and its gate`;
 
 export const PLACE_OPTIONS = {
   network: { type: "string" },
@@ -38,26 +41,34 @@ export interface Place {
 
 /** @throws UsageError, ProtocolError for a network file or an ID that is none */
 export function placeOf(values: PlaceValues): Place {
-  const { sui, system, staking } = values;
-  if (sui === undefined) {
-    const file = parseNetworkFile(readFileSync(values.network ?? ".floe/network.json", "utf8"));
-    return { url: file.sui.url, ids: file.walrus, kind: kindOf(file), contract: file.audit, file };
+  const { network, sui } = values;
+  const known = network === undefined ? undefined : publicNetwork(network);
+  const contract = contractOf(values);
+  if (known !== undefined) {
+    const ids = knownIds(known, values);
+    return { url: sui ?? known.suiRpcUrl, ids, kind: "public", contract, file: undefined };
   }
-  if (values.network !== undefined) throw new UsageError("--network and --sui exclude each other");
+  if (sui !== undefined) return { url: sui, ids: idsOf(values), kind: "public", contract, file: undefined };
+  const file = parseNetworkFile(readFileSync(network ?? ".floe/network.json", "utf8"));
+  return { url: file.sui.url, ids: file.walrus, kind: kindOf(file), contract: file.audit, file };
+}
+
+function idsOf({ network, system, staking, "slashing-manager": manager }: PlaceValues): Place["ids"] {
+  if (network !== undefined) throw new UsageError("a network file and --sui exclude each other");
   if (system === undefined || staking === undefined)
-    throw new UsageError("--sui needs --system and --staking");
-  const manager = values["slashing-manager"];
+    throw new UsageError("--sui needs --system and --staking, or --network mainnet or testnet");
   return {
-    url: sui,
-    ids: {
-      systemObjectId: parseObjectId(system),
-      stakingObjectId: parseObjectId(staking),
-      ...(manager === undefined ? {} : { slashingManagerId: parseObjectId(manager) }),
-    },
-    kind: "public",
-    contract: contractOf(values),
-    file: undefined,
+    systemObjectId: parseObjectId(system),
+    stakingObjectId: parseObjectId(staking),
+    ...(manager === undefined ? {} : { slashingManagerId: parseObjectId(manager) }),
   };
+}
+
+function knownIds({ suiRpcUrl: _, ...ids }: PublicNetwork, values: PlaceValues): Place["ids"] {
+  for (const name of ["system", "staking", "slashing-manager"] as const)
+    if (values[name] !== undefined)
+      throw new UsageError(`--network ${values.network} says what --${name} is`);
+  return ids;
 }
 
 const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);

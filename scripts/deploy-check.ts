@@ -13,7 +13,7 @@ Needs no login and no network.`;
 
 /** Workers of free plans may have 3 MB after compression; larger bundles start slowly anyway. */
 const MAX_GZIP_BYTES = 3_000_000;
-const CONFIGS = ["wrangler.toml"];
+const CONFIGS = ["wrangler.toml", "auditor/wrangler.toml"];
 
 async function main(): Promise<number> {
   let isFine = true;
