@@ -6,6 +6,7 @@
  */
 import type { NodeState } from "../shared/audit/statistics.ts";
 import type { NodeRound } from "./node-records.ts";
+import type { Reading } from "./reading.ts";
 import {
   failuresOf,
   type NodeSummary,
@@ -51,7 +52,7 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}.heat td{padding:0;borde
 
 /** Cost: some rounds' rows; no draw is read but the last failures. */
 export function auditPage(parts: ViewParts): string {
-  const { nodes, round, epoch } = nodesView(parts);
+  const { nodes, round, epoch, reading } = nodesView(parts);
   const body =
     round === null
       ? `<p><strong>Not audited yet.</strong> No round has been closed; nothing is known about any node.</p>`
@@ -70,9 +71,25 @@ export function auditPage(parts: ViewParts): string {
 <body><h1>Storage audit</h1>
 <p>Storage nodes are asked for unpredictable symbols of blobs they must hold, and every answer is checked against the blob
 ID. A round shows that data could be retrieved from the node at that time, not where the node keeps it.</p>
-${body}
+${readingWords(reading)}${body}
 <p>${link("/v1/audit/nodes", "nodes as JSON")} · ${link("/v1/audit/rounds", "rounds")} · ${link("/metrics", "metrics")}</p>
 </body></html>
+`;
+}
+
+const whole = (value: number): string => value.toLocaleString("en-US");
+
+/** A first reading takes hours: nobody should have to guess whether it goes on. */
+function readingWords(reading: Reading | null): string {
+  if (reading === null) return "";
+  const { checkpoint, target, backTo, trouble } = reading;
+  const back =
+    backTo === null ? "" : ` Event blobs are looked up backwards, so far to checkpoint ${whole(backTo)}.`;
+  const stop =
+    trouble === null
+      ? ""
+      : ` <strong>It does not go on</strong> since ${new Date(trouble.atMs).toISOString()}: ${escapeHtml(trouble.message)} (${escapeHtml(trouble.code)}).`;
+  return `<p>Reading the history: checkpoint ${whole(checkpoint)} of ${whole(target)}; the next round waits for it.${back}${stop}</p>
 `;
 }
 

@@ -9,6 +9,7 @@ import type { AuditParameters } from "../shared/audit/parameters.ts";
 import type { NetworkKind } from "../shared/node/node-address.ts";
 import type { NodeTransport } from "../shared/node/storage-node-client.ts";
 import type { Committee } from "../shared/protocol/committee.ts";
+import { FloeError } from "../shared/protocol/errors.ts";
 import type { FailPoint } from "../shared/protocol/fail-point.ts";
 import { SuiError } from "../shared/sui/sui-error.ts";
 import type { AuditChain } from "./audit-chain.ts";
@@ -28,6 +29,7 @@ import type { Budget } from "./polite-asker.ts";
 import { PopulationLists, SqlPopulationStore } from "./population-tables.ts";
 import { pruneChain, pruneEdgeReads, pruneLedger } from "./prune.ts";
 import { reportOf } from "./publish-round.ts";
+import { forgetTrouble, noteTrouble, readingOf } from "./reading.ts";
 import { type Round, Rounds } from "./rounds.ts";
 
 export interface AuditorParts {
@@ -57,12 +59,21 @@ export class Auditor {
   readonly store: SqlPopulationStore;
   readonly #parts: AuditorParts;
   readonly #follower: ChainFollower;
+  /** Requests to storage nodes so far; only the transport counts them. */
+  #requests = 0;
 
   /** Creates the ledger's tables when there are none. */
   constructor(parts: AuditorParts) {
-    const { sql, chain, transport, networkKind } = parts;
+    const { sql, chain, networkKind } = parts;
     openLedger(sql);
-    this.#parts = parts;
+    const transport: NodeTransport = {
+      ...parts.transport,
+      fetch: (request) => {
+        this.#requests++;
+        return parts.transport.fetch(request);
+      },
+    };
+    this.#parts = { ...parts, transport };
     this.rounds = new Rounds(sql);
     this.nodes = new NodeRecords(sql, parts.parameters);
     this.lists = new PopulationLists(sql);
@@ -99,6 +110,9 @@ export class Auditor {
    */
   async work(budget: Budget): Promise<number | undefined> {
     const { clock } = this.#parts.transport;
+    const before = this.#requests;
+    const isSpent = (): boolean =>
+      clock.nowMs() >= budget.untilMs || this.#requests - before >= budget.requests;
     for (;;) {
       const round = this.rounds.active();
       if (round === undefined) {
@@ -106,9 +120,11 @@ export class Auditor {
         const wakeMs = await this.#tendChain();
         return isTidy ? wakeMs : clock.nowMs();
       }
-      const wakeMs = await this.#step(round, budget);
+      const wakeMs = await this.#step(round, budget, isSpent);
       if (wakeMs !== undefined && wakeMs > clock.nowMs()) return wakeMs;
-      if (clock.nowMs() >= budget.untilMs) return clock.nowMs();
+      if (isSpent()) return clock.nowMs();
+      // The platform's clock stands still as long as nobody waits for anything.
+      await clock.sleep(0);
     }
   }
 
@@ -138,7 +154,7 @@ export class Auditor {
   }
 
   /** @returns when to go on if not at once */
-  async #step(round: Round, budget: Budget): Promise<number | undefined> {
+  async #step(round: Round, budget: Budget, isSpent: () => boolean): Promise<number | undefined> {
     const { failPoint, networkKind, transport } = this.#parts;
     const later = (): number => transport.clock.nowMs() + CHAIN_WAIT_MS[networkKind];
     await failPoint(`audit.${round.state}`);
@@ -147,7 +163,7 @@ export class Auditor {
         case "opening":
           return (await seedRound(this.#openingParts(), round)) ? undefined : later();
         case "following":
-          await followToSeed(this.#openingParts(), round);
+          await this.#read(round, isSpent);
           return undefined;
         case "populating":
           if (!(await populateRound(this.#openingParts(), round))) this.#abandon(round);
@@ -163,7 +179,7 @@ export class Auditor {
           return undefined;
         }
         case "judging":
-          return (await this.#judge(round)) ? undefined : later();
+          return (await this.#judge(round, isSpent)) ? undefined : later();
         case "reporting":
           await this.#report(round);
           return undefined;
@@ -178,7 +194,26 @@ export class Auditor {
     }
   }
 
-  async #judge(round: Round): Promise<boolean> {
+  async #read(round: Round, isSpent: () => boolean): Promise<void> {
+    const { sql, log, transport } = this.#parts;
+    try {
+      await followToSeed(this.#openingParts(), round, isSpent);
+    } catch (error) {
+      if (error instanceof FloeError) {
+        noteTrouble(sql, error, transport.clock.nowMs());
+        if (!error.retryable)
+          log("reading-failed", { round: round.no, code: error.code, message: error.message });
+      }
+      throw error;
+    }
+    forgetTrouble(sql);
+    const reading = readingOf(sql, this.rounds);
+    if (reading === null) return;
+    const { checkpoint, target, backTo } = reading;
+    log("reading-history", { round: round.no, checkpoint, target, backTo });
+  }
+
+  async #judge(round: Round, isSpent: () => boolean): Promise<boolean> {
     const { transport } = this.#parts;
     return judgeRound(
       {
@@ -190,6 +225,7 @@ export class Auditor {
         nodes: this.nodes,
       },
       round,
+      isSpent,
     );
   }
 

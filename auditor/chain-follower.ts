@@ -30,6 +30,9 @@ import { HistoryError } from "./history-blob.ts";
 import { type LedgerSql, readMeta, writeMeta } from "./ledger-sql.ts";
 import { listName, type PopulationLists, type SqlPopulationStore } from "./population-tables.ts";
 
+/** Steps in one call: a slice of a list is all CPU, and the platform's clock stands still meanwhile. */
+const STEPS_AT_ONCE = 100;
+
 /** Where the ledger stands once an element is applied. */
 interface Progress {
   /** Undefined while the ledger's own is. */
@@ -82,6 +85,22 @@ export class ChainFollower {
   }
 
   /**
+   * Steps until everything before `beforeCheckpoint` is applied, or the invocation has done enough: a first reading takes
+   * thousands of them.
+   *
+   * @param isSpent asked after every step
+   * @returns whether it is there
+   * @throws as `step`
+   */
+  async follow(beforeCheckpoint: number, nShards: number, isSpent: () => boolean): Promise<boolean> {
+    for (let step = 0; step < STEPS_AT_ONCE; step++) {
+      if (await this.step(beforeCheckpoint, nShards)) return true;
+      if (isSpent()) break;
+    }
+    return false;
+  }
+
+  /**
    * One page or stretch of events, one step back through the history, or one slice of the population that an epoch
    * change asks for.
    *
@@ -97,7 +116,7 @@ export class ChainFollower {
       if (!this.#lists.build(listName("permanent", Number(pending)), nShards)) return false;
       this.#sql.exec("DELETE FROM meta WHERE name = 'building_epoch'");
     }
-    const place = this.#place();
+    const place = placeIn(this.#sql);
     const cursorText = readMeta(this.#sql, "cursor");
     const cursor = cursorText === undefined ? undefined : fromBase64(cursorText);
     // In the middle of a checkpoint only the source that led there knows how to go on.
@@ -163,19 +182,9 @@ export class ChainFollower {
     return isThere;
   }
 
-  /** Undefined in a ledger that was last written before places were kept. */
-  #place(): LedgerPlace | undefined {
-    const text = readMeta(this.#sql, "place");
-    if (text === undefined) {
-      return readMeta(this.#sql, "cursor") === undefined ? { checkpoint: 0, count: 0 } : undefined;
-    }
-    const [checkpoint, count] = text.split(":");
-    return { checkpoint: Number(checkpoint), count: Number(count) };
-  }
-
   /** Forwards only: a page's watermark may lag behind its last event. */
   #moveTo(place: LedgerPlace): void {
-    const now = this.#place();
+    const now = placeIn(this.#sql);
     if (now !== undefined && now.checkpoint >= place.checkpoint) return;
     writeMeta(this.#sql, "place", `${place.checkpoint}:${place.count}`);
     this.#sql.exec("DELETE FROM meta WHERE name = 'place_tx'");
@@ -274,6 +283,15 @@ export class ChainFollower {
         return;
     }
   }
+}
+
+/** How far a ledger is; undefined in one that was last written before places were kept. */
+export function placeIn(sql: LedgerSql): LedgerPlace | undefined {
+  const text = readMeta(sql, "place");
+  if (text === undefined)
+    return readMeta(sql, "cursor") === undefined ? { checkpoint: 0, count: 0 } : undefined;
+  const [checkpoint, count] = text.split(":");
+  return { checkpoint: Number(checkpoint), count: Number(count) };
 }
 
 /** A page's events with their places, counted on from where the ledger stands. */

@@ -61,10 +61,12 @@ export interface JudgingParts {
   readonly parameters: AuditParameters;
 }
 
-const UNITS_PER_STEP = 100;
-
-/** @returns false while the chain has to be read on: call again */
-export async function judgeRound(parts: JudgingParts, round: Round): Promise<boolean> {
+/** @param isSpent ends the reading for now. @returns false while the chain has to be read on: call again */
+export async function judgeRound(
+  parts: JudgingParts,
+  round: Round,
+  isSpent: () => boolean,
+): Promise<boolean> {
   const { sql, chain, follower } = parts;
   assert(round.nShards !== null, `round ${round.no} has a shard count`);
   const [last] = sql.exec("SELECT MAX(started_ms) AS ms FROM attempt WHERE round = ?", round.no);
@@ -79,15 +81,12 @@ export async function judgeRound(parts: JudgingParts, round: Round): Promise<boo
     });
     return false;
   }
-  for (let unit = 0; unit < UNITS_PER_STEP; unit++) {
-    if (!(await follower.step(Number(known), round.nShards))) continue;
-    sql.transaction(() => {
-      new Judgement(parts, round).write();
-      sql.exec("DELETE FROM meta WHERE name = 'judge_to'");
-    });
-    return true;
-  }
-  return false;
+  if (!(await follower.follow(Number(known), round.nShards, isSpent))) return false;
+  sql.transaction(() => {
+    new Judgement(parts, round).write();
+    sql.exec("DELETE FROM meta WHERE name = 'judge_to'");
+  });
+  return true;
 }
 
 interface JudgedDraw {

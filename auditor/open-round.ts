@@ -21,7 +21,7 @@ import { listName, type PopulationLists, type SqlPopulationStore } from "./popul
 import { committeeJson, type Round, type Rounds } from "./rounds.ts";
 import { youngFrom } from "./young-blobs.ts";
 
-/** Slices of work, or pages of events, in one step: some seconds of CPU at most. */
+/** Slices of work in one step: some seconds of CPU at most. */
 const UNITS_PER_STEP = 100;
 
 export interface OpeningParts {
@@ -69,25 +69,22 @@ export async function seedRound(parts: OpeningParts, round: Round): Promise<bool
   return true;
 }
 
-/** Reads the chain on towards the seed's checkpoint. */
-export async function followToSeed(parts: OpeningParts, round: Round): Promise<void> {
+/** Reads the chain on towards the seed's checkpoint. @param isSpent ends the reading for now */
+export async function followToSeed(parts: OpeningParts, round: Round, isSpent: () => boolean): Promise<void> {
   const { chain, follower, lists, rounds, sql } = parts;
   const checkpoint = round.seedCheckpoint;
   assert(checkpoint !== null, `round ${round.no} has a seed`);
   const { nShards, epoch: epochNow } = await chain.snapshot();
-  for (let unit = 0; unit < UNITS_PER_STEP; unit++) {
-    if (!(await follower.step(checkpoint, nShards))) continue;
-    // Before its first event a network has only known its present epoch.
-    const epoch = follower.epoch ?? epochNow;
-    sql.transaction(() => {
-      // At EpochChangeStart the follower made the epoch's list; the first epoch began without one.
-      lists.beginEmpty(listName("permanent", epoch), "permanent", epoch);
-      lists.begin(listName("deletable", round.no), "deletable", epoch);
-      lists.begin(listName("fresh", round.no), "fresh", epoch);
-      rounds.update(round.no, "following", "populating", { epoch, n_shards: nShards });
-    });
-    return;
-  }
+  if (!(await follower.follow(checkpoint, nShards, isSpent))) return;
+  // Before its first event a network has only known its present epoch.
+  const epoch = follower.epoch ?? epochNow;
+  sql.transaction(() => {
+    // At EpochChangeStart the follower made the epoch's list; the first epoch began without one.
+    lists.beginEmpty(listName("permanent", epoch), "permanent", epoch);
+    lists.begin(listName("deletable", round.no), "deletable", epoch);
+    lists.begin(listName("fresh", round.no), "fresh", epoch);
+    rounds.update(round.no, "following", "populating", { epoch, n_shards: nShards });
+  });
 }
 
 const LISTS: readonly Stratum[] = ["permanent", "deletable", "fresh"];

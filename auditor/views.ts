@@ -23,6 +23,7 @@ import { type LedgerSql, textOrNull } from "./ledger-sql.ts";
 import type { NodeRecords, NodeRound } from "./node-records.ts";
 import { listName, type PopulationLists } from "./population-tables.ts";
 import { leavesOf } from "./publish-round.ts";
+import { type Reading, readingOf } from "./reading.ts";
 import type { Round, Rounds } from "./rounds.ts";
 
 export interface ViewParts {
@@ -131,14 +132,18 @@ export function nodesView(parts: ViewParts): {
   nodes: NodeSummary[];
   round: number | null;
   epoch: number | null;
+  /** While a round waits for the chain's history to be read. */
+  reading: Reading | null;
 } {
   const round = publishedRound(parts);
-  if (round === undefined) return { nodes: [], round: null, epoch: null };
+  const reading = readingOf(parts.sql, parts.rounds);
+  if (round === undefined) return { nodes: [], round: null, epoch: null, reading };
   const signals = { ...signalsOf(parts, round.no), edgeReads: edgeReadsNow(parts) };
   return {
     nodes: parts.nodes.ofRound(round.no).map((record) => summary(record, parts.parameters, signals)),
     round: round.no,
     epoch: round.epoch,
+    reading,
   };
 }
 

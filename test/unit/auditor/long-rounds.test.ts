@@ -162,9 +162,9 @@ describe("a round that lasts into the next epoch", () => {
           digest: new Uint8Array(32),
         }),
       },
-      follower: { step: async () => true, epoch: EPOCH + 1 } as unknown as ChainFollower,
+      follower: { follow: async () => true, epoch: EPOCH + 1 } as unknown as ChainFollower,
     };
-    while (!(await judgeRound(parts as never, planned.round)));
+    while (!(await judgeRound(parts as never, planned.round, () => false)));
     expect(sql.exec("SELECT outcome, excuse FROM verdict ORDER BY shard")).toMatchObject([
       { outcome: "excused", excuse: "epoch-change" },
       { outcome: "passed", excuse: null },
