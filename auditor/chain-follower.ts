@@ -14,7 +14,7 @@
  * |----------------|------------------------------------------------------------------------------------------|
  * | place          | `checkpoint:count`: all of the checkpoints before are applied, and `count` events of this one |
  * | place_tx       | digest of the last event's transaction                                                   |
- * | cursor         | where the endpoint's next page starts; absent after a stretch of an event blob           |
+ * | cursor         | where the endpoint's next page starts; absent when that is the place                     |
  * | read_to        | events of all checkpoints before this one are applied, because somebody asked for them   |
  * | building_epoch | the epoch whose population is being built                                                |
  */
@@ -138,19 +138,25 @@ export class ChainFollower {
     cursor: Uint8Array | undefined,
     first: number,
   ): Promise<boolean> {
-    const from = place === undefined || place.checkpoint === 0 ? undefined : place.checkpoint;
-    const page = await this.#chain.events(cursor ?? from, before);
-    // A full node forgets while it answers: only what it still has afterwards was complete.
-    if ((await this.#first(before, true)) > (place?.checkpoint ?? this.readTo)) return false;
+    const from = place?.checkpoint ?? this.readTo;
+    const page = await this.#chain.events(cursor ?? from, before).catch(async (error: unknown) => {
+      if (!(error instanceof SuiError) || error.code !== "SUI_FORGOTTEN") throw error;
+      // It forgot meanwhile, or behind its address are several that keep different spans: then another may know.
+      if ((await this.#first(before, true)) <= from) throw error;
+      return undefined;
+    });
+    // One that cuts a list off instead of refusing, and forgets while it answers: what it still has was complete.
+    if (page === undefined || (await this.#first(before, true)) > from) return false;
     const isWhole = await this.#applyAll(followedOf(page, place), first);
     if (!isWhole) return false;
     this.#sql.transaction(() => {
-      // At a bound the cursor of the last event is safe whatever the endpoint makes of the bound itself.
       if (page.cursor !== undefined && page.end === "more") {
         writeMeta(this.#sql, "cursor", toBase64(page.cursor));
         this.#moveTo({ checkpoint: page.coveredBefore ?? 0, count: 0 });
       }
       if (page.end === "bound") {
+        // The next page starts with the bound: the last event may be forgotten by then, however quiet the chain was.
+        this.#sql.exec("DELETE FROM meta WHERE name = 'cursor'");
         writeMeta(this.#sql, "read_to", `${before}`);
         this.#moveTo({ checkpoint: before, count: 0 });
       }

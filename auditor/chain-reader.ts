@@ -26,7 +26,13 @@ export interface ChainReader {
   checkpoint(sequence: number): Promise<CheckpointInfo>;
   /** The first checkpoint at or after a moment; undefined while there is none. */
   firstCheckpointAt(startMs: number): Promise<CheckpointInfo | undefined>;
-  /** Events in ledger order. @param after a page's cursor, or the checkpoint to begin with. @param beforeCheckpoint exclusive */
+  /**
+   * Events in ledger order, all or nothing.
+   *
+   * @param after a page's cursor, or the checkpoint to begin with; genesis when absent
+   * @param beforeCheckpoint exclusive
+   * @throws SuiError `SUI_FORGOTTEN`, retryable, when the endpoint that answers has not got the beginning
+   */
   events(after: Uint8Array | number | undefined, beforeCheckpoint: number): Promise<EventPage>;
   /** The oldest checkpoint that the endpoint still has. */
   firstAvailable(): Promise<number>;
@@ -51,7 +57,7 @@ export function suiChainReader(client: SuiGrpcClient, ids: WalrusObjectIds, cloc
     events: async (after, beforeCheckpoint) =>
       readEventPage(client, {
         packages: await packages(),
-        ...(typeof after === "number" ? { fromCheckpoint: after } : { after }),
+        ...(after instanceof Uint8Array ? { after } : { fromCheckpoint: after ?? 0 }),
         beforeCheckpoint,
       }),
     firstAvailable: () => readFirstAvailable(client),

@@ -147,7 +147,12 @@ export function suiAuditChain(parts: SuiAuditChainParts): AuditChain {
     auditor,
     async filed(after) {
       const { originalPackageId } = (await readRegistry(client, contract)).contracts;
-      const page = await readAuditEventPage(client, { originalPackageId, kind: "ClaimFiled", after });
+      const request = { originalPackageId, kind: "ClaimFiled" } as const;
+      const page = await readAuditEventPage(client, { ...request, after }).catch((error: unknown) => {
+        if (!(error instanceof SuiError) || error.code !== "SUI_FORGOTTEN") throw error;
+        // No claim for longer than endpoints remember: what they still have comes after it.
+        return readAuditEventPage(client, request);
+      });
       const ids = page.events.flatMap(({ event }) =>
         event.kind === "ClaimFiled" && isOfRegistry(event, contract.registryId) ? event.claim : [],
       );

@@ -42,8 +42,12 @@ export interface EventPage<Event = WalrusEvent> {
 }
 
 interface Span {
-  /** From genesis, or `fromCheckpoint`, when absent. */
+  /** From `fromCheckpoint` when absent. */
   readonly after?: Uint8Array | undefined;
+  /**
+   * An endpoint that has forgotten this checkpoint, or what follows the cursor, refuses (`SUI_FORGOTTEN`). Where the list
+   * begins with neither, it is cut off without a word at the first checkpoint that the endpoint still has.
+   */
   readonly fromCheckpoint?: number | undefined;
   /** Exclusive. */
   readonly beforeCheckpoint?: number;
@@ -61,7 +65,11 @@ export interface AuditEventPageRequest extends Span {
   readonly kind?: AuditEventName;
 }
 
-/** Walrus events. @throws SuiError `SUI_MALFORMED` for an answer that broke off, or a transport error; may be repeated */
+/**
+ * Walrus events. May be repeated.
+ *
+ * @throws SuiError `SUI_MALFORMED` for an answer that broke off, `SUI_FORGOTTEN`, or a transport error
+ */
 export function readEventPage(client: SuiGrpcClient, request: EventPageRequest): Promise<EventPage> {
   return readPage(client, eventFilter(request.packages), request, parseWalrusEvent);
 }

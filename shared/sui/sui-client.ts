@@ -4,8 +4,8 @@
  *
  * Every call Floe makes may be sent twice: reads have no effect, and executing the same signed bytes again yields the
  * same transaction. So an attempt that fails in a way another endpoint may not (no connection, deadline, HTTP 429 or
- * 5xx, an answer cut short, gRPC UNAVAILABLE and the like) goes to the next endpoint, whatever the method. What the last attempt met is
- * what the caller sees, as a `SuiError` made by `toSuiError`.
+ * 5xx, an answer cut short, forgotten history, gRPC UNAVAILABLE and the like) goes to the next endpoint, whatever the
+ * method. What the last attempt met is what the caller sees, as a `SuiError` made by `toSuiError`.
  */
 import { GrpcWebFetchTransport, RpcError, SuiGrpcClient } from "@mysten/sui/grpc";
 import { readBounded } from "../protocol/bounded-body.ts";
@@ -84,6 +84,7 @@ function failoverFetch({ endpoints, fetch, timeoutMs }: Failover): typeof global
 const ENDPOINT_STATUSES: Readonly<Record<string, string>> = {
   "4": "DEADLINE_EXCEEDED",
   "8": "RESOURCE_EXHAUSTED",
+  "11": "OUT_OF_RANGE",
   "14": "UNAVAILABLE",
 };
 
@@ -121,7 +122,7 @@ async function buffered(fetch: Fetch, url: string, init: RequestInit): Promise<R
   const body = await readBounded(
     response.body,
     LIMITS.suiReplyBytes,
-    () => new RpcError(`the answer is longer than ${LIMITS.suiReplyBytes} bytes`, "OUT_OF_RANGE"),
+    () => new RpcError(`the answer is longer than ${LIMITS.suiReplyBytes} bytes`, "DATA_LOSS"),
   );
   const status = response.headers.get("grpc-status") ?? trailerStatus(body);
   // An answer ends with its status: without one it was cut off on the way, or an intermediary made it.
@@ -151,7 +152,7 @@ const CODE_OF_STATUS: Readonly<Record<string, SuiErrorCode>> = {
   NOT_FOUND: "SUI_NOT_FOUND",
   INVALID_ARGUMENT: "SUI_REJECTED",
   FAILED_PRECONDITION: "SUI_REJECTED",
-  OUT_OF_RANGE: "SUI_MALFORMED",
+  OUT_OF_RANGE: "SUI_FORGOTTEN",
   DATA_LOSS: "SUI_MALFORMED",
   UNIMPLEMENTED: "SUI_REJECTED",
   PERMISSION_DENIED: "SUI_REJECTED",
@@ -162,6 +163,7 @@ const RETRYABLE: ReadonlySet<SuiErrorCode> = new Set([
   "SUI_TIMEOUT",
   "SUI_OVERLOADED",
   "SUI_NOT_FOUND",
+  "SUI_FORGOTTEN",
   "SUI_STALE",
 ]);
 

@@ -16,6 +16,8 @@ export const SUI_ERROR_CODES = [
   "SUI_MALFORMED",
   /** An execution was sent and no answer tells what became of it. Only the identical bytes may be sent again. */
   "SUI_OUTCOME_UNKNOWN",
+  /** The endpoint has forgotten where the list asked for begins: full nodes keep some days. Another one may have it. */
+  "SUI_FORGOTTEN",
   /** An endpoint's snapshot is older than asked for, after waiting. */
   "SUI_STALE",
 ] as const;

@@ -15,7 +15,7 @@
 import { GrpcTypes } from "@mysten/sui/grpc";
 import { assert } from "../../../shared/protocol/errors.ts";
 import { applyMask } from "../field-mask.ts";
-import { invalidArgument } from "../grpc-error.ts";
+import { GrpcError, invalidArgument } from "../grpc-error.ts";
 import { type Methods, streaming } from "../grpc-web.ts";
 import type { Checkpoint, ExecutedTransaction, LedgerEvent } from "../ledger-state.ts";
 import { checkpointMessage, ledgerTransactionMessage } from "../proto-effects.ts";
@@ -196,11 +196,27 @@ const checkpointPosition = ({ sequenceNumber }: Checkpoint): Position => ({
   index: WHOLE_CHECKPOINT,
 });
 
-/** Of what was forgotten nothing is listed, and nothing is said about it: the list begins later. */
-const ofWhatIsKept = (rpc: RpcContext, { startCheckpoint = 0n, ...request }: ListRequest): ListRequest => {
+/**
+ * As full nodes do: a list that nobody said the beginning of begins with what is kept; one that shall begin earlier, or
+ * goes on after something forgotten, is refused.
+ *
+ * @throws GrpcError `OUT_OF_RANGE`
+ */
+function ofWhatIsKept(rpc: RpcContext, request: ListRequest): ListRequest {
   const firstKept = BigInt(rpc.firstKept());
-  return { ...request, startCheckpoint: startCheckpoint > firstKept ? startCheckpoint : firstKept };
-};
+  const { startCheckpoint, options } = request;
+  if (startCheckpoint === undefined && options?.after === undefined)
+    return { ...request, startCheckpoint: firstKept };
+  const after = options?.after === undefined ? undefined : decodeCursor(options.after);
+  const behind = after === undefined ? 0n : after.checkpoint + (after.index === WHOLE_CHECKPOINT ? 1n : 0n);
+  const begin = startCheckpoint === undefined || behind > startCheckpoint ? behind : startCheckpoint;
+  if (begin < firstKept)
+    throw new GrpcError(
+      "OUT_OF_RANGE",
+      `checkpoint ${begin} is forgotten; the first one kept is ${firstKept}`,
+    );
+  return request;
+}
 
 export const listMethods = (rpc: RpcContext): Methods => ({
   [`${SERVICE}/ListEvents`]: streaming(

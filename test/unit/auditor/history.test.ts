@@ -278,6 +278,31 @@ describe("an auditor whose endpoint has forgotten", () => {
     }
   });
 
+  it("is not misled by one address with several full nodes behind it, of which some have forgotten", async () => {
+    const { sql, follow, step } = followerOn({ chain: { firstAvailable: async () => 0 } });
+    forget(5);
+    const failure = await failureOf(follow(tip));
+    expect([failure.code, failure.retryable]).toEqual(["SUI_FORGOTTEN", true]);
+    expect(sql.exec("SELECT * FROM object")).toEqual([]);
+    remember();
+    await follow(6);
+    forget(9);
+    expect((await failureOf(step(tip))).code).toBe("SUI_FORGOTTEN");
+    remember();
+    await follow(tip);
+    expect(contentsOf(sql)).toEqual(whole);
+  });
+
+  it("goes on with an endpoint that has what follows and nothing before it, however long nothing happened", async () => {
+    const bounds = Array.from({ length: Math.floor(tip / STRIDE) }, (_, i) => 1 + i * STRIDE);
+    const { sql, follow } = followerOn({ chain: { certifiedEventBlob: async () => undefined } });
+    for (const before of [...bounds, tip]) {
+      await follow(before);
+      forget(before);
+    }
+    expect(contentsOf(sql)).toEqual(whole);
+  });
+
   it("goes on from one bound to the next", async () => {
     forget(atBlob(2).last + 1);
     const { sql, follow } = followerOn({ fetch: fetchOnce });

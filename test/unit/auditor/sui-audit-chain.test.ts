@@ -9,6 +9,7 @@ import { findAuditEvent, findRoundOpened, suiAuditChain } from "../../../auditor
 import { ownedAdminCap } from "../../../cli/audit-admin-cap.ts";
 import { systemClock } from "../../../localnet/clock.ts";
 import { type Network, startNetwork } from "../../../localnet/network.ts";
+import { encodeCursor } from "../../../localnet/sui/rpc/list-service.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import { serializeEntry } from "../../../shared/audit/population.ts";
 import type { DrawKey } from "../../../shared/audit/selection.ts";
@@ -90,6 +91,19 @@ describe("an auditor", () => {
       { state: "done", tx: null },
     ]);
   }, 60_000);
+
+  it("goes on with the claims that are still known after a time without any", async () => {
+    const { network } = system;
+    const { chain } = auditorWithKey(network, 0);
+    const { claims } = chainWithKey(network, 0, chain);
+    const longAgo = encodeCursor({ checkpoint: 0n, index: 0 });
+    network.setSuiFault({ kind: "prune", before: await chain.tip() });
+    try {
+      expect(await claims?.filed(longAgo)).toEqual({ ids: [], cursor: undefined, hasMore: false });
+    } finally {
+      network.setSuiFault({ kind: "none" });
+    }
+  });
 
   it("files with the bond of the round, whatever the panel asks of later rounds", async () => {
     const { network } = system;

@@ -119,6 +119,26 @@ describe("listing events", () => {
     await expect(list({ filter: { terms: [{ literals: [] }] } })).rejects.toThrow("literals");
   });
 
+  it("of what is forgotten are left out where nobody said the beginning, and refused where somebody did", async () => {
+    const all = (await list()).flatMap(({ event }) => event ?? []);
+    const [first, second] = [all[0]?.checkpoint ?? 0n, all[1]?.checkpoint ?? 0n];
+    network.standIn.setFault({ kind: "prune", before: Number(second) });
+    try {
+      expect(places(await list())).toHaveLength(all.length - 1);
+      expect(places(await list({ startCheckpoint: second }))).toHaveLength(all.length - 1);
+      const whole = encodeCursor({ checkpoint: second - 1n, index: 0xffff_ffff });
+      expect(places(await list({ options: { after: whole } }))).toHaveLength(all.length - 1);
+      for (const request of [
+        { startCheckpoint: 0n },
+        { startCheckpoint: first },
+        { options: { after: encodeCursor({ checkpoint: first, index: 0 }) } },
+      ])
+        await expect(list(request)).rejects.toMatchObject({ code: "OUT_OF_RANGE" });
+    } finally {
+      network.standIn.setFault({ kind: "none" });
+    }
+  });
+
   it("a cursor is a place; anything else is refused", async () => {
     const place: Position = { checkpoint: 7n, index: 3 };
     expect(decodeCursor(encodeCursor(place))).toEqual(place);

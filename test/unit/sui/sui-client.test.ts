@@ -33,6 +33,7 @@ const BAD: Record<string, () => Promise<Response>> = {
   "answering 503": async () => new Response("no", { status: 503 }),
   "answering 429": async () => new Response("no", { status: 429 }),
   "saying UNAVAILABLE": async () => answer("", 14),
+  "one that has forgotten": async () => answer("", 11),
   "breaking off": async () =>
     new Response(new ReadableStream({ pull: (controller) => controller.error(new Error("reset")) })),
   "cut off": async () => {
@@ -52,6 +53,7 @@ const CODES: Record<string, string> = {
   hanging: "SUI_TIMEOUT",
   "answering 429": "SUI_OVERLOADED",
   endless: "SUI_MALFORMED",
+  "one that has forgotten": "SUI_FORGOTTEN",
 };
 
 beforeEach(() => {
