@@ -7,6 +7,7 @@
 import { chainedChallenge, firstChainSeed, nextChainSeed } from "../shared/audit/challenge-rules.ts";
 import { verifySymbolAnswer } from "../shared/audit/outcomes.ts";
 import type { AuditParameters } from "../shared/audit/parameters.ts";
+import type { PopulationIndex } from "../shared/audit/population.ts";
 import type { Challenge } from "../shared/audit/selection.ts";
 import { fromHex, toHex } from "../shared/protocol/bytes.ts";
 import type { CommitteeMember } from "../shared/protocol/committee.ts";
@@ -15,7 +16,7 @@ import type { VerifiedMetadata } from "../shared/protocol/metadata.ts";
 import type { LedgerSql } from "./ledger-sql.ts";
 import type { MetadataShelf } from "./metadata-shelf.ts";
 import type { PoliteAsker } from "./polite-asker.ts";
-import { listName, type PopulationLists, type SqlPopulation } from "./population-tables.ts";
+import { listName, type PopulationLists } from "./population-tables.ts";
 import { metadataQuestion, symbolQuestion, weigh } from "./questions.ts";
 import type { Round } from "./rounds.ts";
 
@@ -33,7 +34,7 @@ export class Bursts {
   readonly #seed: Uint8Array;
   readonly #nShards: number;
   /** Undefined where nothing is drawn from. */
-  readonly #population: SqlPopulation | undefined;
+  readonly #population: PopulationIndex | undefined;
 
   constructor({ sql, lists, parameters }: BurstParts, round: Round, seed: Uint8Array, nShards: number) {
     this.#sql = sql;

@@ -24,11 +24,11 @@ import { blake2b256 } from "../shared/crypto/blake2b.ts";
 import { readBounded } from "../shared/protocol/bounded-body.ts";
 import type { Committee } from "../shared/protocol/committee.ts";
 import { FloeError } from "../shared/protocol/errors.ts";
-import { type BlobId, blobIdToBytes, type ObjectId } from "../shared/protocol/ids.ts";
+import type { BlobId, ObjectId } from "../shared/protocol/ids.ts";
 import type { ChainSnapshot } from "../shared/sui/chain-snapshot.ts";
 import { addEdgeReads } from "./edge-reads.ts";
 import type { LedgerSql } from "./ledger-sql.ts";
-import type { PopulationLists, SqlPopulation } from "./population-tables.ts";
+import type { PopulationLists } from "./population-tables.ts";
 import type { Rounds } from "./rounds.ts";
 
 /** Present when a token is configured. */
@@ -164,8 +164,7 @@ function auditableBlobs(parts: EdgeReadsParts): (blobId: BlobId) => number | und
   const known = new Map<BlobId, number | undefined>();
   return (blobId) => {
     if (!known.has(blobId) && known.size < LOOKED_UP) {
-      const bytes = blobIdToBytes(blobId);
-      known.set(blobId, populations.find(({ population }) => isListed(population, bytes))?.checkpoint);
+      known.set(blobId, populations.find(({ population }) => population.has(blobId))?.checkpoint);
     }
     return known.get(blobId);
   };
@@ -183,26 +182,4 @@ function oldLists({ rounds, lists, parameters, nowMs }: EdgeReadsParts) {
     const isOld = round !== undefined && round.openedMs <= nowMs - parameters.attemptSpreadMs;
     return isOld && round.seedCheckpoint !== null ? [{ population, checkpoint: round.seedCheckpoint }] : [];
   });
-}
-
-/** Lists are in the order of the blob IDs' bytes. */
-function isListed(population: SqlPopulation, wanted: Uint8Array): boolean {
-  let low = 0;
-  let high = population.size - 1;
-  while (low <= high) {
-    const middle = (low + high) >>> 1;
-    const order = compareBytes(blobIdToBytes(population.leafAt(middle).blobId), wanted);
-    if (order === 0) return true;
-    if (order < 0) low = middle + 1;
-    else high = middle - 1;
-  }
-  return false;
-}
-
-function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  for (let at = 0; at < a.length; at++) {
-    const difference = (a[at] ?? 0) - (b[at] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
 }

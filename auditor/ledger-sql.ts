@@ -11,8 +11,9 @@
  * | epoch_change     | when an epoch began and its hand-over was done                                           |
  * | shard_receipt    | when a shard's new owner announced that it has it                                        |
  * | population       | a list of blobs that rounds draw from, and how far it is built                           |
- * | population_entry | one entry of a list; `cum` is a u128, big-endian, so that it sorts                       |
- * | population_slice | the Merkle node over 1,024 entries                                                       |
+ * | population_entry | one entry of an epoch's list; `cum` is a u128, big-endian, so that it sorts              |
+ * | population_slice | the Merkle node over 1,024 of them                                                       |
+ * | packed_slice     | 1,024 entries of a round's list and the node over them (`packed-population.ts`)           |
  * | round            | a round: number, state, seed, committee, roots                                           |
  * | draw             | one challenge of a round                                                                 |
  * | attempt          | one request for a draw                                                                   |
@@ -64,13 +65,17 @@ const SCHEMA = [
      PRIMARY KEY (epoch, shard)) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS population (
      list TEXT PRIMARY KEY, stratum TEXT NOT NULL, epoch INTEGER NOT NULL, state TEXT NOT NULL,
-     size INTEGER NOT NULL, last_blob BLOB, total TEXT NOT NULL, root TEXT) WITHOUT ROWID`,
+     size INTEGER NOT NULL, last_blob BLOB, total TEXT NOT NULL, root TEXT, place TEXT) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS population_entry (
      list TEXT NOT NULL, leaf INTEGER NOT NULL, blob_id BLOB NOT NULL, length INTEGER NOT NULL,
      end_epoch INTEGER NOT NULL, cum BLOB NOT NULL, PRIMARY KEY (list, leaf)) WITHOUT ROWID`,
   `CREATE INDEX IF NOT EXISTS population_by_cum ON population_entry (list, cum)`,
   `CREATE TABLE IF NOT EXISTS population_slice (
      list TEXT NOT NULL, slice INTEGER NOT NULL, node BLOB NOT NULL, PRIMARY KEY (list, slice)) WITHOUT ROWID`,
+  // With row IDs: in a table without them, rows of many pages would be read whole to be compared by their keys.
+  `CREATE TABLE IF NOT EXISTS packed_slice (
+     list TEXT NOT NULL, slice INTEGER NOT NULL, first_blob BLOB NOT NULL, cum BLOB NOT NULL, node BLOB,
+     entries BLOB NOT NULL, PRIMARY KEY (list, slice))`,
   `CREATE TABLE IF NOT EXISTS round (
      no INTEGER PRIMARY KEY, state TEXT NOT NULL, opened_ms INTEGER NOT NULL, finished_ms INTEGER,
      seed TEXT, seed_source TEXT, seed_checkpoint INTEGER, epoch INTEGER, n_shards INTEGER, committee TEXT,
@@ -130,6 +135,9 @@ const SCHEMA = [
      known_at INTEGER NOT NULL, PRIMARY KEY (hour, node, blob_id)) WITHOUT ROWID`,
 ];
 
+/** Columns that ledgers of this version were first made without. */
+const ADDED_COLUMNS = [{ table: "population", column: "place", type: "TEXT" }] as const;
+
 export class LedgerError extends Error {
   override readonly name = "LedgerError";
 }
@@ -138,6 +146,11 @@ export class LedgerError extends Error {
 export function openLedger(sql: LedgerSql): void {
   sql.transaction(() => {
     for (const statement of SCHEMA) sql.exec(statement);
+    for (const { table, column, type } of ADDED_COLUMNS) {
+      const columns = sql.exec(`PRAGMA table_info(${table})`);
+      if (!columns.some(({ name }) => name === column))
+        sql.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`);
+    }
     sql.exec("INSERT OR IGNORE INTO meta (name, value) VALUES ('schema_version', ?)", `${SCHEMA_VERSION}`);
   });
   const version = readMeta(sql, "schema_version");
@@ -154,6 +167,10 @@ export const readMeta = (sql: LedgerSql, name: string): string | undefined => {
 export function writeMeta(sql: LedgerSql, name: string, value: string): void {
   sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", name, value);
 }
+
+/** How far the chain's events are applied: objects are the same as long as it is. */
+export const ledgerPlace = (sql: LedgerSql): string =>
+  readMeta(sql, "place") ?? readMeta(sql, "cursor") ?? "nothing";
 
 /** Bytes of a BLOB column, which the platform hands out as an ArrayBuffer. */
 export function bytesOf(value: SqlValue | undefined): Uint8Array {

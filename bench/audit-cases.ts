@@ -3,6 +3,7 @@ import { openLedger } from "../auditor/ledger-sql.ts";
 import { listName, PopulationLists, SqlPopulationStore } from "../auditor/population-tables.ts";
 import { nodeLedger } from "../scripts/node-ledger.ts";
 import type { PopulationBlob } from "../shared/audit/population.ts";
+import type { Stratum } from "../shared/audit/population-events.ts";
 import { type Challenge, DRAW_MODES } from "../shared/audit/selection.ts";
 import { computeBlobId, metadataRootHash } from "../shared/codec/blob-id.ts";
 import { type Codec, CodecError } from "../shared/codec/codec.ts";
@@ -35,8 +36,8 @@ export const blobs = (count: number): PopulationBlob[] =>
     endEpoch: EPOCH + 2 + (i % 50),
   }));
 
-/** A ledger that has read the registrations of `count` permanent blobs, and its list, begun. */
-export function ledgerWith(count: number, path?: string) {
+/** A ledger that has read the registrations of `count` blobs, and the list of them that stratum has, begun. */
+export function ledgerWith(count: number, stratum: Stratum, path?: string) {
   const sql = nodeLedger(path);
   openLedger(sql);
   const store = new SqlPopulationStore(sql);
@@ -48,7 +49,7 @@ export function ledgerWith(count: number, path?: string) {
         blobId: blobIdFromBytes(hash),
         encodingType: 1,
         unencodedLength: 1 + ((i * 2_654_435_761) % 16_000_000),
-        isDeletable: false,
+        isDeletable: stratum === "deletable",
         endEpoch: EPOCH + 2 + (i % 50),
         poolId: null,
         certifiedEpoch: EPOCH - 1,
@@ -56,8 +57,8 @@ export function ledgerWith(count: number, path?: string) {
     }
   });
   const lists = new PopulationLists(sql);
-  const list = listName("permanent", EPOCH);
-  lists.begin(list, "permanent", EPOCH);
+  const list = listName(stratum, EPOCH);
+  lists.begin(list, stratum, EPOCH);
   return { sql, lists, list, close: () => sql.close() };
 }
 

@@ -16,12 +16,13 @@ import { checkpointSeed, drawCounts, planRound } from "../shared/audit/selection
 import { blobs, ledgerWith, SHARDS, symbolAnswers } from "./audit-cases.ts";
 import { detectionCurve } from "./audit-detection.ts";
 import { liveRound } from "./audit-live.ts";
+import type { SlicesFigures } from "./audit-slices.ts";
 import { formatSpread, machine, type Spread, spread } from "./statistics.ts";
 
 const HELP = `usage: npm run bench -- audit [OPTION ...]
   --json         one JSON line a figure
   --runs N       runs of each short operation (default 7)
-  --ops LIST     of draws,populations,million,answers,round,detection (default all; million takes two minutes)
+  --ops LIST     of draws,populations,million,answers,round,detection (default all; million takes three minutes)
   --nodes N      storage nodes of the live round (default 25)
   --shards N     shards of the live round (default 100; 1000 take four minutes)`;
 
@@ -85,26 +86,28 @@ function within(print: Print, op: string, what: string, ms: Spread, targetMs: nu
   );
 }
 
-/** A round's draws from lists of a ledger, as a round begins. */
+/** A round's draws from lists of a ledger, as a round begins: an epoch's list and two of the round. */
 function draws(runs: number, print: Print): void {
-  const ledger = ledgerWith(SMALL);
-  while (!ledger.lists.build(ledger.list, SHARDS));
-  const index = ledger.lists.index(ledger.list);
-  const each = { permanent: index, deletable: index, fresh: index };
+  const ledgers = (["permanent", "deletable"] as const).map((stratum) => ledgerWith(SMALL, stratum));
+  const [permanent, deletable] = ledgers.map(({ lists, list }) => {
+    while (!lists.build(list, SHARDS));
+    return lists.index(list);
+  });
+  if (permanent === undefined || deletable === undefined) throw new Error("two lists");
+  const seed = checkpointSeed(new Uint8Array(32));
   // Round 0 draws in all modes.
   const counts = drawCounts(0, AUDIT_PROFILES.public);
-  let challenges = 0;
-  const ms = timed(runs, () => {
-    challenges = planRound(checkpointSeed(new Uint8Array(32)), SHARDS, each, counts).length;
-  });
-  ledger.close();
-  within(
-    print,
-    "draws",
-    `${challenges} draws of a round, ${SHARDS} shards, from SQLite`,
-    ms,
-    TARGETS.drawsMs,
-  );
+  const plan = (each: Parameters<typeof planRound>[2]) => {
+    let challenges = 0;
+    const ms = timed(runs, () => {
+      challenges = planRound(seed, SHARDS, each, counts).length;
+    });
+    const what = `${challenges} draws of a round, ${SHARDS} shards, from SQLite`;
+    return { ms, what };
+  };
+  const { ms, what } = plan({ permanent, deletable, fresh: deletable });
+  within(print, "draws", what, ms, TARGETS.drawsMs);
+  for (const { close } of ledgers) close();
 }
 
 function populations(runs: number, print: Print): void {
@@ -114,7 +117,7 @@ function populations(runs: number, print: Print): void {
   within(print, "population", `${what}, in memory`, memory, TARGETS.populationMs);
   const samples: number[] = [];
   for (let i = 0; i < runs; i++) {
-    const ledger = ledgerWith(SMALL);
+    const ledger = ledgerWith(SMALL, "permanent");
     const started = performance.now();
     while (!ledger.lists.build(ledger.list, SHARDS));
     samples.push(performance.now() - started);
@@ -123,28 +126,36 @@ function populations(runs: number, print: Print): void {
   within(print, "population-sql", `${what}, in a ledger`, spread(samples), TARGETS.populationMs);
 }
 
-/** In a process of its own, so that its memory is that of the slices alone. */
+/** Each list in a process of its own, so that its memory is that of the steps alone. */
 async function million(print: Print): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "floe-bench-"));
-  try {
-    const path = join(folder, "ledger.sqlite");
-    const { list, close } = ledgerWith(MILLION, path);
-    close();
-    const script = join(import.meta.dirname, "audit-slices.ts");
-    // An isolate is collected when it is short of memory, a process when it feels like it: so this one is kept short.
-    const argv = ["--expose-gc", "--max-old-space-size=32", "--max-semi-space-size=2", script, path, list];
-    const { stdout } = await promisify(execFile)(process.execPath, argv);
-    // Printed by the script above.
-    const figures = JSON.parse(stdout) as Record<"slices" | "worstCpuMs" | "totalCpuMs" | "peakMb", number>;
-    const { slices, worstCpuMs, totalCpuMs, peakMb } = figures;
-    print(
-      `root of ${MILLION} blobs in ${slices} slices, ${(totalCpuMs / 1000).toFixed(1)} s of CPU: worst slice ` +
-        `${worstCpuMs.toFixed(0)} ms of CPU <= ${TARGETS.sliceCpuMs} ${verdict(worstCpuMs, TARGETS.sliceCpuMs)}, ` +
-        `memory +${peakMb.toFixed(0)} MiB <= ${TARGETS.sliceMb} ${verdict(peakMb, TARGETS.sliceMb)}`,
-      { op: "population-slices", blobs: MILLION, ...figures },
-    );
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+  for (const stratum of ["permanent", "deletable"] as const) {
+    const folder = mkdtempSync(join(tmpdir(), "floe-bench-"));
+    try {
+      const path = join(folder, "ledger.sqlite");
+      const { list, close } = ledgerWith(MILLION, stratum, path);
+      close();
+      const script = join(import.meta.dirname, "audit-slices.ts");
+      // An isolate is collected when it is short of memory, a process when it feels like it: so this one is kept short.
+      const argv = ["--expose-gc", "--max-old-space-size=32", "--max-semi-space-size=2", script, path, list];
+      const { stdout } = await promisify(execFile)(process.execPath, argv);
+      // Printed by the script above.
+      const figures = JSON.parse(stdout) as SlicesFigures;
+      const { steps, worstCpuMs, totalCpuMs, peakMb } = figures;
+      print(
+        `root of ${MILLION} blobs in ${steps} steps, ${(totalCpuMs / 1000).toFixed(1)} s of CPU: worst step ` +
+          `${worstCpuMs.toFixed(0)} ms of CPU <= ${TARGETS.sliceCpuMs} ${verdict(worstCpuMs, TARGETS.sliceCpuMs)}, ` +
+          `memory +${peakMb.toFixed(0)} MiB <= ${TARGETS.sliceMb} ${verdict(peakMb, TARGETS.sliceMb)}`,
+        { op: "population-slices", stratum, blobs: MILLION, ...figures },
+      );
+      print(
+        `  a list once ${stratum === "permanent" ? "an epoch" : "a round"}: ${figures.rowsWritten} rows written, ` +
+          `${figures.rowsDropped} to forget it (${(figures.dropCpuMs / 1000).toFixed(1)} s of CPU); ${SHARDS} entries ` +
+          `drawn from it in ${figures.drawsMs.toFixed(1)} ms, the first time ${figures.firstDrawsMs.toFixed(1)} ms`,
+        { op: "population-rows", stratum, blobs: MILLION, ...figures },
+      );
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   }
 }
 
