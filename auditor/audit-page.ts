@@ -5,6 +5,7 @@
  * policy forbids whatever escaping might miss. Every figure links to the JSON it was made from.
  */
 import type { NodeState } from "../shared/audit/statistics.ts";
+import type { PassedOver } from "./chain-follower.ts";
 import type { NodeRound } from "./node-records.ts";
 import type { Reading } from "./reading.ts";
 import {
@@ -52,7 +53,7 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}.heat td{padding:0;borde
 
 /** Cost: some rounds' rows; no draw is read but the last failures. */
 export function auditPage(parts: ViewParts): string {
-  const { nodes, round, epoch, reading } = nodesView(parts);
+  const { nodes, round, epoch, reading, unknownEvent } = nodesView(parts);
   const body =
     round === null
       ? `<p><strong>Not audited yet.</strong> No round has been closed; nothing is known about any node.</p>`
@@ -71,7 +72,7 @@ export function auditPage(parts: ViewParts): string {
 <body><h1>Storage audit</h1>
 <p>Storage nodes are asked for unpredictable symbols of blobs they must hold, and every answer is checked against the blob
 ID. A round shows that data could be retrieved from the node at that time, not where the node keeps it.</p>
-${readingWords(reading)}${body}
+${readingWords(reading)}${unknownWords(unknownEvent)}${body}
 <p>${link("/v1/audit/nodes", "nodes as JSON")} · ${link("/v1/audit/rounds", "rounds")} · ${link("/metrics", "metrics")}</p>
 </body></html>
 `;
@@ -92,6 +93,13 @@ function readingWords(reading: Reading | null): string {
   return `<p>Reading the history: checkpoint ${whole(checkpoint)} of ${whole(target)}; the next round waits for it.${back}${stop}</p>
 `;
 }
+
+const unknownWords = (passed: PassedOver | null): string =>
+  passed === null
+    ? ""
+    : `<p><strong>This program is older than the contracts.</strong> Since checkpoint ${whole(passed.checkpoint)} they emit
+events it does not know (<code>${escapeHtml(passed.name)}</code>); what those mean for blobs is not in the results here.</p>
+`;
 
 /** What the figures can and cannot show, in words. */
 function detectionWords(nodes: readonly NodeSummary[], round: number): string {

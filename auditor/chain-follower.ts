@@ -16,13 +16,14 @@
  * | place_tx       | digest of the last event's transaction                                                   |
  * | cursor         | where the endpoint's next page starts; absent when that is the place                     |
  * | read_to        | events of all checkpoints before this one are applied, because somebody asked for them   |
+ * | unknown_event  | the first event passed over because its kind is not known, and its checkpoint, as JSON   |
  * | building_epoch | the epoch whose population is being built                                                |
  */
 import { toBase58 } from "@mysten/sui/utils";
 import { applyPopulationEvent, isPopulationEvent } from "../shared/audit/population-events.ts";
 import { fromBase64, toBase64 } from "../shared/protocol/bytes.ts";
 import type { EventPage } from "../shared/sui/event-pages.ts";
-import type { WalrusEvent } from "../shared/sui/events.ts";
+import type { UnknownEvent, WalrusEvent } from "../shared/sui/events.ts";
 import { SuiError } from "../shared/sui/sui-error.ts";
 import type { ChainReader } from "./chain-reader.ts";
 import type { History, HistoryMark, LedgerPlace } from "./history.ts";
@@ -45,7 +46,7 @@ interface Progress {
 
 /** An event, or the end of a checkpoint, from either source. */
 interface Followed {
-  readonly event: WalrusEvent | null;
+  readonly event: WalrusEvent | UnknownEvent | null;
   readonly checkpoint: number;
   readonly progress: Progress;
 }
@@ -261,7 +262,11 @@ export class ChainFollower {
     return times;
   }
 
-  #apply(event: WalrusEvent, checkpoint: number, timeMs: number): void {
+  #apply(event: WalrusEvent | UnknownEvent, checkpoint: number, timeMs: number): void {
+    if (event.kind === "Unknown") {
+      if (!event.isHarmless) noteUnknown(this.#sql, event.name, checkpoint);
+      return;
+    }
     if (isPopulationEvent(event)) applyPopulationEvent(this.#store, event, checkpoint);
     if ("epoch" in event && event.epoch > (this.epoch ?? -1)) writeMeta(this.#sql, "epoch", `${event.epoch}`);
     switch (event.kind) {
@@ -289,6 +294,23 @@ export class ChainFollower {
         return;
     }
   }
+}
+
+/** What a ledger has passed over without knowing what it means for blobs. */
+export interface PassedOver {
+  readonly name: string;
+  readonly checkpoint: number;
+}
+
+function noteUnknown(sql: LedgerSql, name: string, checkpoint: number): void {
+  const passed: PassedOver = { name, checkpoint };
+  sql.exec("INSERT OR IGNORE INTO meta (name, value) VALUES ('unknown_event', ?)", JSON.stringify(passed));
+}
+
+export function passedOver(sql: LedgerSql): PassedOver | null {
+  const text = readMeta(sql, "unknown_event");
+  // Only `noteUnknown` writes it.
+  return text === undefined ? null : (JSON.parse(text) as PassedOver);
 }
 
 /** How far a ledger is; undefined in one that was last written before places were kept. */

@@ -43,10 +43,15 @@ export interface ChainReader {
 export function suiChainReader(client: SuiGrpcClient, ids: WalrusObjectIds, clock: Clock): ChainReader {
   const cache = new ChainCache(clock, (nowMs, known) => readChainSnapshot(client, ids, nowMs, known));
   let known: { readonly packageId: ObjectId; readonly packages: readonly ObjectId[] } | undefined;
-  const packages = async (): Promise<readonly ObjectId[]> => {
-    const { packageId } = await cache.snapshot();
+  let knownBefore = -1;
+  const packages = async (beforeCheckpoint: number): Promise<readonly ObjectId[]> => {
+    // A release may bring types of events. One that is in force before that checkpoint is in force now, but was not
+    // necessarily when the state was last read.
+    const isNewer = beforeCheckpoint > knownBefore;
+    const { packageId } = await cache.snapshot(isNewer ? { minReadAtMs: clock.nowMs() } : {});
     if (known?.packageId !== packageId)
       known = { packageId, packages: await readEventPackages(client, packageId) };
+    knownBefore = Math.max(knownBefore, beforeCheckpoint);
     return known.packages;
   };
   return {
@@ -56,7 +61,7 @@ export function suiChainReader(client: SuiGrpcClient, ids: WalrusObjectIds, cloc
     firstCheckpointAt: (startMs) => firstCheckpointAt(client, startMs),
     events: async (after, beforeCheckpoint) =>
       readEventPage(client, {
-        packages: await packages(),
+        packages: await packages(beforeCheckpoint),
         ...(after instanceof Uint8Array ? { after } : { fromCheckpoint: after ?? 0 }),
         beforeCheckpoint,
       }),

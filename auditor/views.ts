@@ -18,6 +18,7 @@ import {
 } from "../shared/audit/statistics.ts";
 import { toHex } from "../shared/protocol/bytes.ts";
 import { type BurstSummary, burstsOf } from "./burst.ts";
+import { type PassedOver, passedOver } from "./chain-follower.ts";
 import { type EdgeReadsSummary, edgeReadsOfNodes, edgeWindow } from "./edge-reads.ts";
 import { type LedgerSql, textOrNull } from "./ledger-sql.ts";
 import type { NodeRecords, NodeRound } from "./node-records.ts";
@@ -134,16 +135,20 @@ export function nodesView(parts: ViewParts): {
   epoch: number | null;
   /** While a round waits for the chain's history to be read. */
   reading: Reading | null;
+  /** The first event that the ledger passed over, because this program did not know its kind. */
+  unknownEvent: PassedOver | null;
 } {
   const round = publishedRound(parts);
   const reading = readingOf(parts.sql, parts.rounds);
-  if (round === undefined) return { nodes: [], round: null, epoch: null, reading };
+  const unknownEvent = passedOver(parts.sql);
+  if (round === undefined) return { nodes: [], round: null, epoch: null, reading, unknownEvent };
   const signals = { ...signalsOf(parts, round.no), edgeReads: edgeReadsNow(parts) };
   return {
     nodes: parts.nodes.ofRound(round.no).map((record) => summary(record, parts.parameters, signals)),
     round: round.no,
     epoch: round.epoch,
     reading,
+    unknownEvent,
   };
 }
 

@@ -51,7 +51,10 @@ export function createSuiChainSource(options: SuiChainSourceOptions): ChainSourc
 
     async read(after, signal): Promise<EventPage> {
       const page = await readEventPage(client, { packages: await packages(), after, signal });
-      return { events: page.events, cursor: page.cursor, atTip: page.end === "tip" };
+      const events = page.events.flatMap(({ event, ...rest }) =>
+        event.kind === "Unknown" ? [] : [{ event, ...rest }],
+      );
+      return { events, cursor: page.cursor, atTip: page.end === "tip" };
     },
 
     async listen(signal, ring): Promise<void> {

@@ -38,12 +38,12 @@
 import { FloeError } from "../protocol/errors.ts";
 import { type BlobId, blobIdFromBytes } from "../protocol/ids.ts";
 import { LIMITS } from "../protocol/limits.ts";
-import { parseWalrusEvent, type WalrusEvent, type WalrusEventName } from "./events.ts";
+import { parseWalrusEvent, type UnknownEvent, type WalrusEvent, type WalrusEventName } from "./events.ts";
 
 export type EventBlobErrorCode =
   /** The magic number is another. */
   | "NOT_AN_EVENT_BLOB"
-  /** A format version, encoding, group or kind that this program does not know: newer nodes may write them. */
+  /** A format version, encoding, group or kind that this program must know: newer nodes may write them. */
   | "UNKNOWN_IN_EVENT_BLOB"
   /** Bytes that are not the format's. */
   | "MALFORMED_EVENT_BLOB"
@@ -88,6 +88,9 @@ const EVENT_NAMES: readonly (readonly WalrusEventName[])[] = [
   ["StoragePoolCreated", "StoragePoolExtended"],
 ];
 
+/** Releases, deny lists of nodes, protocol versions and prices: whatever kinds these groups get, no blob depends on. */
+const PASSABLE_GROUPS: ReadonlySet<number> = new Set([2, 3, 4]);
+
 export interface EventBlobHeader {
   readonly epoch: number;
   /** Null: the history begins with this one. */
@@ -112,7 +115,7 @@ export interface ElementPlace {
 export interface EventElement {
   readonly place: ElementPlace;
   /** Null: the checkpoint ends here. */
-  readonly event: WalrusEvent | null;
+  readonly event: WalrusEvent | UnknownEvent | null;
   /** 32 bytes; empty in an end mark. */
   readonly txDigest: Uint8Array;
 }
@@ -218,9 +221,13 @@ function elementOf(entry: Uint8Array, offset: number): EventElement {
   const names = EVENT_NAMES[group];
   if (names === undefined) throw unknown(offset + 1, "group of events", group);
   const name = names[number];
-  if (name === undefined) throw unknown(offset + 2, `event of group ${group}`, number);
-  const txDigest = entry.slice(idStart + 1, idStart + 1 + DIGEST_BYTES);
-  return { place, event: eventOf(name, entry.subarray(TAGS_BYTES, idStart), offset + TAGS_BYTES), txDigest };
+  if (name === undefined && !PASSABLE_GROUPS.has(group))
+    throw unknown(offset + 2, `event of group ${group}`, number);
+  const event: WalrusEvent | UnknownEvent =
+    name === undefined
+      ? { kind: "Unknown", name: `${group}/${number}`, isHarmless: true }
+      : eventOf(name, entry.subarray(TAGS_BYTES, idStart), offset + TAGS_BYTES);
+  return { place, event, txDigest: entry.slice(idStart + 1, idStart + 1 + DIGEST_BYTES) };
 }
 
 function eventOf(name: WalrusEventName, contents: Uint8Array, offset: number): WalrusEvent {

@@ -13,14 +13,15 @@ import {
   auditEventType,
   parseAuditEvent,
 } from "./audit-events.ts";
-import { parseWalrusEvent, type WalrusEvent } from "./events.ts";
+import { parseWalrusEvent, type UnknownEvent, type WalrusEvent } from "./events.ts";
 import { suiCall } from "./sui-client.ts";
 import { SuiError } from "./sui-error.ts";
+import { parseStructName } from "./type-names.ts";
 
 /** Servers cap a page at about this. */
 const PAGE_EVENTS = 50;
 
-export interface PlacedEvent<Event = WalrusEvent> {
+export interface PlacedEvent<Event = WalrusEvent | UnknownEvent> {
   readonly event: Event;
   readonly txDigest: string;
   /** Index among the transaction's events, decimal. */
@@ -30,8 +31,8 @@ export interface PlacedEvent<Event = WalrusEvent> {
   readonly cursor: Uint8Array;
 }
 
-export interface EventPage<Event = WalrusEvent> {
-  /** In chain order, none left out between `after` and `cursor`; types this program does not know are skipped. */
+export interface EventPage<Event = WalrusEvent | UnknownEvent> {
+  /** In chain order, none left out between `after` and `cursor`. */
   readonly events: readonly PlacedEvent<Event>[];
   /** Where the next page starts; moves on also over stretches without events. */
   readonly cursor: Uint8Array | undefined;
@@ -66,15 +67,26 @@ export interface AuditEventPageRequest extends Span {
 }
 
 /**
- * Walrus events. May be repeated.
+ * Walrus events, also of kinds that this program does not know: they count where an event's place is counted. May be
+ * repeated.
  *
  * @throws SuiError `SUI_MALFORMED` for an answer that broke off, `SUI_FORGOTTEN`, or a transport error
  */
 export function readEventPage(client: SuiGrpcClient, request: EventPageRequest): Promise<EventPage> {
-  return readPage(client, eventFilter(request.packages), request, parseWalrusEvent);
+  return readPage(
+    client,
+    eventFilter(request.packages),
+    request,
+    (type, contents): WalrusEvent | UnknownEvent =>
+      parseWalrusEvent(type, contents) ?? {
+        kind: "Unknown",
+        name: parseStructName(type).name,
+        isHarmless: false,
+      },
+  );
 }
 
-/** Events of `floe_audit`. @throws as `readEventPage` */
+/** Events of `floe_audit`; kinds this program does not know are left out. @throws as `readEventPage` */
 export function readAuditEventPage(
   client: SuiGrpcClient,
   request: AuditEventPageRequest,
@@ -115,7 +127,7 @@ interface AnySpan extends Span {
   readonly newestBefore?: Uint8Array | "tip";
 }
 
-/** @returns undefined for types this program does not know */
+/** @returns undefined for an event to leave out */
 type ParseEvent<Event> = (type: string, contents: Uint8Array) => Event | undefined;
 
 function readPage<Event>(
@@ -207,7 +219,7 @@ function endOf(reason: GrpcTypes.QueryEndReason): EventPage["end"] {
   }
 }
 
-/** @returns undefined for events of types this program does not know: newer packages may add some */
+/** @returns undefined for an event to leave out */
 function placedEvent<Event>(
   event: GrpcTypes.Event,
   cursor: Uint8Array | undefined,

@@ -112,6 +112,15 @@ export type WalrusEvent = {
   readonly [Name in WalrusEventName]: { readonly kind: Name } & EventFields<Name>;
 }[WalrusEventName];
 
+/** An event of a kind that a later release of the contracts brought: it has its place among the others, no more. */
+export interface UnknownEvent {
+  readonly kind: "Unknown";
+  /** Of the struct; in an event blob, which does not say it, group and kind as `4/2`. */
+  readonly name: string;
+  /** Of a group whose events no blob depends on. */
+  readonly isHarmless: boolean;
+}
+
 export type WalrusEventOf<Name extends WalrusEventName> = Extract<WalrusEvent, { kind: Name }>;
 
 /**

@@ -59,6 +59,15 @@ describe("the audit page", () => {
     expect(auditPage(ledgerWith([]))).toContain("Not audited yet");
   });
 
+  it("says that the program is older than the contracts, once it passed over an event", () => {
+    const parts = ledgerWith([3]);
+    expect(auditPage(parts)).not.toContain("older than the contracts");
+    parts.sql.exec("INSERT INTO meta VALUES ('unknown_event', ?)", '{"name":"<b>Blob","checkpoint":70}');
+    expect(auditPage(parts)).toContain("older than the contracts");
+    expect(auditPage(parts)).toContain("<code>&lt;b&gt;Blob</code>");
+    expect(nodesView(parts).unknownEvent).toEqual({ name: "<b>Blob", checkpoint: 70 });
+  });
+
   it("shows a hostile node name as text", () => {
     const page = auditPage(ledgerWith([3]));
     expect(page).toContain(escapeHtml(HOSTILE));

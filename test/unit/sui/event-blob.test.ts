@@ -266,6 +266,14 @@ describe("an entry", () => {
     return entry;
   };
 
+  /** An event of the same group as that one, of a kind that nobody has heard of. */
+  const newKind = (name: string): Buffer => {
+    const entry = eventEntry(raw(name), 500, 2, 77);
+    // Behind one or two bytes of length, the encoding, the element and the group.
+    entry[((entry[0] ?? 0) & 0x80) === 0 ? 4 : 5] = 9;
+    return entry;
+  };
+
   it("that is cut off anywhere waits for more bytes", () => {
     const entry = deleted();
     for (let length = 0; length < entry.length; length++) {
@@ -288,11 +296,30 @@ describe("an entry", () => {
     expect(refusal(Buffer.from([24]))).toBe("MALFORMED_EVENT_BLOB");
   });
 
-  it("of an encoding, element, group or kind that is not known is refused, not skipped", () => {
+  it("of an encoding, element, group or kind that must be known is refused, not skipped", () => {
     expect(refusal(withByte(2, 2))).toBe("UNKNOWN_IN_EVENT_BLOB");
     expect(refusal(withByte(3, 2))).toBe("UNKNOWN_IN_EVENT_BLOB");
     expect(refusal(withByte(4, 6))).toBe("UNKNOWN_IN_EVENT_BLOB");
-    expect(refusal(withByte(5, 8))).toBe("UNKNOWN_IN_EVENT_BLOB");
+    for (const name of ["BlobDeleted", "EpochChangeDone", "StoragePoolCreated"])
+      expect(refusal(newKind(name)), name).toBe("UNKNOWN_IN_EVENT_BLOB");
+  });
+
+  it("of a kind that is not known in a group that no blob depends on keeps its place, whatever it holds", () => {
+    for (const [name, group] of [
+      ["ContractUpgraded", 2],
+      ["DenyListUpdate", 3],
+      ["PricesUpdated", 4],
+    ] as const) {
+      const entry = new Uint8Array(newKind(name));
+      expect(parseEventEntry(entry, 0, 84)).toEqual({
+        end: entry.length,
+        element: {
+          place: { checkpoint: 500, count: 2, index: 77 },
+          event: { kind: "Unknown", name: `${group}/9`, isHarmless: true },
+          txDigest: new Uint8Array(32).fill(9),
+        },
+      });
+    }
   });
 
   it("whose contents are not exactly its kind's is refused", () => {
