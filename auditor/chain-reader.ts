@@ -18,6 +18,7 @@ import {
   readTip,
 } from "../shared/sui/checkpoints.ts";
 import { type EventPage, readEventPackages, readEventPage } from "../shared/sui/event-pages.ts";
+import { type PastCommittees, readPastCommittees } from "../shared/sui/past-committees.ts";
 
 export interface ChainReader {
   /** Epoch, committees, packages. @param minReadAtMs read anew when older */
@@ -36,6 +37,13 @@ export interface ChainReader {
   events(after: Uint8Array | number | undefined, beforeCheckpoint: number): Promise<EventPage>;
   /** The oldest checkpoint that the endpoint still has. */
   firstAvailable(): Promise<number>;
+  /**
+   * The committee that an epoch change brought, and the one before it.
+   *
+   * @param startDigest of the transaction that emitted `EpochChangeStart`
+   * @returns undefined when the endpoint does not keep that version of Walrus's state
+   */
+  pastCommittees(startDigest: string): Promise<PastCommittees | undefined>;
   /** The latest event blob; undefined while no one is certified. */
   certifiedEventBlob(): Promise<CertifiedEventBlob | undefined>;
 }
@@ -66,6 +74,8 @@ export function suiChainReader(client: SuiGrpcClient, ids: WalrusObjectIds, cloc
         beforeCheckpoint,
       }),
     firstAvailable: () => readFirstAvailable(client),
+    pastCommittees: async (startDigest) =>
+      readPastCommittees(client, ids.stakingObjectId, (await cache.snapshot()).version, startDigest),
     certifiedEventBlob: () => readCertifiedEventBlob(client, ids),
   };
 }

@@ -6,6 +6,7 @@
  */
 import { assert } from "../../shared/protocol/errors.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
+import { WALRUS_STRUCTS } from "../../shared/sui/type-names.ts";
 import type { Effects } from "./effects.ts";
 import type { StoredObject } from "./objects.ts";
 
@@ -73,12 +74,19 @@ export class LedgerState {
   /** In ledger order. */
   readonly events: LedgerEvent[] = [];
   readonly #objects = new Map<ObjectId, StoredObject>();
+  /** Versions of Staking's state before the present one, by ID and version: what archives are asked for. */
+  readonly #past = new Map<string, StoredObject>();
   /** IDs by owning address, and by owning object for dynamic fields. */
   readonly #byOwner = new Map<ObjectId, Set<ObjectId>>();
   readonly #balances = new Map<ObjectId, Map<string, bigint>>();
 
   object(id: ObjectId): StoredObject | undefined {
     return this.#objects.get(id);
+  }
+
+  /** A version that was overwritten; only those of Staking's state are kept, which few transactions write. */
+  pastVersion(id: ObjectId, version: bigint): StoredObject | undefined {
+    return this.#past.get(`${id} ${version}`);
   }
 
   /** Objects of an address or dynamic fields of an object, by ascending ID. */
@@ -105,6 +113,9 @@ export class LedgerState {
     assert(checkpoint.sequenceNumber === this.height + 1n, "checkpoints are applied in order");
     for (const id of commit.removed) this.#remove(id);
     for (const object of commit.written) {
+      const before = this.#objects.get(object.id);
+      if (before?.type.includes(`::${WALRUS_STRUCTS.StakingInnerV1}>`))
+        this.#past.set(`${before.id} ${before.version}`, before);
       this.#remove(object.id);
       this.#objects.set(object.id, object);
       const owner = indexedOwner(object);

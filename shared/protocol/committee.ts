@@ -24,6 +24,17 @@ export interface Committee {
   readonly members: readonly CommitteeMember[];
 }
 
+/** Who held which shards: what is known of a committee whose epoch is over. A `Committee` is one, too. */
+export interface ShardHolders {
+  readonly epoch: number;
+  readonly nShards: number;
+  readonly members: readonly {
+    readonly nodeId: ObjectId;
+    readonly name: string;
+    readonly shards: readonly number[];
+  }[];
+}
+
 /** @throws ProtocolError `INVALID_COMMITTEE` unless every shard is held exactly once and nodes are in ID order */
 export function checkCommittee(committee: Committee): Committee {
   const seen = new Uint8Array(committee.nShards);

@@ -21,11 +21,12 @@ function getObject(
   mask: FieldMask | undefined,
 ) {
   const id = requiredId(request.objectId, "object_id");
-  const object = ledger.reads.object(id);
-  if (object === undefined) throw notFound(`object ${id} not found`);
-  if (request.version !== undefined && request.version !== object.version) {
-    throw notFound(`object ${id} version ${request.version} not found`);
-  }
+  const { version } = request;
+  const newest = ledger.reads.object(id);
+  const object =
+    version === undefined || version === newest?.version ? newest : ledger.reads.pastVersion(id, version);
+  if (object === undefined)
+    throw notFound(`object ${id}${version === undefined ? "" : ` version ${version}`} not found`);
   return applyMask(GrpcTypes.Object, objectMessage(object), mask, ["object_id", "version", "digest"]);
 }
 
