@@ -23,7 +23,7 @@ import { judgeRound } from "./judge-round.ts";
 import { type LedgerSql, openLedger } from "./ledger-sql.ts";
 import { clearShelf } from "./metadata-shelf.ts";
 import { NodeRecords } from "./node-records.ts";
-import { earliestRound, followToSeed, openRound, populateRound, seedRound } from "./open-round.ts";
+import { earliestRound, followToSeed, openRound, populateRound, readToMs, seedRound } from "./open-round.ts";
 import type { Log } from "./platform.ts";
 import type { Budget } from "./polite-asker.ts";
 import { PopulationLists, SqlPopulationStore } from "./population-tables.ts";
@@ -169,6 +169,8 @@ export class Auditor {
           if (!(await populateRound(this.#openingParts(), round))) this.#abandon(round);
           return undefined;
         case "challenging": {
+          const fromMs = await this.#askFromMs(round);
+          if (fromMs > transport.clock.nowMs()) return fromMs;
           const progress = await challengeRound(
             { ...this.#parts, rounds: this.rounds, store: this.store, lists: this.lists },
             round,
@@ -235,11 +237,22 @@ export class Auditor {
     const tx = await auditChain.report(report);
     await this.#parts.failPoint("audit.after-report");
     this.rounds.update(round.no, "reporting", round.isVoid ? "void" : "done", {
-      finished_ms: transport.clock.nowMs(),
+      // Not before the time at which the chain was last read for it, however far behind this clock is.
+      finished_ms: Math.max(transport.clock.nowMs(), readToMs(this.#parts.sql)),
       ...(tx === null ? {} : { tx }),
     });
     clearShelf(this.#parts.sql);
     log("round-closed", { round: round.no, isVoid: round.isVoid, challenged: report.totals.challenged });
+  }
+
+  /**
+   * When a round may begin to ask. With a clock that is behind the chain's it would ask before its seed was drawn, and
+   * nobody who recomputes it would believe that.
+   */
+  async #askFromMs({ no, seedCheckpoint }: Round): Promise<number> {
+    const [asked] = this.#parts.sql.exec("SELECT 1 FROM attempt WHERE round = ? LIMIT 1", no);
+    if (asked !== undefined || seedCheckpoint === null) return 0;
+    return (await this.#parts.chain.checkpoint(seedCheckpoint)).timestampMs;
   }
 
   /** The committee of the round's epoch cannot be read any more: nobody was asked, nothing counts. */

@@ -352,7 +352,8 @@ class RoundWork {
     const { clock } = this.#parts.transport;
     const { committee } = await this.#parts.chain.snapshot(clock.nowMs());
     const holder = committee.members.find((member) => member.shards.includes(draw.shard));
-    draw.isOwner = holder?.nodeId === draw.node;
+    // In the round's own epoch it is its owner who is asked; an endpoint may still show the one before.
+    draw.isOwner = committee.epoch <= this.#committee.epoch || holder?.nodeId === draw.node;
     this.#parts.rounds.saveDraw(this.#round.no, draw);
   }
 

@@ -16,7 +16,12 @@ import {
   evidenceBytes,
   evidenceLeafHash,
 } from "../shared/audit/evidence.ts";
-import { type Circumstances, excuseFor, isSelfSuspect, type NodePass } from "../shared/audit/fairness.ts";
+import {
+  type EpochChange,
+  epochChangesOf,
+  excusesOfDraw,
+  isSelfSuspectRound,
+} from "../shared/audit/fairness.ts";
 import type { AuditParameters } from "../shared/audit/parameters.ts";
 import {
   countOutcome,
@@ -42,6 +47,7 @@ import type { Clock } from "../shared/protocol/clock.ts";
 import type { Committee } from "../shared/protocol/committee.ts";
 import { assert } from "../shared/protocol/errors.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
+import type { CheckpointInfo } from "../shared/sui/checkpoints.ts";
 import type { ChainFollower } from "./chain-follower.ts";
 import type { ChainReader } from "./chain-reader.ts";
 import { type LedgerSql, readMeta, writeMeta } from "./ledger-sql.ts";
@@ -74,7 +80,8 @@ export async function judgeRound(
   const known = readMeta(sql, "judge_to");
   if (known === undefined) {
     const tip = await chain.checkpoint(await chain.tip());
-    if (tip.timestampMs < lastAskedMs) return false;
+    // Of an endpoint that lags the ledger may know more than its tip.
+    if (tip.timestampMs < lastAskedMs || tip.sequence < follower.readTo) return false;
     sql.transaction(() => {
       writeMeta(sql, "judge_to", `${tip.sequence}`);
       writeMeta(sql, "read_to_ms", `${tip.timestampMs}`);
@@ -83,7 +90,8 @@ export async function judgeRound(
   }
   if (!(await follower.follow(Number(known), round.nShards, isSpent))) return false;
   sql.transaction(() => {
-    new Judgement(parts, round).write();
+    const judged = { sequence: Number(known), timestampMs: Number(readMeta(sql, "read_to_ms")) };
+    new Judgement(parts, round, judged).write();
     sql.exec("DELETE FROM meta WHERE name = 'judge_to'");
   });
   return true;
@@ -94,7 +102,8 @@ interface JudgedDraw {
   readonly verdict: Verdict;
 }
 
-type EpochChange = Pick<Circumstances, "epochChangeStartMs" | "epochChangeDoneMs">;
+/** Events of all checkpoints before this one are known, and none of it or later. */
+type JudgedAt = Pick<CheckpointInfo, "sequence" | "timestampMs">;
 
 class Judgement {
   readonly #parts: JudgingParts;
@@ -103,10 +112,11 @@ class Judgement {
   readonly #seedCheckpoint: number;
   readonly #epoch: number;
   readonly #committee: Committee;
+  readonly #judged: JudgedAt;
   readonly #nowMs: number;
   readonly #changes: readonly EpochChange[];
 
-  constructor(parts: JudgingParts, round: Round) {
+  constructor(parts: JudgingParts, round: Round, judged: JudgedAt) {
     const { seed, seedCheckpoint, epoch } = round;
     assert(seed !== null && seedCheckpoint !== null && epoch !== null, `round ${round.no} has a seed`);
     this.#parts = parts;
@@ -115,6 +125,7 @@ class Judgement {
     this.#seedCheckpoint = seedCheckpoint;
     this.#epoch = epoch;
     this.#committee = parts.rounds.committee(round.no);
+    this.#judged = judged;
     this.#nowMs = parts.clock.nowMs();
     this.#changes = this.#epochChanges();
   }
@@ -136,6 +147,7 @@ class Judgement {
     );
     const { root } = serializeRows(rows);
     countRound(sql, no, isVoid);
+    rounds.noteJudged(no, this.#judged.sequence);
     rounds.update(no, "judging", "reporting", {
       evidence_root: toHex(evidenceRoot),
       nodes_root: toHex(root),
@@ -178,62 +190,30 @@ class Judgement {
       isJustCertified: before !== undefined,
     };
     // A draw that was never asked because its node was silent is as late as the round.
-    const asked = draw.attempts.length === 0 ? [this.#nowMs] : draw.attempts.map((each) => each.startedMs);
-    for (const askedMs of asked) {
-      for (const change of this.#changes) {
-        const excuse = excuseFor({ ...circumstances, ...change, askedMs }, outcome, parameters);
-        if (excuse !== undefined) return excuse;
-      }
-    }
-    return undefined;
+    const asked =
+      draw.attempts.length === 0 ? [this.#judged.timestampMs] : draw.attempts.map((each) => each.startedMs);
+    return excusesOfDraw(asked, this.#changes, circumstances, outcome, parameters)[0];
   }
 
-  /**
-   * The hand-over at which the round's epoch began, and what came after it. Once a later epoch has begun nobody owes
-   * anything as a member of this round's committee, however long that hand-over is done: a later one never ends here.
-   */
   #epochChanges(): EpochChange[] {
-    const rows = this.#parts.sql.exec(
-      "SELECT * FROM epoch_change WHERE epoch >= ? ORDER BY epoch",
+    const rows = this.#parts.sql.exec("SELECT * FROM epoch_change WHERE epoch >= ?", this.#epoch);
+    return epochChangesOf(
       this.#epoch,
+      rows.map((row) => ({
+        epoch: Number(row["epoch"]),
+        startMs: Number(row["start_ms"]),
+        doneMs: row["done_ms"] === null ? undefined : Number(row["done_ms"]),
+      })),
     );
-    const changes = rows.map((row): EpochChange => {
-      const isDone = row["done_ms"] !== null && Number(row["epoch"]) === this.#epoch;
-      return {
-        epochChangeStartMs: Number(row["start_ms"]),
-        epochChangeDoneMs: isDone ? Number(row["done_ms"]) : undefined,
-      };
-    });
-    // Without any change in the ledger, none is under way.
-    return changes.length > 0
-      ? changes
-      : [{ epochChangeStartMs: 0, epochChangeDoneMs: Number.NEGATIVE_INFINITY }];
   }
 
-  /** Whether the auditor's own network is to blame. A round in which nothing had to be asked shows nothing either way. */
+  /** Whether the auditor's own network is to blame. */
   #isVoid(judged: readonly JudgedDraw[]): boolean {
-    const asked = judged.filter(({ draw }) => !draw.isVacuous);
-    if (asked.length === 0) return false;
-    const passes: NodePass[] = [];
-    const reachable = new Set<number>();
-    for (const { draw, verdict } of asked) {
-      const last = draw.attempts.at(-1);
-      if (verdict.outcome === "passed" && last !== undefined) {
-        const nodeIndex = this.#committee.members.findIndex((member) => member.nodeId === draw.node);
-        passes.push({ nodeIndex, passedMs: last.startedMs + last.ms });
-      }
-      if (verdict.outcome !== "timeout") reachable.add(draw.shard);
-    }
-    const shards = new Set(asked.map(({ draw }) => draw.shard));
-    return isSelfSuspect(
-      {
-        passes,
-        nodeCount: new Set(asked.map(({ draw }) => draw.node)).size,
-        nShards: shards.size,
-        unreachableShards: shards.size - reachable.size,
-      },
-      this.#parts.parameters,
-    );
+    const draws = judged.map(({ draw: { node, shard, attempts }, verdict: { outcome } }) => {
+      const last = attempts.at(-1);
+      return { node, shard, outcome, endedMs: last && last.startedMs + last.ms };
+    });
+    return isSelfSuspectRound(draws, this.#parts.parameters);
   }
 
   #writeEvidence(judged: readonly JudgedDraw[]): Uint8Array {

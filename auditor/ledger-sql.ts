@@ -19,6 +19,7 @@
  * | attempt          | one request for a draw                                                                   |
  * | burst            | one request of a chained burst: a signal, in no verdict                                   |
  * | verdict          | what a draw came to                                                                      |
+ * | judgement        | up to which checkpoint the chain was read when a round was judged                        |
  * | evidence, body   | the exact bytes behind a leaf; bodies of failures and of some passes                     |
  * | node_epoch       | possession of a node in an epoch                                                         |
  * | node_window      | availability of a node                                                                   |
@@ -98,6 +99,7 @@ const SCHEMA = [
      ${DRAW_KEY}, node TEXT NOT NULL, outcome TEXT NOT NULL, attempts INTEGER NOT NULL, excuse TEXT,
      leaf_hash TEXT NOT NULL, PRIMARY KEY (round, mode, shard, t)) WITHOUT ROWID`,
   `CREATE INDEX IF NOT EXISTS verdict_by_node ON verdict (node, round)`,
+  `CREATE TABLE IF NOT EXISTS judgement (round INTEGER PRIMARY KEY, checkpoint INTEGER NOT NULL)`,
   `CREATE TABLE IF NOT EXISTS evidence (leaf_hash TEXT PRIMARY KEY, canonical_json TEXT NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS body (body_hash TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS node_epoch (

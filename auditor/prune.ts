@@ -107,7 +107,16 @@ function forgetRound(sql: LedgerSql, no: number): void {
   );
   // A leaf names its round, so no other round has it.
   sql.exec("DELETE FROM evidence WHERE leaf_hash IN (SELECT leaf_hash FROM verdict WHERE round = ?)", no);
-  for (const table of ["attempt", "burst", "verdict", "draw", "node_round", "node_latency", "claim"])
+  for (const table of [
+    "attempt",
+    "burst",
+    "verdict",
+    "draw",
+    "node_round",
+    "node_latency",
+    "judgement",
+    "claim",
+  ])
     sql.exec(`DELETE FROM ${table} WHERE round = ?`, no);
   sql.exec("DELETE FROM round WHERE no = ?", no);
 }

@@ -70,6 +70,7 @@ export function exportRound(
     // Both written by the ledger.
     populations: JSON.parse(populations) as PublishedPopulations,
     leaves: leavesOf(parts.sql, round.no),
+    judgedCheckpoint: parts.rounds.judgedCheckpoint(round.no),
     evidenceRoot,
     nodes: parts.nodes.ofRound(round.no).map(({ node, name, row, before, after, state: stateThen }) => ({
       node,

@@ -165,6 +165,26 @@ export class Rounds {
     );
   }
 
+  /** Keeps up to where the chain was read when a round was judged: events of all checkpoints before this one. */
+  noteJudged(no: number, checkpoint: number): void {
+    this.#sql.exec("INSERT OR REPLACE INTO judgement (round, checkpoint) VALUES (?, ?)", no, checkpoint);
+  }
+
+  /** null for a round that is not judged, or was before this was kept. */
+  judgedCheckpoint(no: number): number | null {
+    const [row] = this.#sql.exec("SELECT checkpoint FROM judgement WHERE round = ?", no);
+    return row === undefined ? null : Number(row["checkpoint"]);
+  }
+
+  /** Challenges of a round, and how many of them nobody has to be asked for any more. */
+  progress(no: number): { readonly draws: number; readonly decided: number } {
+    const [row] = this.#sql.exec(
+      "SELECT COUNT(*) AS draws, SUM(is_final) AS decided FROM draw WHERE round = ?",
+      no,
+    );
+    return { draws: Number(row?.["draws"] ?? 0), decided: Number(row?.["decided"] ?? 0) };
+  }
+
   /** The committee the round's shards belong to. */
   committee(no: number): Committee {
     const [row] = this.#sql.exec("SELECT committee FROM round WHERE no = ?", no);

@@ -271,6 +271,16 @@ export class MemoryPopulationStore implements PopulationStore {
     return known === undefined || known.objects === 0 ? undefined : known.since;
   }
 
+  /** Blobs that somebody has to hold in an epoch: with a certified object that has not ended, and not excluded. */
+  liveBlobs(epoch: number): ReadonlySet<BlobId> {
+    const live = new Set<BlobId>();
+    for (const object of this.#objects.values()) {
+      const isHeld = object.certifiedEpoch !== null && this.#endEpoch(object) > epoch;
+      if (isHeld && !this.#excluded.has(object.blobId)) live.add(object.blobId);
+    }
+    return live;
+  }
+
   /** The blobs of a stratum of epoch e, in no particular order. */
   blobs(stratum: Stratum, epoch: number): PopulationBlob[] {
     const found = new Map<BlobId, PopulationBlob>();

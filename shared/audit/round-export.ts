@@ -57,6 +57,11 @@ export interface RoundExport {
   readonly parametersHash: string;
   readonly populations: PublishedPopulations;
   readonly leaves: readonly string[];
+  /**
+   * Excuses rest on the chain's events of all checkpoints before this one, which is later than every request. Null in
+   * a round that was judged before this was kept.
+   */
+  readonly judgedCheckpoint: number | null;
   readonly evidenceRoot: string;
   readonly nodes: readonly NodeRecord[];
   readonly nodesRoot: string;

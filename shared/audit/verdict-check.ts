@@ -8,17 +8,25 @@
  * |                  | missing a blob that is not young                                                               |
  * | timeout          | no request that proves an answer of the sliver's; all attempts, or a node silent all round        |
  * | refused          | all attempts, or a silent node; at least one answered                                           |
- * | excused          | an excuse; self-suspect exactly in a void round; just-certified what missing needs, of a young blob |
+ * | excused          | an excuse that holds (`excuse-check.ts`); self-suspect exactly in a void round                  |
  * | vacuous          | no request                                                                                     |
+ *
+ * No request is earlier than the round's opening or its seed, or later than its end or than the chain was read for the
+ * verdicts.
  */
 import type { BlobId } from "../protocol/ids.ts";
 import type { EvidenceAttempt, EvidenceRecord } from "./evidence.ts";
+import { ExcuseCheck, type JudgedFacts } from "./excuse-check.ts";
 import type { AuditParameters } from "./parameters.ts";
 
 interface CheckedRound {
   readonly isVoid: boolean;
   readonly openedMs: number;
   readonly finishedMs: number;
+  /** Time of the checkpoint with the seed; undefined while there is none. */
+  readonly seedMs: number | undefined;
+  /** undefined when nobody can tell where the chain stood: then excuses are not looked at. */
+  readonly judged: JudgedFacts | undefined;
   /** Blobs certified less than the profile's grace before the seed was drawn. */
   readonly justCertified: ReadonlySet<BlobId>;
 }
@@ -34,17 +42,35 @@ export function verdictProblem(
     timesProblem(record, round) ??
     excuseProblem(record, round.isVoid) ??
     ageProblem(record, round.justCertified, parameters) ??
-    outcomeProblem(record, all, parameters)
+    outcomeProblem(record, all, parameters) ??
+    circumstancesProblem(record, all, parameters, round)
   );
 }
 
 function timesProblem({ attempts }: EvidenceRecord, round: CheckedRound): string | undefined {
   let previousMs = round.openedMs;
+  const { seedMs = 0, judged, finishedMs } = round;
   for (const { startedMs, ms } of attempts) {
     if (startedMs < previousMs) return `a request at ${startedMs}, before ${previousMs}`;
+    if (startedMs < seedMs) return `a request at ${startedMs}, before the seed was drawn at ${seedMs}`;
+    if (judged !== undefined && startedMs > judged.timestampMs)
+      return `a request at ${startedMs}, after it was judged by the chain of ${judged.timestampMs}`;
     previousMs = startedMs + ms;
   }
-  return previousMs > round.finishedMs ? `a request ended after the round did` : undefined;
+  return previousMs > finishedMs ? `a request ended after the round did` : undefined;
+}
+
+function circumstancesProblem(
+  record: EvidenceRecord,
+  all: readonly EvidenceRecord[],
+  parameters: AuditParameters,
+  { judged, justCertified }: CheckedRound,
+): string | undefined {
+  if (judged === undefined) return undefined;
+  return new ExcuseCheck(judged, justCertified, parameters).problem(record, (outcome) => {
+    const asCounted: EvidenceRecord = { ...record, outcome, excuse: null };
+    return outcomeProblem(asCounted, all, parameters) === undefined;
+  });
 }
 
 function excuseProblem({ outcome, excuse }: EvidenceRecord, isVoid: boolean): string | undefined {

@@ -4,18 +4,27 @@
  * From the chain alone: seed, populations, committee. From those: what had to be asked of whom. From the leaves: every
  * outcome, the evidence root, totals, rows and the possession record that follows from them. Whether an outcome is what
  * the node really answered cannot be recomputed (answers are not signed); whether it *may* be concluded from the
- * recorded requests can, and is. What the auditor said earlier, on chain or noted by the caller, binds the roots.
+ * recorded requests can, and is; and so is whether it had to be excused, from the chain's events up to the checkpoint
+ * at which it was judged (`excuse-check.ts`). What the auditor said earlier, on chain (`report-check.ts`) or noted by
+ * the caller, binds the roots.
+ *
+ * What is left is the auditor's word: which answers came, when by its own clock (between the seed and the judged
+ * checkpoint), four kinds of excuses, availability, and which nodes had confirmed claims. `words-taken.ts` counts the
+ * excuses.
  */
 import { equalBytes, fromHex, toHex } from "../protocol/bytes.ts";
-import { type Committee, memberOfShards } from "../protocol/committee.ts";
+import type { ShardHolders } from "../protocol/committee.ts";
 import { FloeError } from "../protocol/errors.ts";
 import type { BlobId, ObjectId } from "../protocol/ids.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import type { EvidenceRecord } from "./evidence.ts";
 import { rootOfLeaves } from "./evidence.ts";
 import { parseLeaf } from "./evidence-leaf.ts";
+import type { JudgedFacts } from "./excuse-check.ts";
+import { isSelfSuspectRound } from "./fairness.ts";
 import { parametersHash } from "./parameters.ts";
 import type { MemoryPopulation } from "./population.ts";
+import { checkReport, type RegistryFacts } from "./report-check.ts";
 import {
   countOutcome,
   NO_OUTCOMES,
@@ -33,12 +42,16 @@ import { verdictProblem } from "./verdict-check.ts";
 
 /** What the verifier read from the chain by itself. */
 export interface ChainFacts {
+  readonly network: RoundExport["network"];
   /** The first checkpoint at or after the round's start; undefined while there is none. */
   readonly seedCheckpoint: { readonly sequence: number; readonly digest: Uint8Array } | undefined;
   /** The seed that `open_round` drew, and the checkpoint that holds it; absent when there is no contract. */
   readonly openedSeed?: { readonly seed: Uint8Array; readonly checkpoint: number };
-  /** Of the round's epoch; undefined when the chain does not tell any more. */
-  readonly committee: Committee | undefined;
+  /** Time of the checkpoint up to which the populations were made. */
+  readonly seedMs: number | undefined;
+  /** Of the round's epoch; undefined when nobody tells any more, and then why. */
+  readonly committee: ShardHolders | undefined;
+  readonly noCommittee?: string;
   readonly populations: {
     readonly permanent: MemoryPopulation;
     readonly deletable: MemoryPopulation;
@@ -47,7 +60,11 @@ export interface ChainFacts {
   readonly epoch: number;
   /** Blobs of the populations that were certified less than the profile's grace before the seed was drawn. */
   readonly justCertified: ReadonlySet<BlobId>;
-  /** Roots the auditor committed to before: from its report on chain, or noted by the caller. */
+  /** At the checkpoint that the export names; undefined when the chain has none there, or it comes before the seed. */
+  readonly judged: JudgedFacts | undefined;
+  /** Absent when no registry was named. */
+  readonly registry?: RegistryFacts;
+  /** The evidence root that the caller noted. */
   readonly committed?: { readonly evidenceRoot: string; readonly nodesRoot: string | undefined };
   /** The auditor's round before this one; null when there is none, undefined when the caller does not know. */
   readonly previous?: RoundExport | null;
@@ -102,18 +119,52 @@ class Verification {
     if (!STATES.has(round.state)) this.#differs("state", `no round is ${round.state}`);
     if (!SEED_SOURCES.has(round.seedSource)) this.#differs("seed-source", `there is no ${round.seedSource}`);
     this.#expect("parameters", toHex(parametersHash(round.parameters)), round.parametersHash);
+    this.#checkNetwork();
     this.#checkSeed();
+    checkReport(round, this.#facts.registry, this.#differs);
+    this.#checkJudged();
     this.#checkCommittee();
     this.#checkPopulations();
     const records = round.leaves.map((leaf, i) => this.#leaf(leaf, i));
     this.#checkPlan(records);
     this.#checkVerdicts(records);
+    this.#checkState(records);
     this.#checkRoots();
     this.#checkNodes(records);
   }
 
   #expect(what: string, computed: string, claimed: string): void {
     if (computed !== claimed) this.#differs(what, `computed ${computed}, the export says ${claimed}`);
+  }
+
+  #checkNetwork(): void {
+    const spell = ({ systemObjectId, stakingObjectId }: RoundExport["network"]): string =>
+      `System ${systemObjectId}, Staking ${stakingObjectId}`;
+    this.#expect("network", spell(this.#facts.network), spell(this.#round.network));
+  }
+
+  /** Where the chain was read to for the verdicts: after every request (`verdict-check.ts`), before the round ended. */
+  #checkJudged(): void {
+    const { judgedCheckpoint, seedCheckpoint, finishedMs } = this.#round;
+    const { judged } = this.#facts;
+    if (typeof judgedCheckpoint !== "number")
+      this.#differs(
+        "judged",
+        "the export does not say by which checkpoint it was judged: no excuse can be checked",
+      );
+    else if (judged === undefined)
+      this.#differs(
+        "judged",
+        `there is no checkpoint ${judgedCheckpoint} behind the seed's, ${seedCheckpoint}`,
+      );
+    else {
+      this.#expect("judged", `${judged.checkpoint}`, `${judgedCheckpoint}`);
+      if (judged.timestampMs > finishedMs)
+        this.#differs(
+          "time",
+          `it ended at ${finishedMs}, before its judged checkpoint of ${judged.timestampMs}`,
+        );
+    }
   }
 
   #checkSeed(): void {
@@ -133,6 +184,8 @@ class Verification {
         `the contract drew a seed for round ${no}: an auditor with a key has no other`,
       );
     const isOpened = seedSource === "open_round";
+    if (isOpened && this.#round.auditor === null)
+      this.#differs("seed-source", "an auditor without a key draws from a checkpoint");
     const fromCheckpoint = first === undefined ? undefined : checkpointSeed(first.digest);
     const expected = isOpened ? openedSeed?.seed : fromCheckpoint;
     const checkpoint = isOpened ? openedSeed?.checkpoint : first?.sequence;
@@ -145,7 +198,11 @@ class Verification {
     const { committee, committeeHash: claimed, epoch, nShards } = this.#round;
     this.#expect("committee", toHex(committeeHash({ epoch, nShards, members: committee })), claimed);
     const known = this.#facts.committee;
-    if (known === undefined) this.#differs("committee", `the chain does not tell epoch ${epoch}'s committee`);
+    if (known === undefined)
+      this.#differs(
+        "committee",
+        this.#facts.noCommittee ?? `the chain does not tell epoch ${epoch}'s committee`,
+      );
     else this.#expect("committee", toHex(committeeHash(known)), claimed);
   }
 
@@ -186,13 +243,13 @@ class Verification {
         "draws",
         `${plan.length} draws follow from the seed, ${records.length} leaves are published`,
       );
-    const { committee } = this.#facts;
-    const owners = committee === undefined ? undefined : memberOfShards(committee);
+    const owners = new Map<number, ObjectId>();
+    for (const { nodeId, shards } of this.#facts.committee?.members ?? [])
+      for (const shard of shards) owners.set(shard, nodeId);
     records.forEach((record, i) => {
       const challenge = plan[i];
       if (record === undefined || challenge === undefined) return;
-      const owner = committee?.members[owners?.[challenge.shard] ?? -1]?.nodeId;
-      const problem = drawProblem(record, challenge, owner);
+      const problem = drawProblem(record, challenge, owners.get(challenge.shard));
       if (problem !== undefined)
         this.#differs("draw", `leaf ${i} (${record.mode}/${record.shard}/${record.t}): ${problem}`);
     });
@@ -206,11 +263,26 @@ class Verification {
         isVoid: state === "void",
         openedMs,
         finishedMs,
+        seedMs: this.#facts.seedMs,
+        judged: this.#facts.judged,
         justCertified: this.#facts.justCertified,
       });
       if (problem !== undefined)
         this.#differs("verdict", `${record.mode}/${record.shard}/${record.t}: ${problem}`);
     }
+  }
+
+  /** A round that counts shows by its own draws that the auditor's network worked; a void one need show nothing. */
+  #checkState(records: readonly (EvidenceRecord | undefined)[]): void {
+    const { state, parameters } = this.#round;
+    const draws = records.flatMap((record) => {
+      if (record === undefined) return [];
+      const { node, shard, outcome, attempts } = record;
+      const last = attempts.at(-1);
+      return { node, shard, outcome, endedMs: last && last.startedMs + last.ms };
+    });
+    if (state === "done" && isSelfSuspectRound(draws, parameters))
+      this.#differs("state", "it counts, although by its own draws the auditor's network is suspect");
   }
 
   #checkRoots(): void {
@@ -242,6 +314,7 @@ class Verification {
   /** Rows, totals and possession records follow from the leaves. */
   #checkNodes(records: readonly (EvidenceRecord | undefined)[]): void {
     const { nodes, nodesRoot, totals, committee, parameters } = this.#round;
+    const names = new Map(this.#facts.committee?.members.map(({ nodeId, name }) => [nodeId, name]));
     const test = possessionTest(parameters);
     this.#expect(
       "nodes",
@@ -253,6 +326,7 @@ class Verification {
     );
     this.#checkBefore();
     const rows = nodes.map((claimed) => {
+      this.#expect(`name of ${claimed.node}`, names.get(claimed.node) ?? claimed.name, claimed.name);
       let counts: OutcomeCounts = NO_OUTCOMES;
       let after = claimed.before;
       for (const record of records) {

@@ -41,6 +41,8 @@ function problemOf(
     isVoid: false,
     openedMs: 0,
     finishedMs: 1e12,
+    seedMs: 0,
+    judged: undefined,
     justCertified,
   });
 }

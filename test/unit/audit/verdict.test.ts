@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   type Circumstances,
-  excuseFor,
+  excusesFor,
   hasProvenNetwork,
   isSelfSuspect,
 } from "../../../shared/audit/fairness.ts";
@@ -135,7 +135,7 @@ describe("an excuse", () => {
     isJustCertified: false,
   };
   const excuse = (change: Partial<Circumstances>, outcome: VerdictOutcome = "timeout") =>
-    excuseFor({ ...usual, ...change }, outcome, P);
+    excusesFor({ ...usual, ...change }, outcome, P)[0];
 
   it("is not given in the ordinary course", () => {
     expect(excuse({})).toBeUndefined();

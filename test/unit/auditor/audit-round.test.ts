@@ -3,11 +3,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readOnlyAuditChain } from "../../../auditor/audit-chain.ts";
 import type { ChainReader } from "../../../auditor/chain-reader.ts";
 import { findAuditEvent, suiAuditChain } from "../../../auditor/sui-audit-chain.ts";
+import { readRegistryFacts } from "../../../cli/audit-verify-report.ts";
 import { readChainFacts } from "../../../scripts/audit-facts.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import type { ReportTotals } from "../../../shared/audit/report-rows.ts";
 import type { RoundExport } from "../../../shared/audit/round-export.ts";
-import { type Difference, verifyRound } from "../../../shared/audit/verify-round.ts";
+import { type ChainFacts, type Difference, verifyRound } from "../../../shared/audit/verify-round.ts";
 import type { BlobId } from "../../../shared/protocol/ids.ts";
 import { readRegistry } from "../../../shared/sui/audit-reader.ts";
 import { createSuiClient } from "../../../shared/sui/sui-client.ts";
@@ -23,6 +24,8 @@ const IMPATIENT = {
   selfSuspectShardThousandths: 500,
 };
 const clock = new JumpingClock();
+/** All that the chain could show. */
+const CHAIN_EXCUSES = ["epoch-change", "shard-moved", "invalid-blob", "just-certified", "not-owner"];
 
 interface NodeJson {
   readonly nodeId: string;
@@ -80,7 +83,7 @@ const drawsOf = async (auditor: TestAuditor, no: number, nodeId: string): Promis
   (await auditor.get<{ draws: DrawJson[] }>(`/v1/audit/rounds/${no}/draws?node=${nodeId}`)).draws;
 
 async function differences(chain: ChainReader, round: RoundExport): Promise<Difference[]> {
-  return verifyRound(round, await readChainFacts(chain, round.no, P));
+  return verifyRound(round, await readChainFacts(chain, round, P));
 }
 
 describe("a healthy network", () => {
@@ -298,7 +301,7 @@ describe("a node that silently lost a third of its slivers", () => {
   });
 
   it("cannot be accused or cleared by changing what was published", async () => {
-    const facts = await readChainFacts(auditor.chain, guilty.no, P);
+    const facts = await readChainFacts(auditor.chain, guilty, P);
     expect(verifyRound(guilty, facts)).toEqual([]);
     const missing = guilty.leaves.findIndex((leaf) => leaf.includes('"missing"'));
     const passed = guilty.leaves.findIndex((leaf) => leaf.includes('"passed"'));
@@ -347,16 +350,39 @@ describe("a node that silently lost a third of its slivers", () => {
       "nodes root": { nodesRoot: other },
       "node left out": { nodes: guilty.nodes.slice(1) },
       "round that counts": { state: "void" },
+      auditor: { auditor: auditorsOf(system)[0].address },
+      "report of nobody": { tx: "11111111111111111111111111111111" },
+      network: { network: { ...guilty.network, stakingObjectId: guilty.network.systemObjectId } },
+      "time of the end": { finishedMs: guilty.openedMs },
+      "beginning after the requests": { openedMs: guilty.finishedMs },
+      "judged checkpoint": { judgedCheckpoint: guilty.seedCheckpoint },
+      "judged by nothing": { judgedCheckpoint: null },
+      name: node(({ name }) => ({ name: `${name}-else` })),
+      ...Object.fromEntries(
+        CHAIN_EXCUSES.map((excuse) => [
+          `${excuse} invented`,
+          leaf(missing, (text) =>
+            text.replace('"excuse":null', `"excuse":"${excuse}"`).replace('"missing"', '"excused"'),
+          ),
+        ]),
+      ),
     };
-    expect(Object.keys(tamperings).length).toBeGreaterThanOrEqual(20);
+    expect(Object.keys(tamperings).length).toBeGreaterThanOrEqual(40);
     const unnoticed = Object.entries(tamperings)
       .filter(([, change]) => verifyRound({ ...guilty, ...change }, facts).length === 0)
       .map(([name]) => name);
     expect(unnoticed).toEqual([]);
+    // Of an excuse the leaf itself is wrong, not only the roots over it.
+    for (const excuse of CHAIN_EXCUSES) {
+      const found = verifyRound({ ...guilty, ...tamperings[`${excuse} invented`] }, facts);
+      expect(found.filter(({ what }) => what === "verdict").map(({ detail }) => detail)).toEqual([
+        expect.stringContaining(excuse),
+      ]);
+    }
   });
 
   it("cannot be cleared by an export that is consistent in itself but not the one committed to", async () => {
-    const facts = await readChainFacts(auditor.chain, guilty.no, P);
+    const facts = await readChainFacts(auditor.chain, guilty, P);
     const committed = { evidenceRoot: "11".repeat(32), nodesRoot: undefined };
     expect(verifyRound(guilty, { ...facts, committed }).map(({ what }) => what)).toEqual([
       "evidence-root-committed",
@@ -364,7 +390,33 @@ describe("a node that silently lost a third of its slivers", () => {
   });
 });
 
+const auditorsOf = ({ network }: System) => {
+  const [first, second] = network.file.auditors ?? [];
+  if (first === undefined || second === undefined) throw new Error("the network has two auditors");
+  return [first, second] as const;
+};
+const contractOf = ({ network }: System) => {
+  if (network.file.audit === undefined) throw new Error("the network has an audit contract");
+  return network.file.audit;
+};
+
 describe("an auditor with a key", () => {
+  const client = () => createSuiClient({ url: system.network.file.sui.url, fetch });
+  let onChain: { round: RoundExport; facts: ChainFacts };
+  const registryFacts = async (round: RoundExport) => {
+    const { sui, walrus } = system.network.file;
+    const at = {
+      url: sui.url,
+      ids: walrus,
+      kind: "local",
+      contract: contractOf(system),
+      file: undefined,
+    } as const;
+    const said = await readRegistryFacts(at, round, round.no, undefined);
+    if (said === undefined) throw new Error("the registry is named");
+    return said;
+  };
+
   it("draws its seed on chain and reports once, whatever becomes of the replies", async () => {
     const { network } = system;
     const { audit, auditors } = network.file;
@@ -399,9 +451,51 @@ describe("an auditor with a key", () => {
     expect([reported, reports]).toEqual([undefined, [auditors?.[1]?.address]]);
     if (opened === undefined) throw new Error("the round was not opened");
     const seed = { seed: opened.event.seed, checkpoint: opened.checkpoint };
-    const facts = await readChainFacts(auditor.chain, no, P, seed);
-    expect(verifyRound(round, facts)).toEqual([]);
+    const facts = await readChainFacts(auditor.chain, round, P, seed);
+    const said = await registryFacts(round);
+    expect(said.opened).toEqual(seed);
+    expect(verifyRound(round, { ...facts, registry: said })).toEqual([]);
     expect(verifyRound({ ...round, seedSource: "checkpoint" }, facts).length).toBeGreaterThan(0);
+    onChain = { round, facts };
+  });
+
+  it("cannot publish another round than it reported, disown its report, or give it to somebody else", async () => {
+    const { round, facts } = onChain;
+    const found = async (more: Partial<RoundExport>): Promise<string[]> => {
+      const changed = { ...round, ...more };
+      const registry = await registryFacts(changed);
+      return verifyRound(changed, { ...facts, registry }).map(({ what }) => what);
+    };
+    expect(await found({})).toEqual([]);
+    expect(await found({ tx: null })).toContain("report");
+    // A transaction there is, but not of this report.
+    const [first, second] = auditorsOf(system);
+    const registry = await readRegistry(client(), contractOf(system));
+    const other = await findAuditEvent(
+      client(),
+      registry,
+      "RoundOpened",
+      ({ no }) => Number(no) === round.no,
+    );
+    expect(await found({ tx: other?.txDigest ?? "" })).toEqual(["report"]);
+    expect(await found({ auditor: first.address })).toEqual(["report"]);
+    expect(await found({ auditor: first.address, tx: null })).toContain("auditor");
+    expect(await found({ auditor: null, tx: null })).toEqual(["seed-source"]);
+    expect(second.address).toBe(round.auditor);
+    const report = await findAuditEvent(
+      client(),
+      registry,
+      "RoundReported",
+      ({ no }) => Number(no) === round.no,
+    );
+    expect(await found({ judgedCheckpoint: report?.checkpoint ?? 0 })).toContain("judged");
+    // A round that fits together in itself: it counts one node's passes as nothing.
+    const { totals, evidenceRoot } = round;
+    const lighter = { ...totals, passed: totals.passed - 1, challenged: totals.challenged - 1 };
+    expect(await found({ totals: lighter })).toContain("report-totals");
+    expect(await found({ evidenceRoot: evidenceRoot.replace(/^./, "g") })).toContain(
+      "evidence-root-committed",
+    );
   });
 
   it("is refused when the key is none, without repeating it", () => {

@@ -105,7 +105,10 @@ describe("a node that says a shard is not its own", () => {
         snapshot: async () => {
           if (++asked <= P.attempts)
             throw new SuiError("SUI_UNREACHABLE", "no endpoint answers", { retryable: true });
-          return { committee: { ...committee, members: moved } } as unknown as ChainSnapshot;
+          // The next epoch took the shard from it.
+          return {
+            committee: { ...committee, epoch: EPOCH + 1, members: moved },
+          } as unknown as ChainSnapshot;
         },
       },
     });

@@ -1,17 +1,21 @@
 // If this fails, an auditor can change a field of what it published, or give a node a past, and nobody notices.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readChainFacts } from "../../../scripts/audit-facts.ts";
+import { parseLeaf } from "../../../shared/audit/evidence-leaf.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
-import { parseRow, serializeRow, serializeRows } from "../../../shared/audit/report-rows.ts";
+import type { ReportOnChain } from "../../../shared/audit/report-check.ts";
+import { parseRow, serializeRow, serializeRows, totalsVector } from "../../../shared/audit/report-rows.ts";
 import type { RoundExport } from "../../../shared/audit/round-export.ts";
 import { nodeState, type PossessionState, possessionTest } from "../../../shared/audit/statistics.ts";
 import { type ChainFacts, verifyRound } from "../../../shared/audit/verify-round.ts";
 import { fromHex, toHex } from "../../../shared/protocol/bytes.ts";
+import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
 import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";
 import { prng, type System, startSystem } from "../../support/system.ts";
 
 const P = AUDIT_PROFILES.local;
-const SOMEBODY = `0x${"7".repeat(64)}`;
+const SOMEBODY = parseObjectId(`0x${"7".repeat(64)}`);
+const SOMEBODY_ELSE = parseObjectId(`0x${"8".repeat(64)}`);
 
 let system: System;
 let auditor: TestAuditor;
@@ -30,14 +34,14 @@ beforeAll(async () => {
   auditor = testAuditor({ network: system.network.file });
   first = await exportOf(await auditor.run());
   second = await exportOf(await auditor.run());
-  facts = await readChainFacts(auditor.chain, second.no, P);
+  facts = await readChainFacts(auditor.chain, second, P);
 });
 afterAll(() => system[Symbol.asyncDispose]());
 
 describe("an honest round", () => {
   it("goes on with the records of the round before, and the first one with none", async () => {
     expect(noticed(second)).toEqual([]);
-    const ofFirst = await readChainFacts(auditor.chain, first.no, P);
+    const ofFirst = await readChainFacts(auditor.chain, first, P);
     expect(verifyRound(first, { ...ofFirst, previous: null })).toEqual([]);
     expect(second.nodes.some(({ before }) => before.trials > 0)).toBe(true);
   });
@@ -79,12 +83,109 @@ describe("a past that an auditor invented for a node", () => {
 describe("two seeds for one round", () => {
   const openedSeed = { seed: new Uint8Array(32).fill(5), checkpoint: 1 };
   it("leave an auditor with a key no choice", () => {
-    const ofMember = { ...second, auditor: SOMEBODY } as RoundExport;
-    expect(noticed(ofMember, { openedSeed })).toEqual(["seed-source"]);
-    expect(noticed(ofMember)).toEqual([]);
+    const ofMember: RoundExport = { ...second, auditor: SOMEBODY };
+    const registry = { report: null, member: SOMEBODY };
+    expect(noticed(ofMember, { registry, openedSeed })).toEqual(["seed-source"]);
+    expect(noticed(ofMember, { registry })).toEqual([]);
   });
   it("are only one for an auditor that is on no panel", () => {
     expect(noticed(second, { openedSeed })).toEqual([]);
+  });
+});
+
+describe("whose round it is", () => {
+  const own = { report: null, member: SOMEBODY };
+  const of = (round: Partial<RoundExport>): RoundExport => ({ ...second, auditor: SOMEBODY, ...round });
+  /** Reports are of rounds whose seed the contract drew. */
+  const found = (round: RoundExport, more?: Partial<ChainFacts>): string[] =>
+    noticed(round, more).filter((what) => what !== "seed-source");
+  const report: ReportOnChain = {
+    auditor: SOMEBODY,
+    isInNamed: true,
+    checkpoint: Number.MAX_SAFE_INTEGER,
+    epoch: 0,
+    totals: [],
+    evidenceRoot: "",
+    nodesRoot: "",
+  };
+  const reported = (more: Partial<ReportOnChain> = {}): Partial<ChainFacts> => {
+    const { epoch, totals, evidenceRoot, nodesRoot } = second;
+    const same = { ...report, epoch, totals: totalsVector(totals), evidenceRoot, nodesRoot };
+    return { registry: { report: { ...same, ...more }, member: undefined } };
+  };
+
+  it("is shown by the panel's entry of where it came from, or by the report", () => {
+    expect(noticed(of({}), { registry: own })).toEqual([]);
+    expect(found(of({ tx: "T" }), reported())).toEqual([]);
+  });
+
+  it("cannot be said without either, nor be another's or nobody's", () => {
+    expect(noticed(of({}))).toEqual(["auditor"]);
+    expect(noticed(of({}), { registry: { report: null, member: undefined } })).toEqual(["auditor"]);
+    expect(noticed(of({ auditor: SOMEBODY_ELSE }), { registry: own })).toEqual(["auditor"]);
+    expect(noticed(of({ auditor: null }), { registry: own })).toEqual(["auditor"]);
+    expect(noticed(of({ auditor: "0x7" as ObjectId }), { registry: own })).toEqual(["auditor"]);
+  });
+
+  it("cannot differ from its report, whether it names it or not", () => {
+    expect(found(of({ tx: "T" }), { registry: own })).toEqual(["report"]);
+    expect(found(of({ tx: "T", auditor: null }))).toEqual(["report"]);
+    expect(found(of({ tx: null }), reported())).toEqual(["report"]);
+    expect(found(of({ tx: "T" }), reported({ isInNamed: false }))).toEqual(["report"]);
+    expect(found(of({ tx: "T" }), reported({ auditor: SOMEBODY_ELSE }))).toEqual(["report-auditor"]);
+    expect(found(of({ tx: "T" }), reported({ epoch: 1 }))).toEqual(["report-epoch"]);
+    expect(found(of({ tx: "T" }), reported({ totals: [1] }))).toEqual(["report-totals"]);
+    expect(found(of({ tx: "T" }), reported({ evidenceRoot: "00" }))).toEqual(["evidence-root-committed"]);
+    expect(found(of({ tx: "T" }), reported({ nodesRoot: "00" }))).toEqual(["nodes-root-committed"]);
+    expect(found(of({ tx: "T" }), reported({ checkpoint: second.judgedCheckpoint ?? 0 }))).toEqual([
+      "judged",
+    ]);
+  });
+});
+
+describe("times", () => {
+  const attemptsOf = (round: RoundExport) => round.leaves.flatMap((leaf) => parseLeaf(leaf).attempts);
+  const first = () => Math.min(...attemptsOf(second).map(({ startedMs }) => startedMs));
+  const last = () => Math.max(...attemptsOf(second).map(({ startedMs, ms }) => startedMs + ms));
+
+  it("of the round hold every request, within the slot it was opened in", () => {
+    const slotMs = second.no * P.roundPeriodMs;
+    expect(noticed({ ...second, openedMs: slotMs - 1 })).toContain("time");
+    expect(noticed({ ...second, openedMs: slotMs + P.roundPeriodMs })).toContain("time");
+    expect(noticed({ ...second, openedMs: first() + 1 })).toContain("verdict");
+    expect(noticed({ ...second, finishedMs: last() - 1 })).toContain("verdict");
+    expect(noticed({ ...second, finishedMs: second.openedMs - 1 })).toContain("time");
+  });
+
+  it("of requests are after the seed was drawn, by the chain", () => {
+    expect(facts.seedMs).toBeLessThanOrEqual(first());
+    expect(noticed(second, { seedMs: first() + 1 })).toContain("verdict");
+    // A leaf, and the round with it, begun before there was a seed.
+    const slotMs = second.no * P.roundPeriodMs;
+    const leaves = second.leaves.map((leaf) =>
+      leaf.replace(`"started_ms":${first()}`, `"started_ms":${slotMs}`),
+    );
+    const early = { ...second, openedMs: slotMs, leaves };
+    expect(leaves).not.toEqual(second.leaves);
+    const seedMs = Math.max(facts.seedMs ?? 0, slotMs + 1);
+    expect(noticed(early, { seedMs })).toContain("verdict");
+  });
+
+  it("of the judgement are after every request and before the end, by the chain", async () => {
+    const judgedBy = async (judgedCheckpoint: number | null, more: Partial<RoundExport> = {}) => {
+      const round = { ...second, ...more, judgedCheckpoint };
+      const { judged } = await readChainFacts(auditor.chain, round, P);
+      return noticed(round, { judged });
+    };
+    const { judgedCheckpoint, seedCheckpoint } = second;
+    expect(await judgedBy(judgedCheckpoint)).toEqual([]);
+    expect(await judgedBy(null)).toEqual(["judged"]);
+    expect(await judgedBy(seedCheckpoint - 1)).toEqual(["judged"]);
+    expect(await judgedBy(seedCheckpoint)).toContain("verdict");
+    expect(await judgedBy(1e9)).toEqual(["judged"]);
+    const { timestampMs } = await auditor.chain.checkpoint(judgedCheckpoint ?? 0);
+    expect(await judgedBy(judgedCheckpoint, { finishedMs: timestampMs - 1 })).toContain("time");
+    expect(noticed({ ...second, judgedCheckpoint: (judgedCheckpoint ?? 0) + 1 })).toEqual(["judged"]);
   });
 });
 
@@ -124,7 +225,7 @@ function* tamperings(value: Json, path: string[] = []): Generator<{ path: string
 }
 
 describe("every field of an export", () => {
-  it("is bound by something, but for those that describe, or that the command compares itself", () => {
+  it("is bound by something to the last digit, but for two times of the auditor's own clock", () => {
     const unnoticed: string[] = [];
     let tried = 0;
     for (const { path, value } of tamperings(JSON.parse(JSON.stringify(second)) as Json)) {
@@ -132,17 +233,8 @@ describe("every field of an export", () => {
       if (noticed(value as unknown as RoundExport).length === 0) unnoticed.push(path);
     }
     expect(tried).toBeGreaterThan(100);
-    const describing = [
-      // Which seed an auditor must use follows from whether it has a key; on chain there is a report, or none.
-      "auditor",
-      // Times of the auditor's own clock, within the round's slot and after its last request.
-      "finishedMs",
-      "openedMs",
-      "network.stakingObjectId",
-      "network.systemObjectId",
-    ];
-    expect(
-      unnoticed.filter((path) => !describing.includes(path) && !/^nodes\.\d+\.name$/.test(path)),
-    ).toEqual([]);
+    // Nothing tells them but the slot, the seed, the requests and the judgement between which they lie.
+    const ownClock = ["finishedMs", "openedMs"];
+    expect(unnoticed.filter((path) => !ownClock.includes(path))).toEqual([]);
   });
 });

@@ -1,0 +1,193 @@
+// If this fails, an auditor excuses nodes for what never happened, holds hand-overs against them, or nobody can check a
+// round once its epoch is past.
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ChainReader } from "../../../auditor/chain-reader.ts";
+import { readChainFacts } from "../../../scripts/audit-facts.ts";
+import type { AuditParameters } from "../../../shared/audit/parameters.ts";
+import { committeeHash, type RoundExport } from "../../../shared/audit/round-export.ts";
+import { type Difference, verifyRound } from "../../../shared/audit/verify-round.ts";
+import { wordsTaken } from "../../../shared/audit/words-taken.ts";
+import { toHex } from "../../../shared/protocol/bytes.ts";
+import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";
+import { JumpingClock, LONG_SLOTS, PATIENT } from "../../support/jumping-clock.ts";
+import { prng, type System, startSystem, uploadsOver } from "../../support/system.ts";
+
+/** Longer than all rounds here take together. */
+const EPOCH_GRACE_MS = 100 * LONG_SLOTS.periodMs;
+const P: AuditParameters = { ...PATIENT, freshGraceMs: 0, epochGraceMs: EPOCH_GRACE_MS };
+const GUILTY = "node-1";
+
+const clock = new JumpingClock();
+let system: System;
+let auditor: TestAuditor;
+/** Of the first epoch, which began without a change; of the second one, within the grace of its beginning. */
+let counted: RoundExport;
+let excused: RoundExport;
+/** A blob ended while it was judged. */
+let ended: RoundExport;
+
+const exportOf = (no: number): Promise<RoundExport> => auditor.get(`/v1/audit/rounds/${no}/export`);
+const differences = async (round: RoundExport, chain?: Partial<ChainReader>): Promise<Difference[]> =>
+  verifyRound(round, await readChainFacts({ ...auditor.chain, ...chain }, round, P));
+/** Excuses and outcomes of the node that lost everything. */
+const endingsOf = (round: RoundExport): Set<string> => {
+  const node = round.nodes.find(({ name }) => name === GUILTY)?.node ?? "";
+  const of = (leaf: string): string =>
+    /"excuse":([^,]+).*"outcome":"(\w+)"/.exec(leaf)?.slice(1).join(" ") ?? "";
+  return new Set(round.leaves.filter((leaf) => leaf.includes(`"node":"${node}"`)).map(of));
+};
+/** What is wrong with the verdicts once some leaves say something else. */
+async function lie(round: RoundExport, from: [string, string], to: [string, string]): Promise<string[]> {
+  const facts = await readChainFacts(auditor.chain, round, P);
+  const leaves = round.leaves.map((leaf) => {
+    if (!leaf.includes(`"excuse":${from[0]},`) || !leaf.includes(`"outcome":"${from[1]}"`)) return leaf;
+    return leaf
+      .replace(`"excuse":${from[0]},`, `"excuse":${to[0]},`)
+      .replace(`"outcome":"${from[1]}"`, `"outcome":"${to[1]}"`);
+  });
+  expect(leaves).not.toEqual(round.leaves);
+  const found = verifyRound({ ...round, leaves }, facts);
+  return found.filter(({ what }) => what === "verdict").map(({ detail }) => detail);
+}
+
+beforeAll(async () => {
+  let onRequest = async (): Promise<void> => {};
+  system = await startSystem({
+    seed: "verify-excuses",
+    nodes: 4,
+    shards: 13,
+    clock,
+    auditParams: LONG_SLOTS,
+    refute: false,
+  });
+  const { network } = system;
+  /** Everybody gets it, and one loses it. */
+  const publish = async (seed: number, query: string): Promise<void> => {
+    await uploadsOver(system, [await system.publishBlob(prng(seed, 60_000), query)]);
+    network.setNodeFault(GUILTY, { kind: "drop-slivers", fraction: 1, heal: false });
+  };
+  await publish(1, "epochs=9&permanent=true");
+  auditor = testAuditor({
+    network: network.file,
+    clock,
+    parameters: P,
+    fetch: async (request) => {
+      await onRequest();
+      return fetch(request);
+    },
+  });
+  counted = await exportOf(await auditor.run());
+  await network.advanceEpoch();
+  await publish(2, "epochs=1&deletable=true");
+  excused = await exportOf(await auditor.run());
+  // The epoch ends between the first request and the last.
+  onRequest = async () => {
+    onRequest = async () => {};
+    await network.advanceEpoch();
+  };
+  ended = await exportOf(await auditor.run());
+});
+afterAll(() => system[Symbol.asyncDispose]());
+
+describe("an honest auditor", () => {
+  it("is found to have excused what the chain excuses, and nothing else", async () => {
+    expect(endingsOf(counted)).toEqual(new Set(["null missing"]));
+    expect(endingsOf(excused)).toEqual(new Set(['"epoch-change" excused']));
+    expect(endingsOf(ended)).toEqual(new Set(['"epoch-change" excused', '"invalid-blob" excused']));
+    for (const round of [counted, excused, ended]) {
+      const facts = await readChainFacts(auditor.chain, round, P);
+      expect(verifyRound(round, facts)).toEqual([]);
+      expect([...wordsTaken(round, facts)]).toEqual([]);
+    }
+  });
+});
+
+describe("an auditor that lies for a node", () => {
+  it.each([
+    "epoch-change",
+    "shard-moved",
+    "invalid-blob",
+    "just-certified",
+    "not-owner",
+    "denied",
+    "no-metadata",
+    "self-suspect",
+  ])("cannot excuse with %s what the chain does not", async (excuse) => {
+    const wrong = await lie(counted, ["null", "missing"], [`"${excuse}"`, "excused"]);
+    expect(wrong.length).toBeGreaterThan(0);
+    for (const detail of wrong) expect(detail).toContain(excuse);
+  });
+
+  it("has its word counted where nothing on chain shows the excuse", async () => {
+    const leaves = counted.leaves.map((leaf) =>
+      leaf
+        .replace('"excuse":null', '"excuse":"maintenance"')
+        .replace('"outcome":"missing"', '"outcome":"excused"'),
+    );
+    const facts = await readChainFacts(auditor.chain, counted, P);
+    expect(wordsTaken({ ...counted, leaves }, facts).get("maintenance")).toBeGreaterThan(0);
+  });
+
+  it("cannot put off the judgement until the chain excuses: it was over by then", async () => {
+    const { timestampMs } = await auditor.chain.checkpoint(ended.judgedCheckpoint ?? 0);
+    expect(timestampMs).toBeGreaterThan(counted.finishedMs);
+    const late = { ...counted, judgedCheckpoint: ended.judgedCheckpoint };
+    expect((await differences(late)).map(({ what }) => what)).toContain("time");
+  });
+});
+
+describe("an auditor that lies against a node", () => {
+  it("cannot count failures of a hand-over, or of what nobody owes", async () => {
+    for (const [round, excuse] of [
+      [excused, "epoch-change"],
+      [ended, "invalid-blob"],
+    ] as const) {
+      const wrong = await lie(round, [`"${excuse}"`, "excused"], ["null", "missing"]);
+      expect(wrong.length, excuse).toBeGreaterThan(0);
+      for (const detail of wrong) expect(detail).toContain(`missing, although`);
+    }
+  });
+
+  it("cannot let a round count that its own network voids", async () => {
+    // Everybody but one node timed out: two thirds never passed.
+    const { node = "" } = counted.nodes.find(({ name }) => name !== GUILTY) ?? {};
+    const leaves = counted.leaves.map((leaf) =>
+      leaf.includes(`"node":"${node}"`) ? leaf : leaf.replace('"outcome":"passed"', '"outcome":"timeout"'),
+    );
+    const facts = await readChainFacts(auditor.chain, counted, P);
+    const found = verifyRound({ ...counted, leaves }, facts).map(({ what }) => what);
+    expect(found).toContain("state");
+  });
+});
+
+describe("a round whose epoch is long over", () => {
+  it("is checked against the committee that its epoch began with", async () => {
+    for (let epochs = 0; epochs < 3; epochs++) await system.network.advanceEpoch();
+    const { committee, previousCommittee } = await auditor.chain.snapshot(clock.nowMs());
+    expect(committee.epoch).toBe(6);
+    expect(previousCommittee?.epoch).toBe(5);
+    for (const round of [counted, excused, ended]) {
+      expect(round.epoch).toBeLessThan(4);
+      expect(await differences(round)).toEqual([]);
+      expect(await differences(withOtherOwners(round))).toMatchObject([{ what: "committee" }]);
+    }
+  });
+
+  it("is not passed on the export's word when the endpoint does not keep that committee", async () => {
+    for (const round of [counted, excused, withOtherOwners(excused)]) {
+      const found = await differences(round, { pastCommittees: async () => undefined });
+      expect(found).toMatchObject([{ what: "committee" }]);
+      expect(found[0]?.detail).toContain("archival endpoint");
+      expect(found[0]?.detail).toContain(`epoch ${round.epoch} is over`);
+    }
+  });
+});
+
+/** A committee that fits its own hash: two nodes have exchanged their shards. */
+function withOtherOwners(round: RoundExport): RoundExport {
+  const [first, second, ...rest] = round.committee;
+  if (first === undefined || second === undefined) throw new Error("the committee has two members");
+  const committee = [{ ...first, shards: second.shards }, { ...second, shards: first.shards }, ...rest];
+  const { epoch, nShards } = round;
+  return { ...round, committee, committeeHash: toHex(committeeHash({ epoch, nShards, members: committee })) };
+}
