@@ -22,6 +22,7 @@
 import { toBase58 } from "@mysten/sui/utils";
 import { applyPopulationEvent, isPopulationEvent } from "../shared/audit/population-events.ts";
 import { fromBase64, toBase64 } from "../shared/protocol/bytes.ts";
+import type { CheckpointInfo } from "../shared/sui/checkpoints.ts";
 import type { EventPage } from "../shared/sui/event-pages.ts";
 import type { UnknownEvent, WalrusEvent } from "../shared/sui/events.ts";
 import { SuiError } from "../shared/sui/sui-error.ts";
@@ -43,6 +44,14 @@ interface Progress {
   readonly cursor?: Uint8Array;
   readonly mark?: HistoryMark;
 }
+
+/** When something happened, as far as anybody can tell. */
+interface TimeSpan {
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+/** Of events whose time is of no interest. */
+const ANY_TIME: TimeSpan = { fromMs: 0, untilMs: 0 };
 
 /** An event, or the end of a checkpoint, from either source. */
 interface Followed {
@@ -124,20 +133,19 @@ export class ChainFollower {
     const isInsideBlob = cursor === undefined && (place?.count ?? 0) > 0;
     const first = await this.#first(beforeCheckpoint);
     if (!isInsideBlob && first <= (place?.checkpoint ?? this.readTo))
-      return this.#followEndpoint(beforeCheckpoint, place, cursor, first);
+      return this.#followEndpoint(beforeCheckpoint, place, cursor);
     if (place === undefined) {
       throw new HistoryError("HISTORY_BROKEN", "the ledger does not know how far it has read its last page", {
         details: { first, readTo: this.readTo },
       });
     }
-    return this.#followHistory(beforeCheckpoint, place, first);
+    return this.#followHistory(beforeCheckpoint, place);
   }
 
   async #followEndpoint(
     before: number,
     place: LedgerPlace | undefined,
     cursor: Uint8Array | undefined,
-    first: number,
   ): Promise<boolean> {
     const from = place?.checkpoint ?? this.readTo;
     const page = await this.#chain.events(cursor ?? from, before).catch(async (error: unknown) => {
@@ -148,7 +156,7 @@ export class ChainFollower {
     });
     // One that cuts a list off instead of refusing, and forgets while it answers: what it still has was complete.
     if (page === undefined || (await this.#first(before, true)) > from) return false;
-    const isWhole = await this.#applyAll(followedOf(page, place), first);
+    const isWhole = await this.#applyAll(followedOf(page, place), before);
     if (!isWhole) return false;
     this.#sql.transaction(() => {
       if (page.cursor !== undefined && page.end === "more") {
@@ -171,7 +179,7 @@ export class ChainFollower {
     return page.end === "bound";
   }
 
-  async #followHistory(before: number, place: LedgerPlace, first: number): Promise<boolean> {
+  async #followHistory(before: number, place: LedgerPlace): Promise<boolean> {
     const stretch = await this.#history.next(place, readMeta(this.#sql, "place_tx"));
     if (stretch === undefined) return false;
     const followed = stretch.elements
@@ -180,7 +188,7 @@ export class ChainFollower {
         const digest = event === null ? {} : { txDigest: toBase58(txDigest) };
         return { event, checkpoint: at.checkpoint, progress: { place: mark.next, mark, ...digest } };
       });
-    if (!(await this.#applyAll(followed, first))) return false;
+    if (!(await this.#applyAll(followed, before))) return false;
     const isThere = followed.length < stretch.elements.length || stretch.mark.next.checkpoint >= before;
     this.#sql.transaction(() => {
       if (stretch.elements.length === 0) this.#history.keep(stretch.mark);
@@ -205,8 +213,8 @@ export class ChainFollower {
   }
 
   /** @returns false when it stopped in front of an epoch whose population is not built yet */
-  async #applyAll(followed: readonly Followed[], first: number): Promise<boolean> {
-    const times = await this.#epochTimes(followed, first);
+  async #applyAll(followed: readonly Followed[], before: number): Promise<boolean> {
+    const times = await this.#epochTimes(followed, before);
     const hasEpoch = followed.some(({ event }) => event?.kind === "EpochChangeStart");
     const epochNow = hasEpoch ? (await this.#chain.snapshot()).epoch : 0;
     return this.#sql.transaction(() => {
@@ -217,7 +225,7 @@ export class ChainFollower {
           isWhole = false;
           break;
         }
-        if (event !== null) this.#apply(event, checkpoint, times.get(checkpoint) ?? 0);
+        if (event !== null) this.#apply(event, checkpoint, times.get(checkpoint) ?? ANY_TIME);
         last = progress;
       }
       if (last !== undefined) this.#keep(last);
@@ -243,26 +251,29 @@ export class ChainFollower {
   }
 
   /**
-   * Events that speak of hand-overs carry no time; their checkpoints do. Rare: some hundred per epoch. Of a checkpoint
-   * that the endpoint has forgotten it is known to be no later than the first one it has: taken for later than it was, a
-   * hand-over excuses more, never less.
+   * Events that speak of hand-overs carry no time; their checkpoints do. Rare: some hundred per epoch. One in a checkpoint
+   * that the endpoint has forgotten happened before the first one it has, nobody says how long: a hand-over that is taken
+   * for longer than it was excuses more, never less.
    */
-  async #epochTimes(followed: readonly Followed[], first: number): Promise<ReadonlyMap<number, number>> {
-    const times = new Map<number, number>();
-    let latestMs: number | undefined;
+  async #epochTimes(followed: readonly Followed[], before: number): Promise<ReadonlyMap<number, TimeSpan>> {
+    const times = new Map<number, TimeSpan>();
+    let first: CheckpointInfo | undefined;
     for (const { event, checkpoint } of followed) {
       const kind = event?.kind;
       const isTimed = kind === "EpochChangeStart" || kind === "EpochChangeDone" || kind === "ShardsReceived";
       if (!isTimed || times.has(checkpoint)) continue;
-      if (checkpoint < first) {
-        latestMs ??= (await this.#chain.checkpoint(first)).timestampMs;
-        times.set(checkpoint, latestMs);
-      } else times.set(checkpoint, (await this.#chain.checkpoint(checkpoint)).timestampMs);
+      // Asked anew: reading a history takes hours, and meanwhile the endpoint forgets.
+      first ??= await this.#chain.checkpoint(await this.#first(before, true));
+      if (checkpoint < first.sequence) times.set(checkpoint, { fromMs: 0, untilMs: first.timestampMs });
+      else {
+        const { timestampMs } = await this.#chain.checkpoint(checkpoint);
+        times.set(checkpoint, { fromMs: timestampMs, untilMs: timestampMs });
+      }
     }
     return times;
   }
 
-  #apply(event: WalrusEvent | UnknownEvent, checkpoint: number, timeMs: number): void {
+  #apply(event: WalrusEvent | UnknownEvent, checkpoint: number, time: TimeSpan): void {
     if (event.kind === "Unknown") {
       if (!event.isHarmless) noteUnknown(this.#sql, event.name, checkpoint);
       return;
@@ -274,11 +285,11 @@ export class ChainFollower {
         this.#sql.exec(
           "INSERT OR IGNORE INTO epoch_change (epoch, start_ms) VALUES (?, ?)",
           event.epoch,
-          timeMs,
+          time.fromMs,
         );
         return;
       case "EpochChangeDone":
-        this.#sql.exec("UPDATE epoch_change SET done_ms = ? WHERE epoch = ?", timeMs, event.epoch);
+        this.#sql.exec("UPDATE epoch_change SET done_ms = ? WHERE epoch = ?", time.untilMs, event.epoch);
         return;
       case "ShardsReceived":
         for (const shard of event.shards) {
@@ -286,7 +297,7 @@ export class ChainFollower {
             "INSERT OR REPLACE INTO shard_receipt (epoch, shard, received_ms) VALUES (?, ?, ?)",
             event.epoch,
             shard,
-            timeMs,
+            time.untilMs,
           );
         }
         return;

@@ -19,6 +19,7 @@ import { isQuorum } from "../shared/protocol/bft.ts";
 import type { Committee, CommitteeMember } from "../shared/protocol/committee.ts";
 import { FloeError } from "../shared/protocol/errors.ts";
 import type { BlobId, ObjectId, SliverIndex } from "../shared/protocol/ids.ts";
+import { LIMITS } from "../shared/protocol/limits.ts";
 import { pairOfSliver, shardOffset, shardOfPair } from "../shared/protocol/mapping.ts";
 import type { VerifiedMetadata } from "../shared/protocol/metadata.ts";
 import type { RecoverySymbol } from "../shared/protocol/recovery-symbol.ts";
@@ -48,8 +49,10 @@ export interface HistoryBlobParts {
 
 const codec = createReferenceCodec();
 const NODES_AT_ONCE = 4;
-/** How long a node that failed is asked last. */
-const SUSPECT_MS = 60_000;
+/** How long a node that failed is asked last: asking it costs seconds each time, and a history has 300 rows a blob. */
+const SUSPECT_MS = 600_000;
+/** One try, and little patience with a node that says nothing: the row is rebuilt without it. */
+const CALL = { attempts: 1, headersTimeoutMs: LIMITS.readHeadersTimeoutMs } as const;
 /** A symbol's proof and frame on the wire: at most 16 nodes of 33 bytes, and a few bytes around. */
 const SYMBOL_OVERHEAD_BYTES = 16 * 33 + 20;
 
@@ -81,7 +84,8 @@ export class HistoryBlobReader {
   /**
    * The blob's bytes `from <= i < to`, freshly allocated.
    *
-   * @throws as `length`; RangeError-free: `to` is at most the blob's length
+   * @param to at most the blob's length
+   * @throws as `length`
    */
   async read(blobId: BlobId, from: number, to: number): Promise<Uint8Array> {
     const metadata = await this.#open(blobId);
@@ -121,7 +125,7 @@ export class HistoryBlobReader {
     let absentShards = 0;
     await this.#askInTurn(rotated(members, shardOffset(blobId, members.length)), async (client, member) => {
       try {
-        const metadata = await client.getMetadata(blobId, nShards, { attempts: 1 });
+        const metadata = await client.getMetadata(blobId, nShards, CALL);
         found ??= codec.verifyMetadata(metadata, blobId, nShards);
       } catch (error) {
         if (isAbsence(error)) absentShards += member.shards.length;
@@ -149,7 +153,7 @@ export class HistoryBlobReader {
       const owner = members.find(({ shards }) => shards.includes(shard));
       if (owner === undefined || this.#isSuspect(owner)) continue;
       const data = await this.#ask(owner, async (client) => {
-        const sliver = await client.getSliver(blobId, pair, "primary", maxBytes, { attempts: 1 });
+        const sliver = await client.getSliver(blobId, pair, "primary", maxBytes, CALL);
         const checked = checkSliver(metadata, { axis: "primary", pair, sliver });
         if (checked instanceof CodecError) throw checked;
         return checked.data;
@@ -170,9 +174,7 @@ export class HistoryBlobReader {
     await this.#askInTurn(rotated(members, index), async (client, { shards }) => {
       const filter = { kind: "target", ...target, proofAxis: "secondary" } as const;
       const most = shards.length;
-      const symbols = await client.getRecoverySymbols(blobId, filter, most, 8 + most * symbolBytes, {
-        attempts: 1,
-      });
+      const symbols = await client.getRecoverySymbols(blobId, filter, most, 8 + most * symbolBytes, CALL);
       for (const symbol of symbols) {
         codec.verifySymbol(metadata, symbol, target);
         bySource.set(symbol.sourceIndex, symbol);

@@ -265,6 +265,36 @@ describe("an auditor whose endpoint has forgotten", () => {
     expect([...places].map((place) => place.split(":")[1])).toEqual(expect.arrayContaining(["0", "1", "2"]));
   });
 
+  it("takes a hand-over for longer than it was when nobody can tell any more, never for shorter", async () => {
+    const spans = (sql: LedgerSql) =>
+      sql.exec("SELECT epoch, start_ms AS start, done_ms AS done FROM epoch_change ORDER BY epoch");
+    const { sql, follow } = followerOn();
+    await follow(tip);
+    const known = spans(sql);
+    // The last hand-over of the three event blobs ends in the third.
+    forget(atBlob(2).last + 1);
+    const { timestampMs } = await chain.checkpoint(atBlob(2).last + 1);
+    const other = followerOn({ fetch: fetchOnce });
+    await other.follow(tip);
+    expect(spans(other.sql)).toEqual(
+      known.map((span) =>
+        Number(span["start"]) > timestampMs ? span : { ...span, start: 0, done: timestampMs },
+      ),
+    );
+    expect(spans(other.sql).filter(({ start }) => start === 0).length).toBeGreaterThan(1);
+  });
+
+  it("is read on while the endpoint forgets more of what it had", async () => {
+    forget(atBlob(1).last);
+    const { sql, step } = followerOn({ stretchBytes: 400, fetch: fetchOnce });
+    for (let steps = 1, isDone = false; !isDone; steps++) {
+      isDone = await step(tip);
+      // It is on the way back through the event blobs.
+      if (steps === 2) forget(atBlob(2).last + 1);
+    }
+    expect(contentsOf(sql)).toEqual(whole);
+  });
+
   it("counts events of kinds it does not know, and says that it passed over one", async () => {
     // No population depends on it.
     const name = "EpochChangeDone";
