@@ -3,18 +3,9 @@
  *
  * All read the chain by themselves. `run` keeps its ledger in a file when asked to, and goes on with it next time.
  */
-import { writeFileSync } from "node:fs";
-import { readOnlyAuditChain } from "../auditor/audit-chain.ts";
-import { Auditor } from "../auditor/auditor.ts";
-import { suiChainReader } from "../auditor/chain-reader.ts";
-import { exportRound } from "../auditor/publish-round.ts";
-import { nodesView } from "../auditor/views.ts";
-import { systemClock } from "../localnet/clock.ts";
-import { nodeLedger } from "../scripts/node-ledger.ts";
-import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
-import { Gate } from "../shared/node/gate.ts";
 import { panel } from "./audit-panel.ts";
-import { clientOf, PLACE_HELP, PLACE_OPTIONS, type Place, parseOptions, placeOf } from "./audit-place.ts";
+import { PLACE_HELP, PLACE_OPTIONS, parseOptions, placeOf } from "./audit-place.ts";
+import { runOnce } from "./audit-run.ts";
 import { verify } from "./audit-verify.ts";
 import { vote } from "./audit-vote.ts";
 import { type Command, UsageError } from "./command.ts";
@@ -40,7 +31,7 @@ panel   shows who audits under which rules, and changes it for whoever holds the
 ${PLACE_HELP}
 
 run, verify
-  --ledger FILE         SQLite file of the ledger; in memory when absent
+  --ledger FILE         SQLite file of the ledger, which the next run goes on with; in memory when absent
   --out FILE            writes the round's export there
   --auditor URL         base URL of the auditor that held the round
   --export FILE         an export fetched before
@@ -94,7 +85,7 @@ async function main(args: string[]): Promise<number> {
   switch (command) {
     case "run":
       if (!values.once) throw new UsageError("run holds one round: say --once");
-      return run(placeOf(values), values.ledger, values.out);
+      return runOnce(placeOf(values), values);
     case "verify": {
       if (round === undefined || !/^[0-9]+$/.test(round))
         throw new UsageError("verify takes a round's number");
@@ -118,60 +109,4 @@ function parse(args: string[]) {
     root: { type: "string" },
     previous: { type: "string" },
   });
-}
-
-async function run(at: Place, ledger: string | undefined, out: string | undefined): Promise<number> {
-  const sql = nodeLedger(ledger);
-  const chain = suiChainReader(clientOf(at), at.ids, systemClock);
-  const parameters = AUDIT_PROFILES[at.kind];
-  const auditor = new Auditor({
-    sql,
-    chain,
-    auditChain: readOnlyAuditChain(chain),
-    transport: {
-      fetch: (request) => fetch(request),
-      clock: systemClock,
-      randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
-      gate: new Gate(),
-    },
-    networkKind: at.kind,
-    parameters,
-    failPoint: () => {},
-    log: (event, fields) => console.error(JSON.stringify({ event, ...fields })),
-  });
-  // Here a round begins every two seconds, and who asks for one has just uploaded something; elsewhere once an hour.
-  let round = auditor.rounds.active() ?? (at.kind === "local" ? undefined : auditor.open());
-  const fromMs = auditor.nextBeginMs();
-  while (round === undefined) {
-    await systemClock.sleep(Math.max(10, fromMs - systemClock.nowMs()));
-    round = auditor.open();
-  }
-  while (auditor.rounds.active()?.no === round.no) {
-    const wakeMs = await auditor.work({ untilMs: systemClock.nowMs() + 60_000, requests: 5_000 });
-    await systemClock.sleep(Math.max(0, (wakeMs ?? 0) - systemClock.nowMs()));
-  }
-  const closed = auditor.rounds.round(round.no) ?? round;
-  const { ids } = at;
-  const exported = exportRound(
-    { sql, rounds: auditor.rounds, nodes: auditor.nodes, parameters, ids },
-    closed,
-  );
-  if (out !== undefined && exported !== undefined) writeFileSync(out, `${JSON.stringify(exported)}\n`);
-  console.log(`round ${closed.no}: ${closed.state}, evidence root ${closed.evidenceRoot ?? "none"}`);
-  const view = nodesView({
-    sql,
-    rounds: auditor.rounds,
-    nodes: auditor.nodes,
-    lists: auditor.lists,
-    parameters: { ...parameters, publicationDelayRounds: 0 },
-    nowMs: systemClock.nowMs(),
-  });
-  for (const { name, state, trials, failures, outcomes } of view.nodes) {
-    const { timeouts, refused, excused } = outcomes;
-    console.log(
-      `${name.padEnd(24)} ${state.padEnd(10)} ${trials - failures} of ${trials} passed, ${timeouts + refused} unavailable, ${excused} excused`,
-    );
-  }
-  sql.close();
-  return closed.state === "done" ? 0 : 1;
 }

@@ -140,14 +140,39 @@ describe("the auditor in workerd", () => {
       runScript("cli/main.ts", ["audit", "verify", `${no}`, "--network", networkFile, ...more]);
     const fine = await verify("--auditor", auditor.url);
     expect(fine.output).toContain("recomputed");
+    expect(fine.output).toContain("on the auditor's word: ");
     expect(fine.code).toBe(0);
     const text = await (await get(`/v1/audit/rounds/${no}/export`)).text();
     writeFileSync(exported, text.replace('"passed\\"', '"missing\\"'));
     const forged = await verify("--export", exported);
     expect(forged.output).toContain("DIFFERS");
     expect(forged.code).toBe(1);
+    // It fits together in itself, and the report of it stands on chain.
+    writeFileSync(exported, text.replace(/"tx":"\w+"/, '"tx":null'));
+    const disowned = await verify("--export", exported);
+    expect(disowned.output).toContain("DIFFERS  report");
+    expect(disowned.code).toBe(1);
     const own = await runScript("cli/main.ts", ["audit", "run", "--once", "--network", networkFile]);
     expect(own.output).toContain("node-12");
     expect(own.code).toBe(0);
+  });
+
+  it("says from the command line where a round stands, and goes on with it after Ctrl-C", async () => {
+    const networkFile = join(folder, "network.json");
+    writeFileSync(networkFile, JSON.stringify(system.network.file));
+    const args = ["audit", "run", "--once", "--network", networkFile, "--ledger", join(folder, "own.sqlite")];
+    // The round lasts for as long as this one is waited for.
+    system.network.setNodeFault("node-2", { kind: "hang" });
+    const said = /^round ([0-9]+): challenging, [0-9]+ of [0-9]+ challenges decided$/;
+    let no: string | undefined;
+    const broken = await runScript("cli/main.ts", args, (line, stop) => {
+      no ??= said.exec(line)?.[1];
+      if (no !== undefined) stop();
+    });
+    system.network.setNodeFault("node-2", { kind: "none" });
+    expect(broken.code, broken.output).toBe(null);
+    const whole = await runScript("cli/main.ts", args);
+    expect(whole.output).toContain(`round ${no}: done`);
+    expect(whole.code).toBe(0);
   });
 });
