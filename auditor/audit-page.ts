@@ -124,11 +124,11 @@ function detectionWords(nodes: readonly NodeSummary[], round: number): string {
 const stateTag = (state: NodeState): string =>
   `<span class="tag s-${state}">${state === "unaudited" ? "not audited yet" : state}</span>`;
 
-/** Blobs that edges asked the node for, and how many of them it failed to give. */
+/** Blobs that the node owed edges, and how many it gave. Of others it may say with right that it has not got them. */
 function edgeCell({ nodeId, edgeReads }: NodeSummary): string {
   if (edgeReads === null) return "–";
-  const { passed, missing, invalid, silent, refused } = edgeReads;
-  const asked = passed + missing + invalid + silent + refused;
+  const { passed, failedBlobs, silent, refused } = edgeReads;
+  const asked = passed + failedBlobs + silent + refused;
   return link(`/v1/audit/nodes/${nodeId}`, `${passed} of ${asked}`);
 }
 

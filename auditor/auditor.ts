@@ -17,6 +17,7 @@ import { ChainFollower } from "./chain-follower.ts";
 import type { ChainReader } from "./chain-reader.ts";
 import { challengeRound } from "./challenge-round.ts";
 import { tendClaims } from "./claims.ts";
+import { settleEdgeFailures } from "./edge-reads.ts";
 import { History } from "./history.ts";
 import { HistoryBlobReader, HistoryError } from "./history-blob.ts";
 import { judgeRound } from "./judge-round.ts";
@@ -144,6 +145,7 @@ export class Auditor {
         await pruneChain(parts, pruning, transport.clock.nowMs());
       }
       pruneLedger(parts, pruning !== undefined);
+      settleEdgeFailures(this.#parts.sql);
       pruneEdgeReads(this.#parts.sql, transport.clock.nowMs());
       return wakeMs;
     } catch (error) {
@@ -161,6 +163,7 @@ export class Auditor {
     try {
       switch (round.state) {
         case "opening":
+          settleEdgeFailures(this.#parts.sql);
           return (await seedRound(this.#openingParts(), round)) ? undefined : later();
         case "following":
           await this.#read(round, isSpent);

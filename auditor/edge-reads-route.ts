@@ -28,7 +28,7 @@ import type { BlobId, ObjectId } from "../shared/protocol/ids.ts";
 import type { ChainSnapshot } from "../shared/sui/chain-snapshot.ts";
 import { addEdgeReads } from "./edge-reads.ts";
 import type { LedgerSql } from "./ledger-sql.ts";
-import type { PopulationLists } from "./population-tables.ts";
+import { type PopulationLists, SqlPopulationStore } from "./population-tables.ts";
 import type { Rounds } from "./rounds.ts";
 
 /** Present when a token is configured. */
@@ -161,10 +161,16 @@ function settledNodes(
  */
 function auditableBlobs(parts: EdgeReadsParts): (blobId: BlobId) => number | undefined {
   const populations = oldLists(parts);
+  // It knows only of blobs that were young when the newest round's seed was drawn.
+  const store = new SqlPopulationStore(parts.sql);
   const known = new Map<BlobId, number | undefined>();
   return (blobId) => {
     if (!known.has(blobId) && known.size < LOOKED_UP) {
-      known.set(blobId, populations.find(({ population }) => population.has(blobId))?.checkpoint);
+      const list = populations.find(
+        ({ population, checkpoint }) =>
+          population.has(blobId) && store.certification(blobId, checkpoint).before === undefined,
+      );
+      known.set(blobId, list?.checkpoint);
     }
     return known.get(blobId);
   };

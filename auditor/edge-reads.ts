@@ -6,14 +6,19 @@
  * Counts are kept by node and hour of arrival. A failure (missing or invalid) is held against a node only when the
  * auditor might have asked for the same blob itself. On arrival (`edge-reads-route.ts`): the blob stands in a list that a
  * round drew from, begun at least the spread of a challenge's attempts ago, and the node is past the graces of the epoch's
- * hand-over. When it is shown: the chain has been read beyond the failure, and the blob has been certified without a gap
- * since that list was made. A blob counts once for a node however often it failed.
+ * hand-over. Once the chain has been read beyond the failure: the blob still lives, and has been certified without a gap
+ * since that list was made. That is settled then, because the ledger forgets when blobs were certified; what is not settled
+ * yet is decided whenever it is shown. A blob counts once for a node however often it failed.
+ *
+ * | meta            | is                                                                        |
+ * |-----------------|---------------------------------------------------------------------------|
+ * | edge_settled_ms | failures up to then are settled: those that are left are held against nodes |
  */
 import type { EdgeReadOutcome, EdgeReadsBatch } from "../shared/audit/edge-reads.ts";
 import type { AuditParameters } from "../shared/audit/parameters.ts";
 import { type BlobId, blobIdToBytes, type ObjectId } from "../shared/protocol/ids.ts";
 import { type Divergence, divergenceOf, type Trials } from "./edge-divergence.ts";
-import { type LedgerSql, readMeta } from "./ledger-sql.ts";
+import { type LedgerSql, readMeta, writeMeta } from "./ledger-sql.ts";
 
 export const HOUR_MS = 3_600_000;
 /** Hours that a comparison spans. */
@@ -174,22 +179,51 @@ export function edgeReadsOfNodes(
   );
 }
 
+/** Whether a node owed the blob all the time, as far as the chain was read; `?1` is the epoch now. */
+const OWED = `EXISTS (SELECT 1 FROM object LEFT JOIN pool USING (pool_id)
+    WHERE object.blob_id = failure.blob_id AND certified_epoch IS NOT NULL
+      AND COALESCE(pool.end_epoch, object.end_epoch) > ?1)
+  AND NOT EXISTS (SELECT 1 FROM excluded WHERE excluded.blob_id = failure.blob_id)
+  AND NOT EXISTS (SELECT 1 FROM certification
+    WHERE certification.blob_id = failure.blob_id AND checkpoint >= known_at)`;
+
+const settledMs = (sql: LedgerSql): number => Number(readMeta(sql, "edge_settled_ms") ?? "0");
+
+/** All that happened until then is in the ledger. While a round is judged that is still being read. */
+const knownMs = (sql: LedgerSql): number =>
+  readMeta(sql, "judge_to") === undefined ? Number(readMeta(sql, "read_to_ms") ?? "0") : settledMs(sql);
+
+/**
+ * Decides which failures are held against nodes. To be called before the ledger forgets when blobs were certified: one
+ * that was deleted and certified anew would look as if it had always been there.
+ */
+export function settleEdgeFailures(sql: LedgerSql): void {
+  const [fromMs, toMs] = [settledMs(sql), knownMs(sql)];
+  if (toMs <= fromMs) return;
+  sql.transaction(() => {
+    sql.exec(
+      `DELETE FROM edge_failure AS failure WHERE hour >= ?2 AND at_ms > ?3 AND at_ms <= ?4 AND NOT (${OWED})`,
+      Number(readMeta(sql, "epoch") ?? "0"),
+      hourOf(fromMs),
+      fromMs,
+      toMs,
+    );
+    writeMeta(sql, "edge_settled_ms", `${toMs}`);
+  });
+}
+
 /** Different blobs that failed although their node owed them all the time, by node. */
 function failuresHeld(sql: LedgerSql, { fromHour, toHour }: EdgeWindow): ReadonlyMap<string, number> {
   const rows = sql.exec(
     `SELECT node, COUNT(DISTINCT blob_id) AS blobs FROM edge_failure AS failure
-     WHERE hour BETWEEN ?1 AND ?2 AND at_ms <= ?3
-       AND EXISTS (SELECT 1 FROM object LEFT JOIN pool USING (pool_id)
-                   WHERE object.blob_id = failure.blob_id AND certified_epoch IS NOT NULL
-                     AND COALESCE(pool.end_epoch, object.end_epoch) > ?4)
+     WHERE hour BETWEEN ?2 AND ?3 AND (at_ms <= ?4 OR (at_ms <= ?5 AND ${OWED}))
        AND NOT EXISTS (SELECT 1 FROM excluded WHERE excluded.blob_id = failure.blob_id)
-       AND NOT EXISTS (SELECT 1 FROM certification
-                       WHERE certification.blob_id = failure.blob_id AND checkpoint >= known_at)
      GROUP BY node`,
+    Number(readMeta(sql, "epoch") ?? "0"),
     fromHour,
     toHour,
-    Number(readMeta(sql, "read_to_ms") ?? "0"),
-    Number(readMeta(sql, "epoch") ?? "0"),
+    settledMs(sql),
+    knownMs(sql),
   );
   return new Map(rows.map((row) => [String(row["node"]), Number(row["blobs"])]));
 }

@@ -7,8 +7,9 @@
  * counts once.
  *
  *   held --turn--> batch --2xx--> gone
- *                    | 4xx, third failure --> dropped
- *                    '-- failure, death --> the next turn sends it again
+ *    |               | 4xx, third failure --> dropped
+ *    |               '-- failure, death --> the next turn sends it again
+ *    '-- keepMs, in a batch or not --> dropped: whether a node owed a blob depends on when it was asked
  */
 import {
   EDGE_READ_LIMITS,
@@ -32,6 +33,8 @@ const TURN_GRACE_MS = 1_000;
 export interface PendingBatch {
   readonly id: string;
   readonly body: string;
+  /** When the first of what it tells was seen. */
+  readonly sinceMs: number;
   /** Tries begun. */
   attempts: number;
 }
@@ -67,7 +70,8 @@ export class EdgeReads {
   note(epoch: number, nodeId: ObjectId, blobId: BlobId, outcome: EdgeReadOutcome | undefined): void {
     if (outcome === undefined || epoch < this.#epoch) return;
     const nowMs = this.#clock.nowMs();
-    if (epoch > this.#epoch || nowMs - this.#sinceMs > EDGE_READ_LIMITS.keepMs) this.#forget();
+    this.#dropOld(nowMs);
+    if (epoch > this.#epoch) this.#forget();
     this.#epoch = epoch;
     const blobs = this.#nodes.get(nodeId) ?? new Map<BlobId, EdgeReadOutcome>();
     const known = blobs.get(blobId);
@@ -88,6 +92,7 @@ export class EdgeReads {
    */
   takeTurn(flushMs: number): number | undefined {
     const nowMs = this.#clock.nowMs();
+    this.#dropOld(nowMs);
     if ((this.#held === 0 && this.#batch === undefined) || nowMs < this.#turnUntilMs) return undefined;
     const waitMs = Math.max(0, this.#triedAtMs + flushMs - nowMs);
     if (waitMs > EDGE_READ_LIMITS.waitMs) return undefined;
@@ -98,6 +103,7 @@ export class EdgeReads {
   /** What to try now, in a turn: the batch that failed before, unless its tries are used up, else all that is held. */
   next(): PendingBatch | undefined {
     this.#triedAtMs = this.#clock.nowMs();
+    this.#dropOld(this.#triedAtMs);
     if (this.#batch !== undefined && this.#batch.attempts >= EDGE_READ_LIMITS.attempts)
       this.#batch = undefined;
     this.#batch ??= this.#makeBatch();
@@ -116,8 +122,15 @@ export class EdgeReads {
     const id = toHex(this.#randomBytes(BATCH_ID_BYTES));
     const nodes = [...this.#nodes].map(([node, blobs]) => summaryOf(node, blobs));
     const body = serializeEdgeReads({ batch: id, epoch: this.#epoch, nodes });
+    const sinceMs = this.#sinceMs;
     this.#forget();
-    return { id, body, attempts: 0 };
+    return { id, body, sinceMs, attempts: 0 };
+  }
+
+  #dropOld(nowMs: number): void {
+    const isOld = (sinceMs: number): boolean => nowMs - sinceMs > EDGE_READ_LIMITS.keepMs;
+    if (this.#held > 0 && isOld(this.#sinceMs)) this.#forget();
+    if (this.#batch !== undefined && isOld(this.#batch.sinceMs)) this.#batch = undefined;
   }
 
   #forget(): void {

@@ -2,7 +2,7 @@
 // into what an auditor reports.
 import { beforeEach, describe, expect, it } from "vitest";
 import { auditPage } from "../../../auditor/audit-page.ts";
-import { COMPARED_HOURS, HOUR_MS } from "../../../auditor/edge-reads.ts";
+import { COMPARED_HOURS, HOUR_MS, settleEdgeFailures } from "../../../auditor/edge-reads.ts";
 import { isSameSecret } from "../../../auditor/edge-reads-route.ts";
 import { type LedgerSql, openLedger, writeMeta } from "../../../auditor/ledger-sql.ts";
 import { NodeRecords } from "../../../auditor/node-records.ts";
@@ -292,6 +292,20 @@ describe("a node that fails readers", () => {
     expect(metrics).toContain(`floe_audit_edge_reads_diverge{node="${CHEAT.slice(0, 10)}"} 1`);
   });
 
+  it("looks no worse on the page for blobs that anybody asks for and nobody owes", async () => {
+    await tell(CHEAT, { passed: 4, missing: [UNLISTED] });
+    const parts = {
+      sql,
+      rounds: new Rounds(sql),
+      nodes: new NodeRecords(sql, parameters),
+      lists: new PopulationLists(sql),
+      parameters,
+      nowMs,
+    };
+    expect(auditPage(parts)).toContain(">4 of 4<");
+    expect((await summaryOf(CHEAT)).edgeReads).toMatchObject({ passed: 4, missing: 1, failedBlobs: 0 });
+  });
+
   it("is not watched for silence and refusals, nor for one blob that many readers want", async () => {
     await tell(CHEAT, { silent: 500, refused: 500 });
     for (let time = 0; time < 50; time++) await tell(CHEAT, { missing: [BLOBS[3] as BlobId] });
@@ -373,6 +387,51 @@ describe("a failure is not held against a node", () => {
     expect(await failedBlobs(CHEAT)).toBe(5);
     writeMeta(sql, "epoch", `${EPOCH + 3}`);
     expect(await failedBlobs(CHEAT)).toBe(0);
+  });
+
+  it("for a blob that was just certified when the list was made: nodes may still be recovering it", async () => {
+    sql.exec(
+      "INSERT INTO certification (blob_id, checkpoint) SELECT blob_id, ? FROM object WHERE object_id = ?",
+      SEED_CHECKPOINT - 1,
+      objectIdOf(102),
+    );
+    await tell(CHEAT, { missing });
+    expect(await failedBlobs(CHEAT)).toBe(7);
+    // A later list has it, too, and then it is not young any more.
+    new SqlPopulationStore(sql).forgetCertifications(SEED_CHECKPOINT);
+    await tell(CHEAT, { missing });
+    expect(await failedBlobs(CHEAT)).toBe(8);
+  });
+
+  it("for a blob that was gone and came back, however long ago", async () => {
+    await tell(CHEAT, { missing });
+    sql.exec(
+      "INSERT INTO certification (blob_id, checkpoint) SELECT blob_id, ? FROM object WHERE object_id = ?",
+      SEED_CHECKPOINT,
+      objectIdOf(102),
+    );
+    readChainTo(nowMs);
+    settleEdgeFailures(sql);
+    new SqlPopulationStore(sql).forgetCertifications(SEED_CHECKPOINT + 1);
+    expect(await failedBlobs(CHEAT)).toBe(7);
+    // What is settled stays: those blobs were owed then. An invalid one was owed by nobody, whenever that is found out.
+    sql.exec("DELETE FROM object");
+    settleEdgeFailures(sql);
+    expect(await failedBlobs(CHEAT)).toBe(7);
+    new SqlPopulationStore(sql).exclude(BLOBS[0] as BlobId);
+    expect(await failedBlobs(CHEAT)).toBe(6);
+  });
+
+  it("while the chain is being read for a judgement: what is behind the last one is not known yet", async () => {
+    await tell(CHEAT, { missing });
+    writeMeta(sql, "judge_to", "99");
+    settleEdgeFailures(sql);
+    expect(await failedBlobs(CHEAT)).toBe(0);
+    sql.exec("DELETE FROM meta WHERE name = 'judge_to'");
+    expect(await failedBlobs(CHEAT)).toBe(8);
+    settleEdgeFailures(sql);
+    writeMeta(sql, "judge_to", "100");
+    expect(await failedBlobs(CHEAT)).toBe(8);
   });
 
   it("once it is a day old, and where rounds are published late not before its hour is over", async () => {

@@ -203,6 +203,24 @@ describe("a batch", () => {
     }
   });
 
+  it("that could not be sent in time is dropped, and so is what nobody sent: the auditor would date it wrongly", async () => {
+    const { clock, reads, batches, send } = sender([lost]);
+    reads.note(1, node(1), blob(1), "missing");
+    await send();
+    expect(batches).toHaveLength(1);
+    await clock.sleep(EDGE_READ_LIMITS.keepMs + 1);
+    await send();
+    expect(batches).toHaveLength(1);
+    reads.note(1, node(1), blob(2), "missing");
+    await clock.sleep(EDGE_READ_LIMITS.keepMs + 1);
+    // A request that asked no node.
+    await send();
+    expect([batches.length, reads.held]).toEqual([1, 0]);
+    passed(reads, 3);
+    await send();
+    expect(batches.map(({ nodes }) => nodes[0]?.missing)).toEqual([[blob(1)], []]);
+  });
+
   it("survives the invocation that was sending it, and nobody waits for that one", async () => {
     const { clock, reads } = edgeReads();
     passed(reads, 1);
