@@ -3,12 +3,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
-import { FAIL_POINT_NAMES } from "../../../functions/fail-point-names.ts";
-import { WalletStore } from "../../../functions/wallet-store.ts";
-import { MemoryTracker } from "../../support/memory-tracker.ts";
-import { ScriptedNodes } from "../../support/scripted-nodes.ts";
+import { openLedger } from "../../auditor/ledger-sql.ts";
+import { FAIL_POINT_NAMES } from "../../functions/fail-point-names.ts";
+import { WalletStore } from "../../functions/wallet-store.ts";
+import { MemoryTracker } from "../support/memory-tracker.ts";
+import { ScriptedNodes } from "../support/scripted-nodes.ts";
 
-const root = resolve(import.meta.dirname, "../../..");
+const root = resolve(import.meta.dirname, "../..");
 const nodes = new ScriptedNodes([1, 1, 1, 1]);
 
 function walletDatabase(): DatabaseSync {
@@ -17,6 +18,16 @@ function walletDatabase(): DatabaseSync {
     // Opening a store writes texts and numbers only.
     exec: (query, ...parameters) =>
       database.prepare(query).all(...(parameters as (string | number)[])) as never,
+    transaction: (work) => work(),
+  });
+  return database;
+}
+
+function ledgerDatabase(): DatabaseSync {
+  const database = new DatabaseSync(":memory:");
+  openLedger({
+    // Opening a ledger writes texts only.
+    exec: (query, ...parameters) => database.prepare(query).all(...(parameters as string[])) as never,
     transaction: (work) => work(),
   });
   return database;
@@ -69,6 +80,7 @@ describe("docs/storage-schema.md", () => {
   it.each([
     ["BlobTracker", trackerDatabase],
     ["Wallet", async () => walletDatabase()],
+    ["AuditLedger", async () => ledgerDatabase()],
   ])("names every table and column of %s", async (object, open) => {
     const text = readFileSync(join(root, "docs/storage-schema.md"), "utf8");
     const section = text.split(/^## /m).find((part) => part.startsWith(object)) ?? "";
