@@ -5,6 +5,7 @@
  * known. The chain must therefore not have been read further than that when a round opens: `earliestRound` says which
  * number may be next.
  */
+import { movedShards } from "../shared/audit/fairness.ts";
 import { type AuditParameters, parametersHash } from "../shared/audit/parameters.ts";
 import type { Stratum } from "../shared/audit/population-events.ts";
 import { committeeHash, type PublishedPopulations } from "../shared/audit/round-export.ts";
@@ -115,7 +116,7 @@ export async function populateRound(parts: OpeningParts, round: Round): Promise<
   assert(declared !== undefined, "the list is ready");
   await parts.auditChain.declarePopulation({ epoch: round.epoch, ...declared });
   sql.transaction(() => {
-    const populations = planInto(parts, round, committee, movedShards(committees));
+    const populations = planInto(parts, round, committee, movedShards(committee, committees.previous));
     rounds.update(round.no, "populating", "challenging", {
       committee: committeeJson(committee),
       committee_hash: toHex(committeeHash(committee)),
@@ -149,15 +150,6 @@ async function committeesOf(chain: ChainReader, epoch: number): Promise<Committe
   }
   if (committee.epoch === epoch) return { committee, previous: previousCommittee };
   return previousCommittee?.epoch === epoch ? { committee: previousCommittee, previous: null } : undefined;
-}
-
-function movedShards({ committee, previous }: Committees): ReadonlySet<number> {
-  const moved = new Set<number>();
-  for (const { nodeId, shards } of previous === null ? [] : committee.members) {
-    const before = previous?.members.find((member) => member.nodeId === nodeId);
-    for (const shard of shards) if (before?.shards.includes(shard) !== true) moved.add(shard);
-  }
-  return moved;
 }
 
 function planInto(
