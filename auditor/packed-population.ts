@@ -38,6 +38,8 @@ import {
 
 /** Leaves looked up by one statement: some 60 KB of entries. */
 const LOOK_UP_LEAVES = 1_000;
+/** A slice of which so many leaves are wanted is read as a whole. */
+const READ_WHOLE = 16;
 /** Slices deleted at once: some 270 pages of the database. */
 const DROPPED_SLICES = 16;
 
@@ -139,23 +141,16 @@ export class PackedPopulation implements StoredPopulation {
     return entry;
   }
 
-  /** The statement hands out entries, not slices, and finds those of one slice while it has it at hand. */
   leavesAt(indexes: readonly number[]): PopulationEntry[] {
     for (const index of indexes)
       assert(index >= 0 && index < this.size, `population ${this.#list} has leaf ${index} of ${this.size}`);
     const entries = new Map<number, PopulationEntry>();
-    const distinct = [...new Set(indexes)].sort((a, b) => a - b);
-    for (let from = 0; from < distinct.length; from += LOOK_UP_LEAVES) {
-      const rows = this.#sql.exec(
-        `SELECT wanted.value AS leaf,
-                substr(entries, 1 + wanted.value % ${SLICE_LEAVES} * ${ENTRY_BYTES}, ${ENTRY_BYTES}) AS entry
-         FROM json_each(?2) AS wanted
-         CROSS JOIN packed_slice ON list = ?1 AND slice = wanted.value / ${SLICE_LEAVES}`,
-        this.#list,
-        JSON.stringify(distinct.slice(from, from + LOOK_UP_LEAVES)),
-      );
-      for (const { leaf, entry } of rows) entries.set(Number(leaf), parseEntry(bytesOf(entry), Number(leaf)));
+    const scattered: number[] = [];
+    for (const [slice, wanted] of Map.groupBy(new Set(indexes), sliceOf)) {
+      if (wanted.length < READ_WHOLE) scattered.push(...wanted);
+      else for (const entry of this.#entriesOf(slice, wanted)) entries.set(entry.index, entry);
     }
+    for (const entry of this.#scattered(scattered)) entries.set(entry.index, entry);
     return indexes.map((index) => {
       const entry = entries.get(index);
       assert(entry !== undefined, `population ${this.#list} has the slice of leaf ${index}`);
@@ -163,13 +158,36 @@ export class PackedPopulation implements StoredPopulation {
     });
   }
 
+  /** The statement hands out entries, not slices, and finds those of one slice while it has it at hand. */
+  #scattered(indexes: number[]): PopulationEntry[] {
+    const entries: PopulationEntry[] = [];
+    indexes.sort((a, b) => a - b);
+    for (let from = 0; from < indexes.length; from += LOOK_UP_LEAVES) {
+      const rows = this.#sql.exec(
+        `SELECT wanted.value AS leaf,
+                substr(entries, 1 + wanted.value % ${SLICE_LEAVES} * ${ENTRY_BYTES}, ${ENTRY_BYTES}) AS entry
+         FROM json_each(?2) AS wanted
+         CROSS JOIN packed_slice ON list = ?1 AND slice = wanted.value / ${SLICE_LEAVES}`,
+        this.#list,
+        JSON.stringify(indexes.slice(from, from + LOOK_UP_LEAVES)),
+      );
+      entries.push(...rows.map(({ leaf, entry }) => parseEntry(bytesOf(entry), Number(leaf))));
+    }
+    return entries;
+  }
+
   leafByCum(offset: bigint): PopulationEntry {
     assert(offset >= 0n && offset < this.totalBytes, `byte ${offset} of ${this.totalBytes}`);
     const slice = lastReached(this.#slices, (at) => cumFromBytes(bytesOf(this.#head(at)["cum"])) <= offset);
-    const entries = this.#entriesOf(slice);
-    const entry = entries[lastReached(entries.length, (at) => (entries[at]?.cumBytes ?? 0n) <= offset)];
-    assert(entry !== undefined, `population ${this.#list} has byte ${offset}`);
-    return entry;
+    const packed = entriesOf(this.#sql, this.#list, slice);
+    const entryAt = (place: number): PopulationEntry =>
+      parseEntry(entryBytes(packed, place), slice * SLICE_LEAVES + place);
+    return entryAt(lastReached(packed.length / ENTRY_BYTES, (at) => entryAt(at).cumBytes <= offset));
+  }
+
+  /** One by one: rounds draw by bytes from the permanent list only. */
+  leavesByCum(offsets: readonly bigint[]): PopulationEntry[] {
+    return offsets.map((offset) => this.leafByCum(offset));
   }
 
   entries(from: number, count: number): PopulationEntry[] {
@@ -207,8 +225,9 @@ export class PackedPopulation implements StoredPopulation {
     return row;
   }
 
-  #entriesOf(slice: number): PopulationEntry[] {
-    const first = slice * SLICE_LEAVES;
-    return leavesOf(entriesOf(this.#sql, this.#list, slice)).map((leaf, i) => parseEntry(leaf, first + i));
+  /** @param wanted leaves of the slice */
+  #entriesOf(slice: number, wanted: readonly number[]): PopulationEntry[] {
+    const packed = entriesOf(this.#sql, this.#list, slice);
+    return wanted.map((leaf) => parseEntry(entryBytes(packed, leaf % SLICE_LEAVES), leaf));
   }
 }

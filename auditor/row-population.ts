@@ -9,6 +9,7 @@ import {
   serializeEntry,
   sliceNode,
 } from "../shared/audit/population.ts";
+import { toHex } from "../shared/protocol/bytes.ts";
 import { assert } from "../shared/protocol/errors.ts";
 import { type BlobId, blobIdFromBytes, blobIdToBytes } from "../shared/protocol/ids.ts";
 import { bytesOf, type LedgerSql, type SqlRow } from "./ledger-sql.ts";
@@ -114,8 +115,27 @@ export class RowPopulation implements StoredPopulation {
   }
 
   leafByCum(offset: bigint): PopulationEntry {
-    assert(offset >= 0n && offset < this.totalBytes, `byte ${offset} of ${this.totalBytes}`);
-    return this.#one("cum <= ? ORDER BY cum DESC LIMIT 1", cumToBytes(offset), `byte ${offset}`);
+    const [entry] = this.leavesByCum([offset]);
+    assert(entry !== undefined, `population ${this.#list} has byte ${offset}`);
+    return entry;
+  }
+
+  leavesByCum(offsets: readonly bigint[]): PopulationEntry[] {
+    for (const offset of offsets)
+      assert(offset >= 0n && offset < this.totalBytes, `byte ${offset} of ${this.totalBytes}`);
+    const leaves: number[] = [];
+    for (let from = 0; from < offsets.length; from += LOOK_UP_LEAVES) {
+      const wanted = offsets.slice(from, from + LOOK_UP_LEAVES).map((offset) => toHex(cumToBytes(offset)));
+      const rows = this.#sql.exec(
+        `SELECT (SELECT leaf FROM population_entry WHERE list = ?1 AND cum <= unhex(wanted.value)
+                 ORDER BY cum DESC LIMIT 1) AS leaf
+         FROM json_each(?2) AS wanted ORDER BY wanted.key`,
+        this.#list,
+        JSON.stringify(wanted),
+      );
+      leaves.push(...rows.map((row) => Number(row["leaf"])));
+    }
+    return this.leavesAt(leaves);
   }
 
   entries(from: number, count: number): PopulationEntry[] {

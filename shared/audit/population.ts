@@ -57,6 +57,8 @@ export interface PopulationIndex {
   leavesAt(indexes: readonly number[]): PopulationEntry[];
   /** The entry with cum <= offset < cum + its encoded bytes. @param offset 0 <= offset < totalBytes */
   leafByCum(offset: bigint): PopulationEntry;
+  /** Many at once, in the order asked for. */
+  leavesByCum(offsets: readonly bigint[]): PopulationEntry[];
 }
 
 export function serializeEntry(entry: PopulationEntry): Uint8Array {
@@ -155,6 +157,10 @@ export class MemoryPopulation implements PopulationIndex {
       else high = middle - 1;
     }
     return this.leafAt(low);
+  }
+
+  leavesByCum(offsets: readonly bigint[]): PopulationEntry[] {
+    return offsets.map((offset) => this.leafByCum(offset));
   }
 
   /** Root of the whole tree. Cost: 2 hashes per entry, 1.7 us each. */

@@ -182,7 +182,7 @@ const drawnSize = (mode: DrawMode, population: PopulationIndex): bigint =>
 function challengesOf(draws: readonly Draw[], nShards: number, population: PopulationIndex): Challenge[] {
   const entries =
     draws[0] !== undefined && isByBytes(draws[0].mode)
-      ? draws.map(({ offset }) => population.leafByCum(offset))
+      ? population.leavesByCum(draws.map(({ offset }) => offset))
       : population.leavesAt(draws.map(({ offset }) => Number(offset)));
   return draws.map((drawn, i) => {
     const entry = entries[i];

@@ -16,8 +16,12 @@ import {
 
 /** Rotation of pairs over shards. Note the opposite endianness from the contract's u256. */
 export function shardOffset(blobId: BlobId, nShards: number): number {
+  const bytes = blobIdToBytes(blobId);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let offset = 0;
-  for (const byte of blobIdToBytes(blobId)) offset = (offset * 256 + byte) % nShards;
+  // Four bytes at a time: with up to 65,535 shards every step is below 2^48, exact as a number.
+  for (let at = 0; at < bytes.length; at += 4)
+    offset = (offset * 0x1_0000_0000 + view.getUint32(at)) % nShards;
   return offset;
 }
 

@@ -57,6 +57,11 @@ function expectSame(found: Found, expected: MemoryPopulation, leaves: readonly n
     const end = expected.totalBytes - 1n;
     expect(found.leafByCum(end)).toEqual(expected.leafByCum(end));
   }
+  const offsets = leaves.flatMap((leaf) => [
+    expected.leafAt(leaf).cumBytes + 1n,
+    expected.leafAt(leaf).cumBytes,
+  ]);
+  expect(found.leavesByCum(offsets)).toEqual(expected.leavesByCum(offsets));
   for (const offset of [-1n, expected.totalBytes])
     expect(() => found.leafByCum(offset)).toThrow(`byte ${offset} of ${expected.totalBytes}`);
   for (const leaf of [-1, expected.size])
