@@ -49,19 +49,29 @@ export class SqlPopulationStore implements PopulationStore {
     return row === undefined ? undefined : toObject(row);
   }
 
+  /** What stands in an index is written only when it changes: most puts are certifications, which change one column. */
   putObject(object: TrackedObject): void {
+    const blobId = blobIdToBytes(object.blobId);
     this.#sql.exec(
-      `INSERT OR REPLACE INTO object
-         (object_id, blob_id, encoding, length, is_deletable, end_epoch, pool_id, certified_epoch)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO object (object_id, blob_id, encoding, length, is_deletable, end_epoch, pool_id, certified_epoch)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (object_id) DO UPDATE SET encoding = excluded.encoding, length = excluded.length,
+         is_deletable = excluded.is_deletable, pool_id = excluded.pool_id, certified_epoch = excluded.certified_epoch`,
       object.objectId,
-      blobIdToBytes(object.blobId),
+      blobId,
       object.encodingType,
       object.unencodedLength,
       object.isDeletable ? 1 : 0,
       object.endEpoch,
       object.poolId,
       object.certifiedEpoch,
+    );
+    this.#sql.exec(
+      `UPDATE object SET blob_id = ?2, end_epoch = ?3
+       WHERE object_id = ?1 AND (end_epoch <> ?3 OR blob_id <> ?2)`,
+      object.objectId,
+      blobId,
+      object.endEpoch,
     );
   }
 
