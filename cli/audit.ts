@@ -23,7 +23,8 @@ const HELP = `usage: floe audit run --once [NETWORK] [--ledger FILE] [--out FILE
        floe audit panel set-params FILE | NAME=VALUE ... [NETWORK] [SENDING]
 
 run     holds one round from this host and prints what it came to; writes nothing to the chain
-verify  recomputes a round from the chain and the auditor's export; exits 1 on any difference
+verify  recomputes a round from the chain and the auditor's export; exits 1 on any difference,
+        and when something could not be checked
 vote    checks a bundle of confirmed claims against the chain and casts a committee operator's vote for slashing
 deploy  publishes floe_audit and its gate, creates the registry, and prints the part of a network file that names them
 panel   shows who audits under which rules, and changes it for whoever holds the AdminCap
@@ -69,7 +70,7 @@ SENDING, one of
   --unsigned            prints the unsigned TransactionData, base64, of --sender ADDRESS, or of whoever holds
                         the AdminCap: for a multisig, or a key on another machine
 
-exit codes: 0 all well, 1 a difference, a void round, no vote, no deployment or a change refused, 2 wrong usage`;
+exit codes: 0 all well, 1 a difference or what could not be checked, a void round, no vote, no deployment or a change refused, 2 wrong usage`;
 
 export const audit: Command = { help: HELP, run: main };
 

@@ -7,6 +7,7 @@
  */
 import { FloeError } from "../protocol/errors.ts";
 import { type ObjectId, parseObjectId } from "../protocol/ids.ts";
+import type { Differs } from "./difference.ts";
 import { totalsVector } from "./report-rows.ts";
 import type { RoundExport } from "./round-export.ts";
 
@@ -32,8 +33,6 @@ export interface RegistryFacts {
   readonly member: ObjectId | undefined;
 }
 
-type Differs = (what: string, detail: string) => void;
-
 /** @param registry undefined when none was named: then an auditor and its report cannot be looked for */
 export function checkReport(round: RoundExport, registry: RegistryFacts | undefined, differs: Differs): void {
   const { auditor, tx } = round;
@@ -49,7 +48,11 @@ export function checkReport(round: RoundExport, registry: RegistryFacts | undefi
     return;
   }
   if (registry === undefined) {
-    differs("auditor", `${auditor} and its report cannot be looked for: name --package and --registry`);
+    differs(
+      "auditor",
+      `${auditor} and its report cannot be looked for: name --package and --registry`,
+      "unknown",
+    );
     return;
   }
   const { report, member } = registry;
@@ -61,6 +64,7 @@ export function checkReport(round: RoundExport, registry: RegistryFacts | undefi
       differs(
         "auditor",
         `nothing shows that it is of ${auditor}: there is no report of it, and the panel has nobody where it came from`,
+        "unknown",
       );
     return;
   }

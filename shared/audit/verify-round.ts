@@ -17,6 +17,7 @@ import type { ShardHolders } from "../protocol/committee.ts";
 import { FloeError } from "../protocol/errors.ts";
 import type { BlobId, ObjectId } from "../protocol/ids.ts";
 import { canonicalJson } from "./canonical-json.ts";
+import type { Difference, Differs } from "./difference.ts";
 import type { EvidenceRecord } from "./evidence.ts";
 import { rootOfLeaves } from "./evidence.ts";
 import { parseLeaf } from "./evidence-leaf.ts";
@@ -70,20 +71,14 @@ export interface ChainFacts {
   readonly previous?: RoundExport | null;
 }
 
-export interface Difference {
-  /** What differs: a stable word. */
-  readonly what: string;
-  readonly detail: string;
-}
-
 /**
- * @returns empty when everything can be recomputed
+ * @returns empty, but for notes, when everything can be recomputed
  * Cost: hashes all leaves, and plans the round.
  */
 export function verifyRound(round: RoundExport, facts: ChainFacts): Difference[] {
   const differences: Difference[] = [];
-  const differs = (what: string, detail: string): void => {
-    differences.push({ what, detail });
+  const differs: Differs = (what, detail, weight = "differs") => {
+    differences.push({ what, detail, weight });
   };
   try {
     new Verification(round, facts, differs).run();
@@ -102,9 +97,9 @@ const SEED_SOURCES: ReadonlySet<string> = new Set<RoundExport["seedSource"]>(["c
 class Verification {
   readonly #round: RoundExport;
   readonly #facts: ChainFacts;
-  readonly #differs: (what: string, detail: string) => void;
+  readonly #differs: Differs;
 
-  constructor(round: RoundExport, facts: ChainFacts, differs: (what: string, detail: string) => void) {
+  constructor(round: RoundExport, facts: ChainFacts, differs: Differs) {
     this.#round = round;
     this.#facts = facts;
     this.#differs = differs;
@@ -147,10 +142,17 @@ class Verification {
   #checkJudged(): void {
     const { judgedCheckpoint, seedCheckpoint, finishedMs } = this.#round;
     const { judged } = this.#facts;
-    if (typeof judgedCheckpoint !== "number")
+    if (judgedCheckpoint === null || judgedCheckpoint === undefined)
       this.#differs(
         "judged",
         "the export does not say by which checkpoint it was judged: no excuse can be checked",
+        "unknown",
+      );
+    else if (judged === undefined && judgedCheckpoint > seedCheckpoint)
+      this.#differs(
+        "judged",
+        `the endpoint has no checkpoint ${judgedCheckpoint}, or not yet: no excuse can be checked`,
+        "unknown",
       );
     else if (judged === undefined)
       this.#differs(
@@ -202,6 +204,7 @@ class Verification {
       this.#differs(
         "committee",
         this.#facts.noCommittee ?? `the chain does not tell epoch ${epoch}'s committee`,
+        "unknown",
       );
     else this.#expect("committee", toHex(committeeHash(known)), claimed);
   }
@@ -326,7 +329,14 @@ class Verification {
     );
     this.#checkBefore();
     const rows = nodes.map((claimed) => {
-      this.#expect(`name of ${claimed.node}`, names.get(claimed.node) ?? claimed.name, claimed.name);
+      const present = names.get(claimed.node) ?? claimed.name;
+      // A node may rename itself, or end its pool, at any time.
+      if (present !== claimed.name)
+        this.#differs(
+          `name of ${claimed.node}`,
+          `it is ${JSON.stringify(present)} today, the export says ${JSON.stringify(claimed.name)}`,
+          "note",
+        );
       let counts: OutcomeCounts = NO_OUTCOMES;
       let after = claimed.before;
       for (const record of records) {

@@ -3,9 +3,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ChainReader } from "../../../auditor/chain-reader.ts";
 import { readChainFacts } from "../../../scripts/audit-facts.ts";
+import type { Difference } from "../../../shared/audit/difference.ts";
 import type { AuditParameters } from "../../../shared/audit/parameters.ts";
 import { committeeHash, type RoundExport } from "../../../shared/audit/round-export.ts";
-import { type Difference, verifyRound } from "../../../shared/audit/verify-round.ts";
+import { verifyRound } from "../../../shared/audit/verify-round.ts";
 import { wordsTaken } from "../../../shared/audit/words-taken.ts";
 import { toHex } from "../../../shared/protocol/bytes.ts";
 import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";

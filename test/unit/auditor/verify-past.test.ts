@@ -66,6 +66,31 @@ function withInventedPast(round: RoundExport): RoundExport {
   return { ...round, nodes, nodesRoot: toHex(root) };
 }
 
+describe("what cannot be compared", () => {
+  const weights = (round: RoundExport, more: Partial<ChainFacts> = {}) =>
+    verifyRound(round, { ...facts, previous: first, ...more }).map(({ what, weight }) => [what, weight]);
+
+  it("is called unknown, and nobody a liar for it", () => {
+    expect(weights({ ...second, auditor: SOMEBODY })).toEqual([["auditor", "unknown"]]);
+    const registry = { report: null, member: undefined };
+    expect(weights({ ...second, auditor: SOMEBODY }, { registry })).toEqual([["auditor", "unknown"]]);
+    expect(weights(second, { committee: undefined })).toEqual([["committee", "unknown"]]);
+    expect(weights({ ...second, judgedCheckpoint: null }, { judged: undefined })).toEqual([
+      ["judged", "unknown"],
+    ]);
+    // By an endpoint that lags.
+    expect(weights(second, { judged: undefined })).toEqual([["judged", "unknown"]]);
+  });
+
+  it("is only noted of a node that renamed itself since", () => {
+    const { committee } = facts;
+    if (committee === undefined) throw new Error("the committee is known");
+    const members = committee.members.map((member, i) => (i === 0 ? { ...member, name: "renamed" } : member));
+    const renamed = { ...committee, members };
+    expect(weights(second, { committee: renamed })).toEqual([[`name of ${members[0]?.nodeId}`, "note"]]);
+  });
+});
+
 describe("a past that an auditor invented for a node", () => {
   it("is noticed by the round before, and by there being none", () => {
     const invented = withInventedPast(second);
