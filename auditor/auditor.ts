@@ -21,6 +21,7 @@ import { settleEdgeFailures } from "./edge-reads.ts";
 import { History } from "./history.ts";
 import { HistoryBlobReader, HistoryError } from "./history-blob.ts";
 import { judgeRound } from "./judge-round.ts";
+import { checkNetwork, checkSystem, LedgerNetworkError } from "./ledger-network.ts";
 import { type LedgerSql, openLedger } from "./ledger-sql.ts";
 import { clearShelf } from "./metadata-shelf.ts";
 import { NodeRecords } from "./node-records.ts";
@@ -62,6 +63,8 @@ export class Auditor {
   readonly #follower: ChainFollower;
   /** Requests to storage nodes so far; only the transport counts them. */
   #requests = 0;
+  /** Whether the ledger is this chain's; only `checkNetwork` writes it. */
+  #isOurs = false;
 
   /** Creates the ledger's tables when there are none. */
   constructor(parts: AuditorParts) {
@@ -88,8 +91,24 @@ export class Auditor {
     this.#follower = new ChainFollower({ sql, chain, store: this.store, lists: this.lists, history });
   }
 
-  /** Opens the round that is due, if one is. Harmless at any time and any number of times. */
+  /**
+   * Asks the chain once whether the ledger was made from it. `work` does so by itself.
+   *
+   * @throws LedgerNetworkError; SuiError when the chain cannot be asked
+   */
+  async checkNetwork(): Promise<void> {
+    if (this.#isOurs) return;
+    await checkNetwork(this.#parts.sql, this.#parts.chain);
+    this.#isOurs = true;
+  }
+
+  /**
+   * Opens the round that is due, if one is. Harmless at any time and any number of times.
+   *
+   * @throws LedgerNetworkError when the ledger is known to be of another Walrus
+   */
   open(): Round | undefined {
+    checkSystem(this.#parts.sql, this.#parts.chain.systemObjectId);
     openRound(this.#openingParts(), this.#parts.transport.clock.nowMs());
     return this.rounds.active();
   }
@@ -108,9 +127,11 @@ export class Auditor {
    * Works on the round under way until it is closed, the budget is spent or nothing is due.
    *
    * @returns when to call again; undefined when no round is under way
+   * @throws LedgerNetworkError when the ledger was made from another chain
    */
   async work(budget: Budget): Promise<number | undefined> {
     const { clock } = this.#parts.transport;
+    if (!(await this.#isLedgerOurs())) return clock.nowMs() + CHAIN_WAIT_MS[this.#parts.networkKind];
     const before = this.#requests;
     const isSpent = (): boolean =>
       clock.nowMs() >= budget.untilMs || this.#requests - before >= budget.requests;
@@ -126,6 +147,20 @@ export class Auditor {
       if (isSpent()) return clock.nowMs();
       // The platform's clock stands still as long as nobody waits for anything.
       await clock.sleep(0);
+    }
+  }
+
+  /** @returns false while the chain cannot be asked */
+  async #isLedgerOurs(): Promise<boolean> {
+    const { log } = this.#parts;
+    try {
+      await this.checkNetwork();
+      return true;
+    } catch (error) {
+      if (error instanceof LedgerNetworkError) log("wrong-ledger", { code: error.code, ...error.details });
+      if (!(error instanceof SuiError) || !error.retryable) throw error;
+      log("chain-unavailable", { round: null, state: "beginning", code: error.code });
+      return false;
     }
   }
 

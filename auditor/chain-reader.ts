@@ -13,6 +13,7 @@ import {
 import {
   type CheckpointInfo,
   firstCheckpointAt,
+  readChainId,
   readCheckpoint,
   readFirstAvailable,
   readTip,
@@ -21,6 +22,10 @@ import { type EventPage, readEventPackages, readEventPage } from "../shared/sui/
 import { type PastCommittees, readPastCommittees } from "../shared/sui/past-committees.ts";
 
 export interface ChainReader {
+  /** Of the Walrus whose events these are. */
+  readonly systemObjectId: ObjectId;
+  /** What the endpoint says which chain it serves. */
+  chainId(): Promise<string>;
   /** Epoch, committees, packages. @param minReadAtMs read anew when older */
   snapshot(minReadAtMs?: number): Promise<ChainSnapshot>;
   tip(): Promise<number>;
@@ -63,6 +68,8 @@ export function suiChainReader(client: SuiGrpcClient, ids: WalrusObjectIds, cloc
     return known.packages;
   };
   return {
+    systemObjectId: ids.systemObjectId,
+    chainId: () => readChainId(client),
     snapshot: (minReadAtMs) => cache.snapshot(minReadAtMs === undefined ? {} : { minReadAtMs }),
     tip: () => readTip(client),
     checkpoint: (sequence) => readCheckpoint(client, sequence),

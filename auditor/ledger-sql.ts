@@ -3,7 +3,7 @@
  *
  * | table            | one row is                                                                               |
  * |------------------|------------------------------------------------------------------------------------------|
- * | meta             | `schema_version`; how far the chain was read, claims were followed, rounds were pruned    |
+ * | meta             | `schema_version`; whose chain it is; how far that was read, claims followed, rounds pruned |
  * | object           | a live Blob object as the events describe it; blob IDs are bytes, so that they sort      |
  * | pool, excluded   | a storage pool's end; a blob ID reported invalid or deny-listed                          |
  * | certification    | when a young blob began to be certified, as a checkpoint                                 |

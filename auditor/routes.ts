@@ -35,6 +35,7 @@ import { auditPage, PAGE_HEADERS } from "./audit-page.ts";
 import type { ClaimChain } from "./claim-chain.ts";
 import { type EdgeReadsDoor, EdgeReadsRouteError, takeEdgeReads } from "./edge-reads-route.ts";
 import { escalationBundle } from "./escalation.ts";
+import { checkSystem, LedgerNetworkError } from "./ledger-network.ts";
 import { bytesOf, type LedgerSql } from "./ledger-sql.ts";
 import { metricsText } from "./metrics.ts";
 import type { NodeRecords } from "./node-records.ts";
@@ -86,9 +87,15 @@ class RouteError extends FloeError<
 }
 const notFound = (what: string): RouteError => new RouteError(404, "NOT_FOUND", `there is no ${what}`);
 
+/** While a setting is missing or wrong: there is no ledger to ask. */
+export const notConfigured = (): Response =>
+  json({ error: { code: "NOT_CONFIGURED", message: "the service is not configured" } }, 500);
+
 /** Answers one request; operating errors become their JSON form. */
 export async function answer(request: Request, parts: RouteParts): Promise<Response> {
   try {
+    // What a ledger of another network says would be taken for this one's.
+    checkSystem(parts.sql, parts.ids.systemObjectId);
     return await dispatch(request, parts);
   } catch (error) {
     if (error instanceof RouteError || error instanceof EdgeReadsRouteError) {
@@ -99,6 +106,10 @@ export async function answer(request: Request, parts: RouteParts): Promise<Respo
     if (error instanceof EscalationError) {
       const { code, message } = error;
       return json({ error: { code, message } }, code === "CLAIM_NOT_FOUND" ? 404 : 409);
+    }
+    if (error instanceof LedgerNetworkError) {
+      const { code, message } = error;
+      return json({ error: { code, message } }, 500);
     }
     if (error instanceof SuiError) {
       // What an endpoint said is for the log, not for everybody.

@@ -4,10 +4,11 @@
  * On a public network it takes hours, the first one with the chain's whole history before it: standard error says at
  * each change, and every ten seconds, where it stands. With `--ledger` whatever was reached is kept, also on Ctrl-C; the next run goes on.
  */
-import { writeFileSync } from "node:fs";
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import { readOnlyAuditChain } from "../auditor/audit-chain.ts";
 import { Auditor } from "../auditor/auditor.ts";
 import { suiChainReader } from "../auditor/chain-reader.ts";
+import { openLedger } from "../auditor/ledger-sql.ts";
 import { exportRound } from "../auditor/publish-round.ts";
 import { type Reading, readingOf } from "../auditor/reading.ts";
 import type { Round, Rounds } from "../auditor/rounds.ts";
@@ -17,6 +18,7 @@ import { nodeLedger } from "../scripts/node-ledger.ts";
 import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
 import { Gate } from "../shared/node/gate.ts";
 import { clientOf, type Place } from "./audit-place.ts";
+import { UsageError } from "./command.ts";
 
 /** How often it is looked at, and how often the same state is said again. */
 const LOOK_MS = 1_000;
@@ -31,11 +33,16 @@ export async function runOnce(
   at: Place,
   { ledger, out }: { readonly ledger?: string | undefined; readonly out?: string | undefined },
 ): Promise<number> {
-  const sql = nodeLedger(ledger);
-  const auditor = auditorAt(at, sql);
-  const round = await roundNow(at, auditor);
-  const progress = setInterval(sayer(auditor, sql), LOOK_MS);
+  // Now, not after hours: a file that cannot be written would cost the round.
+  if (out !== undefined) closeSync(openSync(out, "a"));
+  const sql = openedLedger(ledger);
+  let progress: NodeJS.Timeout | undefined;
   try {
+    const auditor = auditorAt(at, sql);
+    // Later an endpoint that is silent is waited for; one that does not answer at all was probably misspelt.
+    await auditor.checkNetwork();
+    const round = await roundNow(at, auditor);
+    progress = setInterval(sayer(auditor, sql), LOOK_MS);
     while (auditor.rounds.active()?.no === round) {
       const budget = { untilMs: systemClock.nowMs() + TURN.ms, requests: TURN.requests };
       const wakeMs = await auditor.work(budget);
@@ -45,6 +52,21 @@ export async function runOnce(
   } finally {
     clearInterval(progress);
     sql.close();
+  }
+}
+
+/** @throws UsageError for a file that is no ledger, or cannot be made one */
+function openedLedger(path: string | undefined): Ledger {
+  let sql: Ledger | undefined;
+  try {
+    sql = nodeLedger(path);
+    openLedger(sql);
+    return sql;
+  } catch (error) {
+    sql?.close();
+    // SQLite's own complaints carry its number.
+    if (!(error instanceof Error && "errcode" in error)) throw error;
+    throw new UsageError(`--ledger ${path}: ${error.message}`);
   }
 }
 

@@ -29,6 +29,10 @@ async function readKept(client: SuiGrpcClient): Promise<KeptCheckpoints> {
   return { first: Number(lowestAvailableCheckpoint), tip: Number(checkpointHeight) };
 }
 
+/** The chain's identifier: base58 of the digest of its first checkpoint. The client asks for it once. */
+export const readChainId = (client: SuiGrpcClient): Promise<string> =>
+  suiCall("reading the chain ID", async () => (await client.getChainIdentifier()).chainIdentifier);
+
 /** Sequence number of the newest checkpoint the endpoint has. */
 export const readTip = async (client: SuiGrpcClient): Promise<number> => (await readKept(client)).tip;
 

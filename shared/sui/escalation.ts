@@ -20,11 +20,11 @@ import {
 } from "./audit-reader.ts";
 import type { AuditContracts, SlashingContracts } from "./audit-transactions.ts";
 import type { ChainSnapshot } from "./chain-snapshot.ts";
+import { readChainId } from "./checkpoints.ts";
 import { parseLayout, StakingPoolLayout } from "./layouts.ts";
 import { presentShared, readObjects } from "./object-reader.ts";
 import { gateWitnessType } from "./publishing.ts";
 import { readSlashingProposal, readSlashingState, type SlashingState } from "./slashing.ts";
-import { suiCall } from "./sui-client.ts";
 import { SuiError } from "./sui-error.ts";
 import { isWalrusType } from "./type-names.ts";
 
@@ -114,7 +114,7 @@ export async function readEscalation(
     readClaimsOfAnyRegistry(client, registry.contracts, claimIds),
     readSlashingState(client, ids.slashingManagerId),
     readObjects(client, [stakingObjectId]),
-    suiCall("reading the chain ID", async () => (await client.getChainIdentifier()).chainIdentifier),
+    readChainId(client),
   ]);
   const claims = found.map((claim, i) =>
     checkClaim(claim, claimIds[i] ?? registryId, registry, ids, snapshot),

@@ -10,6 +10,7 @@ import { type Transaction, TransactionDataBuilder } from "@mysten/sui/transactio
 import { type ObjectId, parseObjectId } from "../protocol/ids.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { ObjectRef } from "./blob-transactions.ts";
+import { readChainId } from "./checkpoints.ts";
 import type { ExecutionFailure } from "./move-abort.ts";
 import { suiCall, toSuiError } from "./sui-client.ts";
 import { SuiError } from "./sui-error.ts";
@@ -141,8 +142,7 @@ const getTransaction = (client: SuiGrpcClient, digest: string) =>
 export function createWalletChain(client: SuiGrpcClient, endpoints: readonly SuiGrpcClient[]): WalletChain {
   return {
     suiEpoch: () => readEpoch(client),
-    chainId: () =>
-      suiCall("reading the chain ID", async () => (await client.getChainIdentifier()).chainIdentifier),
+    chainId: () => readChainId(client),
     funds: (owner, coinType) => readFunds(client, owner, coinType),
     objects: (ids) => readWalletObjects(client, ids),
     build: (transaction) => buildTransaction(client, transaction),

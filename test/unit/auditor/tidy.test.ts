@@ -17,8 +17,12 @@ it("forgets a list of any length before it rests, and keeps those that are still
   const clock = new VirtualClock();
   const auditor = new Auditor({
     sql,
-    // Nothing is read: no round is under way, and there is no key.
-    chain: {} as ChainReader,
+    // No round is under way, and there is no key: read is which chain it is, no more.
+    chain: {
+      systemObjectId: `0x${"1".repeat(64)}`,
+      chainId: async () => "chain",
+      firstAvailable: async () => 1,
+    } as unknown as ChainReader,
     auditChain: { writes: false } as AuditChain,
     transport: {
       fetch: () => Promise.reject(new Error("nobody")),
