@@ -38,7 +38,7 @@ import {
   symbolQuestion,
   weigh,
 } from "./questions.ts";
-import type { Round, RoundDraw, Rounds } from "./rounds.ts";
+import type { RequestKind, Round, RoundDraw, Rounds } from "./rounds.ts";
 
 export interface ChallengeParts {
   readonly sql: LedgerSql;
@@ -97,6 +97,8 @@ interface Streak {
   count: number;
   firstMs: number;
   lastMs: number;
+  /** Whether one of them stands in a leaf. */
+  hasChallenge: boolean;
 }
 
 class RoundWork {
@@ -142,7 +144,12 @@ class RoundWork {
       const node = String(row["node"]) as ObjectId;
       const startedMs = Number(row["started_ms"]);
       if (startedMs > parts.transport.clock.nowMs() - 60_000) recent.push({ node, startedMs });
-      this.#noteAnswer(node, startedMs, String(row["outcome"]) as Outcome);
+      this.#noteAnswer(
+        node,
+        startedMs,
+        String(row["kind"]) as RequestKind,
+        String(row["outcome"]) as Outcome,
+      );
       this.#lastAskedMs.set(node, startedMs);
       if (row["kind"] === "metadata") this.#hasShownMetadata.add(node);
       if (row["kind"] === "health") this.#hasShownHealth.add(node);
@@ -176,7 +183,7 @@ class RoundWork {
     const { clock } = this.#parts.transport;
     const lane = this.#lanes.get(node) ?? [];
     for (;;) {
-      if (this.#isSilent(node)) this.#giveUp(lane);
+      if (this.#isGivenUp(node)) this.#giveUp(lane);
       const next = this.#nextDue(lane);
       if (next === undefined) {
         const isOver =
@@ -288,21 +295,25 @@ class RoundWork {
       },
       isKept ? body : undefined,
     );
-    this.#noteAnswer(node, startedMs, outcome);
+    this.#noteAnswer(node, startedMs, question.kind, outcome);
     return outcome;
   }
 
-  #noteAnswer(node: ObjectId, startedMs: number, outcome: Outcome): void {
+  #noteAnswer(node: ObjectId, startedMs: number, kind: RequestKind, outcome: Outcome): void {
     if (!UNANSWERED.has(outcome)) {
       this.#streaks.delete(node);
       return;
     }
-    const streak = this.#streaks.get(node);
-    if (streak === undefined) this.#streaks.set(node, { count: 1, firstMs: startedMs, lastMs: startedMs });
-    else {
-      streak.count++;
-      streak.lastMs = startedMs;
-    }
+    const streak = this.#streaks.get(node) ?? {
+      count: 0,
+      firstMs: startedMs,
+      lastMs: startedMs,
+      hasChallenge: false,
+    };
+    this.#streaks.set(node, streak);
+    streak.count++;
+    streak.lastMs = startedMs;
+    if (kind === "symbol" || kind === "sliver") streak.hasChallenge = true;
   }
 
   #isSilent(node: ObjectId): boolean {
@@ -313,6 +324,14 @@ class RoundWork {
       streak.count >= silentAfterRequests &&
       streak.lastMs - streak.firstMs >= attemptSpreadMs
     );
+  }
+
+  /**
+   * Whether what is left of its draws is held against the silent node unasked. Not before a draw of its own has shown the
+   * silence: while nobody gives metadata it is more likely the auditor's own network, and those draws are excused.
+   */
+  #isGivenUp(node: ObjectId): boolean {
+    return this.#isSilent(node) && this.#streaks.get(node)?.hasChallenge === true;
   }
 
   /** A node that says nothing at all is not asked about every draw in turn. */
