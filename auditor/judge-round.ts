@@ -89,12 +89,25 @@ export async function judgeRound(
     return false;
   }
   if (!(await follower.follow(Number(known), round.nShards, isSpent))) return false;
+  if (isAheadOfEvents(parts, round)) {
+    sql.exec("DELETE FROM meta WHERE name = 'judge_to'");
+    return false;
+  }
   sql.transaction(() => {
     const judged = { sequence: Number(known), timestampMs: Number(readMeta(sql, "read_to_ms")) };
     new Judgement(parts, round, judged).write();
     sql.exec("DELETE FROM meta WHERE name = 'judge_to'");
   });
   return true;
+}
+
+/**
+ * Whether a shard was excused by the state of a later epoch that no event read so far has begun: this clock, or another
+ * endpoint's events, may be behind the state. Nobody who recomputes it by those events would find the excuse.
+ */
+function isAheadOfEvents({ sql, follower }: JudgingParts, { no, epoch }: Round): boolean {
+  const [lost] = sql.exec("SELECT 1 FROM draw WHERE round = ? AND is_owner = 0 LIMIT 1", no);
+  return lost !== undefined && (follower.epoch ?? 0) <= (epoch ?? 0);
 }
 
 interface JudgedDraw {
