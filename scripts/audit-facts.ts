@@ -42,7 +42,9 @@ export async function readChainFacts(
   const seedAt = opened?.checkpoint ?? seedCheckpoint?.sequence;
   const history = new ChainHistory(chain, snapshot.nShards);
   if (seedAt !== undefined) await history.readTo(seedAt);
-  const epoch = history.epoch ?? snapshot.epoch;
+  // Of the time before the first event the present state says nothing, and this history is not read on for it.
+  const before = history.epoch === undefined ? new ChainHistory(chain, snapshot.nShards) : undefined;
+  const epoch = history.epoch ?? (await before?.readOnToFirstEpoch()) ?? snapshot.epoch;
   const listOf = (stratum: "deletable" | "fresh"): MemoryPopulation =>
     new MemoryPopulation(history.store.blobs(stratum, epoch), snapshot.nShards);
   const populations = {

@@ -28,6 +28,7 @@ export class ChainHistory {
   readonly #receipts = new Map<number, Map<number, number>>();
   #permanent: MemoryPopulation;
   #epoch: number | undefined;
+  #firstEpoch: number | undefined;
   #readTo = 0;
 
   constructor(chain: ChainReader, nShards: number) {
@@ -39,6 +40,11 @@ export class ChainHistory {
   /** The newest that an event spoke of; undefined before the first event. */
   get epoch(): number | undefined {
     return this.#epoch;
+  }
+
+  /** In which the network was before its first event; undefined while none of those read tells. */
+  get firstEpoch(): number | undefined {
+    return this.#firstEpoch;
   }
 
   /** Permanent blobs as of the start of the newest epoch. */
@@ -80,6 +86,12 @@ export class ChainHistory {
     return this.#epochs.get(epoch);
   }
 
+  /** Reads on until it is known in which epoch the network began, or there is no more. */
+  async readOnToFirstEpoch(): Promise<number | undefined> {
+    await this.#read(await this.#chain.tip(), () => this.#firstEpoch !== undefined);
+    return this.#firstEpoch;
+  }
+
   async #read(before: number, isEnough: () => boolean): Promise<"bound" | "tip"> {
     let after: Uint8Array | number | undefined = this.#readTo === 0 ? undefined : this.#readTo;
     for (;;) {
@@ -95,7 +107,10 @@ export class ChainHistory {
     if (event.kind === "EpochChangeStart")
       this.#permanent = new MemoryPopulation(this.store.blobs("permanent", event.epoch), this.#nShards);
     if (isPopulationEvent(event)) applyPopulationEvent(this.store, event, checkpoint);
-    if ("epoch" in event) this.#epoch = Math.max(this.#epoch ?? 0, event.epoch);
+    if ("epoch" in event) {
+      this.#firstEpoch ??= event.kind === "EpochChangeStart" ? event.epoch - 1 : event.epoch;
+      this.#epoch = Math.max(this.#epoch ?? 0, event.epoch);
+    }
     switch (event.kind) {
       case "EpochChangeStart": {
         const { epoch } = event;

@@ -44,6 +44,8 @@ export interface TestAuditorOptions {
   /** Stands between the auditor and the nodes. */
   readonly fetch?: (request: Request) => Promise<Response>;
   readonly failPoint?: FailPoint;
+  /** Stands between the auditor and the chain; facts to compare with are better read past it. */
+  readonly chain?: (chain: ChainReader) => ChainReader;
   readonly auditChain?: (chain: ChainReader) => AuditChain;
   readonly budgetMs?: number;
 }
@@ -54,7 +56,8 @@ const RUN_MS = 300_000;
 export function testAuditor(options: TestAuditorOptions): TestAuditor {
   const { network, clock = systemClock, parameters = AUDIT_PROFILES.local, sql = nodeLedger() } = options;
   const client = createSuiClient({ url: network.sui.url, fetch });
-  const chain = suiChainReader(client, network.walrus, clock);
+  const { chain: wrap = (each: ChainReader) => each } = options;
+  const chain = wrap(suiChainReader(client, network.walrus, clock));
   const auditChain = (options.auditChain ?? readOnlyAuditChain)(chain);
   const claimChain =
     network.audit === undefined || auditChain.claims === undefined
