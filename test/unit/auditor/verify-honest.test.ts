@@ -5,8 +5,7 @@ import { readChainFacts } from "../../../scripts/audit-facts.ts";
 import type { AuditParameters } from "../../../shared/audit/parameters.ts";
 import type { RoundExport } from "../../../shared/audit/round-export.ts";
 import { verifyRound } from "../../../shared/audit/verify-round.ts";
-import { wordsTaken } from "../../../shared/audit/words-taken.ts";
-import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";
+import { type TestAuditor, type TestAuditorOptions, testAuditor } from "../../support/audit-system.ts";
 import { JumpingClock, LONG_SLOTS, PATIENT } from "../../support/jumping-clock.ts";
 import { prng, type System, startSystem } from "../../support/system.ts";
 
@@ -21,13 +20,13 @@ let onRequest: (request: Request) => Promise<Response> = (request) => fetch(requ
 let empty: RoundExport;
 let emptyChain: ChainReader;
 
-const newAuditor = (chain?: (chain: ChainReader) => ChainReader): TestAuditor =>
+const newAuditor = (options: Pick<TestAuditorOptions, "chain" | "parameters"> = {}): TestAuditor =>
   testAuditor({
     network: system.network.file,
     clock,
     parameters: P,
     fetch: (request) => onRequest(request),
-    ...(chain === undefined ? {} : { chain }),
+    ...options,
   });
 const exportOf = async (auditor: TestAuditor): Promise<RoundExport> =>
   auditor.get(`/v1/audit/rounds/${await auditor.run()}/export`);
@@ -57,22 +56,26 @@ describe("a round before a network's first event", () => {
 });
 
 describe("an auditor that is cut off in the middle of a round", () => {
-  it("concludes nothing about a node that it has not asked since", async () => {
-    const passed = new Set<string>();
+  it("holds nothing against a node that it has not asked since", async () => {
+    let known: string | undefined;
+    let isCutOff = false;
     onRequest = async (request) => {
-      if (passed.size === 4) throw new TypeError("no route to host");
+      const { pathname } = new URL(request.url);
+      const [, blobId] = /^\/v1\/blobs\/([^/]+)\/metadata$/.exec(pathname) ?? [];
+      known ??= blobId;
+      // Of all blobs but one nobody's metadata comes through, and after the first pass nothing does.
+      if (isCutOff || (blobId !== undefined && blobId !== known)) throw new TypeError("no route to host");
       const response = await fetch(request);
-      const { origin, pathname } = new URL(request.url);
-      if (response.ok && pathname.endsWith("/recoverySymbols")) passed.add(origin);
+      if (response.ok && pathname.endsWith("/recoverySymbols")) isCutOff = true;
       return response;
     };
-    const auditor = newAuditor();
+    // Or the round would be void, and count for nothing anyway.
+    const counting = { ...P, selfCheckPassThousandths: 1, selfSuspectShardThousandths: 1001 };
+    const auditor = newAuditor({ parameters: counting });
     const round = await exportOf(auditor);
     onRequest = (request) => fetch(request);
-    const facts = await readChainFacts(auditor.chain, round, P);
-    expect(wordsTaken(round, facts).get("no-metadata")).toBeGreaterThan(0);
-    expect(round.totals.passed).toBeGreaterThanOrEqual(4);
-    expect(verifyRound(round, facts)).toEqual([]);
+    expect(round.leaves.length).toBeGreaterThan(0);
+    expect(verifyRound(round, await readChainFacts(auditor.chain, round, counting))).toEqual([]);
   });
 });
 
@@ -81,23 +84,23 @@ describe("an auditor that hears of a new epoch before its events", () => {
     let isAhead = false;
     let epochs = 0;
     let disowning: string | undefined;
-    const auditor = newAuditor((chain) => ({
-      ...chain,
-      snapshot: async (minReadAtMs) => {
-        const { committee, ...rest } = await chain.snapshot(minReadAtMs);
-        if (minReadAtMs === undefined || !isAhead) return { committee, ...rest };
-        const [first, ...others] = committee.members;
-        if (first === undefined) throw new Error("the committee has members");
-        const members = [{ ...first, shards: [] }, ...others];
-        return { ...rest, committee: { ...committee, epoch: committee.epoch + 1, members } };
-      },
-      tip: async () => {
-        const tip = await chain.tip();
-        // The epoch begins behind the first tip by which the round could be judged.
-        if (isAhead && epochs++ === 0) await system.network.advanceEpoch();
-        return tip;
-      },
-    }));
+    const auditor = newAuditor({
+      chain: (chain) => ({
+        ...chain,
+        snapshot: async (minReadAtMs) => {
+          const { committee, ...rest } = await chain.snapshot(minReadAtMs);
+          if (minReadAtMs === undefined || !isAhead) return { committee, ...rest };
+          const members = committee.members.map((member) => ({ ...member, shards: [] }));
+          return { ...rest, committee: { ...committee, epoch: committee.epoch + 1, members } };
+        },
+        tip: async () => {
+          const tip = await chain.tip();
+          // The epoch begins behind the first tip by which the round could be judged.
+          if (isAhead && epochs++ === 0) await system.network.advanceEpoch();
+          return tip;
+        },
+      }),
+    });
     onRequest = async (request) => {
       const { origin, pathname } = new URL(request.url);
       if (!pathname.endsWith("/recoverySymbols")) return fetch(request);
