@@ -18,7 +18,7 @@ import { nodeLedger } from "../scripts/node-ledger.ts";
 import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
 import { Gate } from "../shared/node/gate.ts";
 import { clientOf, type Place } from "./audit-place.ts";
-import { UsageError } from "./command.ts";
+import { InputError } from "./command.ts";
 
 /** How often it is looked at, and how often the same state is said again. */
 const LOOK_MS = 1_000;
@@ -55,7 +55,7 @@ export async function runOnce(
   }
 }
 
-/** @throws UsageError for a file that is no ledger, or cannot be made one */
+/** @throws InputError for a file that is no ledger, or cannot be made one */
 function openedLedger(path: string | undefined): Ledger {
   let sql: Ledger | undefined;
   try {
@@ -66,7 +66,7 @@ function openedLedger(path: string | undefined): Ledger {
     sql?.close();
     // SQLite's own complaints carry its number.
     if (!(error instanceof Error && "errcode" in error)) throw error;
-    throw new UsageError(`--ledger ${path}: ${error.message}`);
+    throw new InputError(`--ledger ${path}: ${error.message}`);
   }
 }
 

@@ -3,18 +3,18 @@
  *
  * From the auditor come its export and that of its round before; everything they are compared with is read here.
  */
-import { readFileSync } from "node:fs";
 import { suiChainReader } from "../auditor/chain-reader.ts";
 import { systemClock } from "../localnet/clock.ts";
 import { readChainFacts } from "../scripts/audit-facts.ts";
 import type { Difference, Weight } from "../shared/audit/difference.ts";
 import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
-import type { RoundExport } from "../shared/audit/round-export.ts";
+import { EXPORT_FORMAT, type RoundExport } from "../shared/audit/round-export.ts";
 import { type ChainFacts, verifyRound } from "../shared/audit/verify-round.ts";
 import { wordsTaken } from "../shared/audit/words-taken.ts";
 import { clientOf, type Place } from "./audit-place.ts";
+import { jsonOfAuditor, jsonOfFile } from "./audit-source.ts";
 import { readRegistryFacts } from "./audit-verify-report.ts";
-import { UsageError } from "./command.ts";
+import { InputError, UsageError } from "./command.ts";
 
 export interface VerifyOptions {
   /** Base URL. */
@@ -84,17 +84,29 @@ function tell(
 }
 
 async function load(no: number, options: VerifyOptions): Promise<RoundExport> {
-  if (options.export !== undefined) return JSON.parse(readFileSync(options.export, "utf8")) as RoundExport;
+  if (options.export !== undefined) return exportIn(jsonOfFile(options.export), options.export);
   if (options.auditor === undefined) throw new UsageError("verify needs --auditor or --export");
-  return get<RoundExport>(options.auditor, `/v1/audit/rounds/${no}/export`);
+  return exportOf(options.auditor, no);
 }
 
-async function get<T>(auditor: string, path: string): Promise<T> {
-  const url = `${auditor.replace(/\/$/, "")}${path}`;
-  const response = await fetch(url);
-  if (!response.ok) throw new UsageError(`${url} answered ${response.status}`);
-  // Whatever it is, it is compared field by field.
-  return (await response.json()) as T;
+/** Whatever else is in it, it is compared field by field. @throws InputError when it does not even claim to be an export */
+function exportIn(value: unknown, from: string): RoundExport {
+  const { format } = (value ?? {}) as { readonly format?: unknown };
+  if (format !== EXPORT_FORMAT)
+    throw new InputError(`${from} is no export of a round in the format ${EXPORT_FORMAT}`);
+  return value as RoundExport;
+}
+
+async function exportOf(auditor: string, no: number): Promise<RoundExport> {
+  const path = `/v1/audit/rounds/${no}/export`;
+  return exportIn(await jsonOfAuditor(auditor, path), `${auditor}${path}`);
+}
+
+async function roundsBefore(auditor: string, no: number): Promise<ListedRound[]> {
+  const path = `/v1/audit/rounds?before=${no}`;
+  const { rounds } = ((await jsonOfAuditor(auditor, path)) ?? {}) as { readonly rounds?: ListedRound[] };
+  if (!Array.isArray(rounds)) throw new InputError(`${auditor}${path} answered no list of rounds`);
+  return rounds;
 }
 
 interface ListedRound {
@@ -104,17 +116,13 @@ interface ListedRound {
 
 /** @returns null when the auditor has none before; undefined when that is not known */
 async function loadPrevious(no: number, options: VerifyOptions): Promise<RoundExport | null | undefined> {
-  if (options.previous !== undefined)
-    return JSON.parse(readFileSync(options.previous, "utf8")) as RoundExport;
+  if (options.previous !== undefined) return exportIn(jsonOfFile(options.previous), options.previous);
   if (options.auditor === undefined) return undefined;
   for (let before = no; ; ) {
-    const { rounds } = await get<{ rounds: ListedRound[] }>(
-      options.auditor,
-      `/v1/audit/rounds?before=${before}`,
-    );
+    const rounds = await roundsBefore(options.auditor, before);
     // A round that was abandoned before anybody was asked has no evidence and changed no record.
     const found = rounds.find((round) => round.evidenceRoot !== null && round.no < before);
-    if (found !== undefined) return get<RoundExport>(options.auditor, `/v1/audit/rounds/${found.no}/export`);
+    if (found !== undefined) return exportOf(options.auditor, found.no);
     const oldest = rounds.at(-1)?.no;
     if (oldest === undefined || oldest >= before) return null;
     before = oldest;

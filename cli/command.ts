@@ -12,6 +12,9 @@ export interface Command {
 /** The command was called wrongly: its help is shown and the exit code is 2. */
 export class UsageError extends Error {}
 
+/** The command was called rightly, but a file or a service it was given is of no use: its message alone, exit code 1. */
+export class InputError extends Error {}
+
 /** Both public networks. */
 export const PUBLIC_SHARDS = 1000;
 /** Indexes are u16 and the code supports this many. */

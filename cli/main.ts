@@ -1,6 +1,6 @@
 /** `floe COMMAND`: finds the command, runs it, and turns what it throws into a message and an exit code. */
 import { FloeError } from "../shared/protocol/errors.ts";
-import { type Command, UsageError } from "./command.ts";
+import { type Command, InputError, UsageError } from "./command.ts";
 
 const COMMANDS: Record<string, { readonly about: string; readonly load: () => Promise<Command> }> = {
   "blob-id": {
@@ -45,10 +45,13 @@ async function main([name, ...args]: string[]): Promise<number> {
     return await command.run(args);
   } catch (error) {
     if (error instanceof UsageError) {
-      console.error(`${error.message}\n\n${command.help}`);
+      // A help of several screens would push the message out of sight.
+      const [usageLines] = command.help.split("\n\n");
+      console.error(`${error.message}\n\n${usageLines}\n\nfloe ${name} --help explains it.`);
       return 2;
     }
-    if (!(error instanceof FloeError) && !isFileError(error)) throw error;
+    const isExpected = error instanceof FloeError || error instanceof InputError || isFileError(error);
+    if (!isExpected) throw error;
     console.error(`floe ${name}: ${error.message}${error instanceof FloeError ? ` [${error.code}]` : ""}`);
     return 1;
   }
