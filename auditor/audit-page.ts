@@ -9,6 +9,7 @@ import type { PassedOver } from "./chain-follower.ts";
 import type { NodeRound } from "./node-records.ts";
 import type { Reading } from "./reading.ts";
 import {
+  claimsOf,
   failuresOf,
   type NodeSummary,
   nodesView,
@@ -19,6 +20,7 @@ import {
 
 const HEAT_ROUNDS = 24;
 const FAILURES_SHOWN = 20;
+const CLAIMS_SHOWN = 20;
 
 export const PAGE_HEADERS: Readonly<Record<string, string>> = {
   "content-type": "text/html; charset=utf-8",
@@ -38,10 +40,13 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (c) => ENTITIES[c] ?? c);
 
+/** Scrolls by itself where the screen is narrower than the table. */
+const table = (rows: string, kind = ""): string => `<div class="wide"><table${kind}>${rows}</table></div>`;
 const percent = (value: number, digits = 1): string => `${(value * 100).toFixed(digits)} %`;
 const link = (href: string, text: string): string => `<a href="${escapeHtml(href)}">${escapeHtml(text)}</a>`;
 
 const STYLE = `
+.wide{overflow-x:auto}code{overflow-wrap:anywhere}
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:62rem;padding:0 1rem;color:#1b1f24;background:#fff}
 table{border-collapse:collapse;margin:.6rem 0 1.6rem}th,td{padding:.25rem .7rem;text-align:left;border-bottom:1px solid #d8dde3}
 td.n{text-align:right;font-variant-numeric:tabular-nums}.heat td{padding:0;border:1px solid #fff}
@@ -62,9 +67,10 @@ export function auditPage(parts: ViewParts): string {
            All of it can be recomputed: ${link(`/v1/audit/rounds/${round}/export`, "export")},
            checked by <code>floe audit verify ${round}</code>.</p>`,
           detectionWords(nodes, round),
-          nodeTable(nodes),
+          nodeTable(nodes, round),
           heatMap(parts, nodes),
           failureTable(parts),
+          claimTable(parts, nodes),
         ].join("\n");
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
@@ -73,7 +79,7 @@ export function auditPage(parts: ViewParts): string {
 <p>Storage nodes are asked for unpredictable symbols of blobs they must hold, and every answer is checked against the blob
 ID. A round shows that data could be retrieved from the node at that time, not where the node keeps it.</p>
 ${readingWords(reading)}${unknownWords(unknownEvent)}${body}
-<p>${link("/v1/audit/nodes", "nodes as JSON")} · ${link("/v1/audit/rounds", "rounds")} · ${link("/metrics", "metrics")}</p>
+<p>${link("/v1/audit/nodes", "nodes as JSON")} · ${link("/v1/audit/rounds", "rounds")} · ${link("/v1/audit/claims", "claims")} · ${link("/metrics", "metrics")}</p>
 </body></html>
 `;
 }
@@ -140,7 +146,7 @@ const REASON_WORDS: Readonly<Record<WatchReason, string>> = {
 const reasonsOf = (node: NodeSummary): string =>
   node.watchReasons.map((reason) => ` ${escapeHtml(REASON_WORDS[reason])}`).join(";");
 
-function nodeTable(nodes: readonly NodeSummary[]): string {
+function nodeTable(nodes: readonly NodeSummary[], round: number): string {
   const rows = nodes.map((node) => {
     const { nodeId, name, state, score, trials, failures, availability, outcomes } = node;
     const history = `/v1/audit/nodes/${nodeId}/history`;
@@ -148,13 +154,16 @@ function nodeTable(nodes: readonly NodeSummary[]): string {
     return `<tr><td>${link(`/v1/audit/nodes/${nodeId}`, name)}</td><td>${stateTag(state)}${reasonsOf(node)}</td>
 <td class="n">${trials === 0 ? "–" : link(history, interval)}</td>
 <td class="n">${link(history, `${trials - failures} of ${trials}`)}</td>
-<td class="n">${outcomes.timeouts + outcomes.refused}</td>
+<td class="n">${link(`/v1/audit/rounds/${round}/draws?node=${nodeId}`, `${outcomes.timeouts + outcomes.refused}`)}</td>
 <td class="n">${availability === null ? "–" : link(history, percent(availability))}</td>
 <td class="n">${edgeCell(node)}</td></tr>`;
   });
-  return `<h2>Nodes</h2><table><tr><th>Node</th><th>State</th><th>Score, 95 % interval</th><th>Passed this epoch</th>
-<th>Unavailable, last round</th><th>Availability</th><th>Edge reads passed</th></tr>
-${rows.join("\n")}</table>
+  const head = `<tr><th>Node</th><th>State</th><th>Score, 95 % interval</th><th>Passed this epoch</th>
+<th>Unavailable, last round</th><th>Availability</th><th>Edge reads passed</th></tr>`;
+  return `<h2>Nodes</h2>${table([head, ...rows].join("\n"))}
+<p>The state follows from the challenges of this epoch alone: <em>suspect</em> when so many failed that a node which has
+answers as it should comes to it less than once in a million epochs, <em>confirmed</em> when a claim against it stood unrefuted on Sui.
+The score is a slow average over epochs that begins close to 100 %; nothing follows from it.</p>
 <p>Edge reads are what this operator's own edges saw while they served readers in the last day, in blobs asked of the node.
 Nobody else can recompute them, so they are in no round, no score and no report.</p>`;
 }
@@ -174,7 +183,7 @@ function heatMap(parts: ViewParts, nodes: readonly NodeSummary[]): string {
     });
     return `<tr><th>${escapeHtml(name)}</th>${cells.join("")}</tr>`;
   });
-  return `<h2>${rounds.length === 1 ? "The last round" : `The last ${rounds.length} rounds`}</h2><table class="heat">${rows.join("\n")}</table>`;
+  return `<h2>${rounds.length === 1 ? "The last round" : `The last ${rounds.length} rounds`}</h2>${table(rows.join("\n"), ' class="heat"')}`;
 }
 
 function failureTable(parts: ViewParts): string {
@@ -186,6 +195,33 @@ function failureTable(parts: ViewParts): string {
       excuse === null ? "" : ` (${escapeHtml(excuse)})`
     }</td><td><code>${escapeHtml(blobId)}</code></td><td>${link(proof, `${mode}/${shard}/${t}`)}</td></tr>`,
   );
-  return `<h2>Last failures</h2><table><tr><th>Round</th><th>Node</th><th>Outcome</th><th>Blob</th><th>Evidence</th></tr>
-${rows.join("\n")}</table>`;
+  const head = "<tr><th>Round</th><th>Node</th><th>Outcome</th><th>Blob</th><th>Evidence</th></tr>";
+  return `<h2>Last failures</h2>${table([head, ...rows].join("\n"))}`;
+}
+
+const CLAIM_WORDS: Readonly<Record<string, string>> = {
+  pending: "pending",
+  confirmed: "confirmed",
+  lapsed: "lapsed: too few auditors stood behind it",
+  gone: "refuted or withdrawn",
+};
+
+/** What the accused looks for: until when, and how it is contested. */
+function claimTable(parts: ViewParts, nodes: readonly NodeSummary[]): string {
+  const claims = claimsOf(parts.sql, undefined).slice(0, CLAIMS_SHOWN);
+  if (claims.length === 0) return "<h2>Claims on Sui</h2><p>None.</p>";
+  const nameOf = new Map<string, string>(nodes.map(({ nodeId, name }) => [nodeId, name]));
+  const rows = claims.map(({ id, node, state, deadlineMs, proof, bundle, refutation }) => {
+    const ways = [
+      link(proof, "evidence"),
+      ...(refutation === null ? [] : [link(refutation, "how to refute it")]),
+      ...(bundle === null ? [] : [link(bundle, "vote")]),
+    ];
+    return `<tr><td>${link(`/v1/audit/claims/${id}`, id.slice(0, 10))}</td>
+<td>${link(`/v1/audit/nodes/${node}`, nameOf.get(node) ?? node.slice(0, 10))}</td><td>${escapeHtml(CLAIM_WORDS[state] ?? state)}</td>
+<td>${new Date(deadlineMs).toISOString()}</td><td>${ways.join(", ")}</td></tr>`;
+  });
+  const head = "<tr><th>Claim</th><th>Against</th><th>State</th><th>Deadline</th><th></th></tr>";
+  return `<h2>Claims on Sui</h2>${table([head, ...rows].join("\n"))}
+<p>Whoever shows the symbol before the deadline ends a claim and is paid the accuser's bond.</p>`;
 }

@@ -1,7 +1,7 @@
 /** Prometheus metrics: running totals that a judged round adds to, and gauges read when asked. */
 import { EDGE_READ_OUTCOMES } from "../shared/audit/edge-reads.ts";
 import type { EdgeReadsSummary } from "./edge-reads.ts";
-import type { LedgerSql } from "./ledger-sql.ts";
+import type { LedgerSql, SqlValue } from "./ledger-sql.ts";
 import type { NodeRound } from "./node-records.ts";
 
 const SECONDS_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -69,6 +69,13 @@ const HELP: readonly (readonly [string, "counter" | "gauge" | "histogram", strin
   ["floe_audit_round_lag_seconds", "gauge", "Since the last round was closed."],
 ];
 
+const NO_BUCKET = 0;
+function bucketBound(name: SqlValue | undefined): number {
+  const bound = /_bucket\{le="([^"]+)"\}$/.exec(String(name))?.[1];
+  if (bound === undefined) return NO_BUCKET;
+  return bound === "+Inf" ? Number.MAX_VALUE : Number(bound);
+}
+
 /** The text exposition. @param nodes of the newest published round */
 export function metricsText(
   sql: LedgerSql,
@@ -77,7 +84,10 @@ export function metricsText(
   edgeReads: ReadonlyMap<string, EdgeReadsSummary>,
 ): string {
   const samples = new Map<string, string[]>(HELP.map(([name]) => [name, []]));
-  for (const row of sql.exec("SELECT name, value FROM counter ORDER BY name")) {
+  // Buckets of a histogram by their bounds, which no order of texts gives: 0.5, 1, 2.5, 10, +Inf.
+  for (const row of sql
+    .exec("SELECT name, value FROM counter ORDER BY name")
+    .sort((a, b) => bucketBound(a["name"]) - bucketBound(b["name"]))) {
     const name = String(row["name"]);
     const family = HELP.find(([each]) => name.startsWith(each))?.[0];
     if (family !== undefined) samples.get(family)?.push(`${name} ${row["value"]}`);

@@ -18,7 +18,7 @@
  * | GET  /v1/audit/claims/{id}/bundle[?voter=]          | confirmed claims, evidence, unsigned vote for slashing     |
  * | GET  /v1/audit/claims/{id}/refutation               | what it takes to refute a pending claim                    |
  * | GET  /metrics                                       | Prometheus                                                 |
- * | GET  /audit                                         | the page                                                   |
+ * | GET  /audit                                         | the page; / leads there                                    |
  * | POST /v1/audit/run                                  | local networks only: holds one round now                   |
  * | POST /v1/audit/edge-reads                           | a batch of an edge of ours; answers: edge-reads-route.ts   |
  *
@@ -126,6 +126,7 @@ async function dispatch(request: Request, parts: RouteParts): Promise<Response> 
   if (url.pathname === EDGE_READS_PATH) return edgeReads(request, parts);
   if (request.method !== "GET" && request.method !== "HEAD")
     throw new RouteError(405, "METHOD_NOT_ALLOWED", "this takes GET");
+  if (url.pathname === "/") return new Response(null, { status: 302, headers: { location: "/audit" } });
   if (url.pathname === "/audit") return new Response(auditPage(parts), { headers: PAGE_HEADERS });
   if (url.pathname === "/metrics") return metrics(parts);
   if (root !== "" || version !== "v1" || area !== "audit") throw notFound("such path");

@@ -311,28 +311,53 @@ export function populationView(parts: ViewParts, epoch: number, from: number): u
 const CLAIMS_SHOWN = 200;
 
 /** Newest first; one of them when `id` is given. `gone` = refuted or withdrawn: the chain's events say which. */
-export function claimsView(sql: LedgerSql, id: string | undefined): unknown {
-  const claims = sql
+export interface ClaimSummary {
+  readonly id: string;
+  readonly round: number;
+  readonly mode: number;
+  readonly shard: number;
+  readonly t: number;
+  /** The accused. */
+  readonly node: string;
+  readonly epoch: number;
+  readonly accuser: string;
+  readonly deadlineMs: number;
+  /** Of this auditor. */
+  readonly role: string;
+  /** `pending`, `confirmed`, `lapsed`, or `gone`: refuted or withdrawn. */
+  readonly state: string;
+  /** Paths of this auditor; null where there is nothing to be had. */
+  readonly proof: string;
+  readonly bundle: string | null;
+  readonly refutation: string | null;
+}
+
+/** Claims that this auditor has dealt with, newest first. */
+export const claimsOf = (sql: LedgerSql, id: string | undefined): ClaimSummary[] =>
+  sql
     .exec(
       "SELECT * FROM claim WHERE ?1 = '' OR id = ?1 ORDER BY round DESC, id LIMIT ?2",
       id ?? "",
       CLAIMS_SHOWN,
     )
     .map((row) => ({
-      id: row["id"],
-      round: row["round"],
-      mode: row["mode"],
-      shard: row["shard"],
-      t: row["t"],
-      node: row["node"],
-      epoch: row["epoch"],
-      accuser: row["accuser"],
-      deadlineMs: row["deadline_ms"],
-      role: row["role"],
-      state: row["state"],
+      id: String(row["id"]),
+      round: Number(row["round"]),
+      mode: Number(row["mode"]),
+      shard: Number(row["shard"]),
+      t: Number(row["t"]),
+      node: String(row["node"]),
+      epoch: Number(row["epoch"]),
+      accuser: String(row["accuser"]),
+      deadlineMs: Number(row["deadline_ms"]),
+      role: String(row["role"]),
+      state: String(row["state"]),
       proof: `/v1/audit/rounds/${row["round"]}/proof/${row["mode"]}/${row["shard"]}/${row["t"]}`,
       bundle: row["state"] === "confirmed" ? `/v1/audit/claims/${row["id"]}/bundle` : null,
       refutation: row["state"] === "pending" ? `/v1/audit/claims/${row["id"]}/refutation` : null,
     }));
+
+export function claimsView(sql: LedgerSql, id: string | undefined): unknown {
+  const claims = claimsOf(sql, id);
   return id === undefined ? { claims } : claims[0];
 }

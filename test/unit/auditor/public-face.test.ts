@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { auditPage, escapeHtml } from "../../../auditor/audit-page.ts";
 import { type Env, parseConfig } from "../../../auditor/env.ts";
 import { openLedger } from "../../../auditor/ledger-sql.ts";
+import { metricsText } from "../../../auditor/metrics.ts";
 import { NodeRecords } from "../../../auditor/node-records.ts";
 import { PopulationLists } from "../../../auditor/population-tables.ts";
 import { Rounds } from "../../../auditor/rounds.ts";
@@ -88,6 +89,37 @@ describe("the audit page", () => {
     expect(page).toContain(`/v1/audit/rounds/3/draws?node=${id}`);
     expect(page).toContain("with 95 % probability");
   });
+});
+
+describe("a claim", () => {
+  it("is shown to the accused with its deadline and the way to refute it, until it has ended", () => {
+    const parts = ledgerWith([3]);
+    expect(auditPage(parts)).toContain("<h2>Claims on Sui</h2><p>None.</p>");
+    const [id, node] = [objectIdOf(9), objectIdOf(1)];
+    parts.sql.exec(
+      `INSERT INTO claim (id, round, mode, shard, t, node, epoch, accuser, deadline_ms, role, state)
+       VALUES (?, 3, 0, 1, 2, ?, 1, ?, 86400000, 'accuser', 'pending')`,
+      id,
+      node,
+      objectIdOf(2),
+    );
+    const page = auditPage(parts);
+    expect(page).toContain(`href="/v1/audit/claims/${id}/refutation"`);
+    expect(page).toContain('href="/v1/audit/rounds/3/proof/0/1/2"');
+    expect(page).toContain("1970-01-02T00:00:00.000Z");
+    parts.sql.exec("UPDATE claim SET state = 'confirmed'");
+    expect(auditPage(parts)).not.toContain("/refutation");
+    expect(auditPage(parts)).toContain(`href="/v1/audit/claims/${id}/bundle"`);
+  });
+});
+
+it("lists the buckets of a histogram by their bounds", () => {
+  const { sql } = ledgerWith([]);
+  for (const bound of ["+Inf", "0.5", "10", "2.5", "30"])
+    sql.exec("INSERT INTO counter VALUES (?, 1)", `floe_audit_challenge_seconds_bucket{le="${bound}"}`);
+  const text = metricsText(sql, [], undefined, new Map());
+  const bounds = [...text.matchAll(/_bucket\{le="([^"]+)"/g)].map(([, bound]) => bound);
+  expect(bounds).toEqual(["0.5", "2.5", "10", "30", "+Inf"]);
 });
 
 describe("the publication delay", () => {
