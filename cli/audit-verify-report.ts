@@ -1,9 +1,9 @@
 /** What the audit registry knows of a round that somebody published: its seed, the report, the auditor at a URL. */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { findAuditEvent, findRoundOpened } from "../auditor/sui-audit-chain.ts";
+import type { ChainFacts } from "../shared/audit/chain-facts.ts";
 import type { RegistryFacts, ReportOnChain } from "../shared/audit/report-check.ts";
 import type { RoundExport } from "../shared/audit/round-export.ts";
-import type { ChainFacts } from "../shared/audit/verify-round.ts";
 import { toHex } from "../shared/protocol/bytes.ts";
 import { FloeError } from "../shared/protocol/errors.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";

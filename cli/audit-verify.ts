@@ -6,10 +6,11 @@
 import { suiChainReader } from "../auditor/chain-reader.ts";
 import { systemClock } from "../localnet/clock.ts";
 import { readChainFacts } from "../scripts/audit-facts.ts";
+import type { ChainFacts } from "../shared/audit/chain-facts.ts";
 import type { Difference, Weight } from "../shared/audit/difference.ts";
 import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
 import { EXPORT_FORMAT, type RoundExport } from "../shared/audit/round-export.ts";
-import { type ChainFacts, verifyRound } from "../shared/audit/verify-round.ts";
+import { verifyRound } from "../shared/audit/verify-round.ts";
 import { wordsTaken } from "../shared/audit/words-taken.ts";
 import { clientOf, type Place } from "./audit-place.ts";
 import { jsonOfAuditor, jsonOfFile } from "./audit-source.ts";

@@ -2,12 +2,12 @@
 import type { ChainReader } from "../auditor/chain-reader.ts";
 import { youngFrom } from "../auditor/young-blobs.ts";
 import { AuditError } from "../shared/audit/audit-error.ts";
+import type { ChainFacts } from "../shared/audit/chain-facts.ts";
 import type { JudgedFacts } from "../shared/audit/excuse-check.ts";
 import { epochChangesOf, type KnownEpochChange, movedShards } from "../shared/audit/fairness.ts";
 import type { AuditParameters } from "../shared/audit/parameters.ts";
 import { MemoryPopulation } from "../shared/audit/population.ts";
 import type { RoundExport } from "../shared/audit/round-export.ts";
-import type { ChainFacts } from "../shared/audit/verify-round.ts";
 import type { ShardHolders } from "../shared/protocol/committee.ts";
 import type { BlobId } from "../shared/protocol/ids.ts";
 import type { ChainSnapshot } from "../shared/sui/chain-snapshot.ts";
@@ -83,6 +83,7 @@ export async function readChainFacts(
     epoch,
     justCertified,
     judged,
+    tipMs: (await chain.checkpoint(await chain.tip())).timestampMs,
   };
 }
 

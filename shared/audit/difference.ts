@@ -15,3 +15,10 @@ export interface Difference {
 
 /** Names a difference. @param weight `differs` when absent */
 export type Differs = (what: string, detail: string, weight?: Weight) => void;
+
+/** What calls it a difference when something computed is not what the export claims. */
+export const expecting =
+  (differs: Differs) =>
+  (what: string, computed: string, claimed: string): void => {
+    if (computed !== claimed) differs(what, `computed ${computed}, the export says ${claimed}`);
+  };

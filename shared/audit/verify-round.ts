@@ -12,64 +12,21 @@
  * checkpoint), four kinds of excuses, availability, and which nodes had confirmed claims. `words-taken.ts` counts the
  * excuses.
  */
-import { equalBytes, fromHex, toHex } from "../protocol/bytes.ts";
-import type { ShardHolders } from "../protocol/committee.ts";
+import { fromHex, toHex } from "../protocol/bytes.ts";
 import { FloeError } from "../protocol/errors.ts";
-import type { BlobId, ObjectId } from "../protocol/ids.ts";
-import { canonicalJson } from "./canonical-json.ts";
-import type { Difference, Differs } from "./difference.ts";
+import type { ObjectId } from "../protocol/ids.ts";
+import type { ChainFacts } from "./chain-facts.ts";
+import { type Difference, type Differs, expecting } from "./difference.ts";
 import type { EvidenceRecord } from "./evidence.ts";
 import { rootOfLeaves } from "./evidence.ts";
 import { parseLeaf } from "./evidence-leaf.ts";
-import type { JudgedFacts } from "./excuse-check.ts";
 import { isSelfSuspectRound } from "./fairness.ts";
+import { checkNodes } from "./node-check.ts";
 import { parametersHash } from "./parameters.ts";
-import type { MemoryPopulation } from "./population.ts";
-import { checkReport, type RegistryFacts } from "./report-check.ts";
-import {
-  countOutcome,
-  NO_OUTCOMES,
-  type OutcomeCounts,
-  parseRow,
-  reportTotals,
-  serializeRow,
-  serializeRows,
-} from "./report-rows.ts";
+import { checkReport } from "./report-check.ts";
 import { committeeHash, EXPORT_FORMAT, type PublishedPopulation, type RoundExport } from "./round-export.ts";
 import { type Challenge, checkpointSeed, compareDraws, drawCounts, planRound } from "./selection.ts";
-import { addTrial, newPossession, nodeState, type PossessionState, possessionTest } from "./statistics.ts";
-import { possessionTrial } from "./verdict.ts";
 import { verdictProblem } from "./verdict-check.ts";
-
-/** What the verifier read from the chain by itself. */
-export interface ChainFacts {
-  readonly network: RoundExport["network"];
-  /** The first checkpoint at or after the round's start; undefined while there is none. */
-  readonly seedCheckpoint: { readonly sequence: number; readonly digest: Uint8Array } | undefined;
-  /** The seed that `open_round` drew, and the checkpoint that holds it; absent when there is no contract. */
-  readonly openedSeed?: { readonly seed: Uint8Array; readonly checkpoint: number };
-  /** Time of the checkpoint up to which the populations were made. */
-  readonly seedMs: number | undefined;
-  /** Of the round's epoch; undefined when nobody tells any more, and then why. */
-  readonly committee: ShardHolders | undefined;
-  readonly noCommittee?: string;
-  readonly populations: {
-    readonly permanent: MemoryPopulation;
-    readonly deletable: MemoryPopulation;
-    readonly fresh: MemoryPopulation;
-  };
-  readonly epoch: number;
-  /** Blobs of the populations that were certified less than the profile's grace before the seed was drawn. */
-  readonly justCertified: ReadonlySet<BlobId>;
-  /** At the checkpoint that the export names; undefined when the chain has none there, or it comes before the seed. */
-  readonly judged: JudgedFacts | undefined;
-  /** Absent when no registry was named. */
-  readonly registry?: RegistryFacts;
-  /** The evidence root that the caller noted. */
-  readonly committed?: { readonly evidenceRoot: string; readonly nodesRoot: string | undefined };
-  /** The auditor's round before this one; null when there is none, undefined when the caller does not know. */
-  readonly previous?: RoundExport | null;
-}
 
 /**
  * @returns empty, but for notes, when everything can be recomputed
@@ -98,11 +55,13 @@ class Verification {
   readonly #round: RoundExport;
   readonly #facts: ChainFacts;
   readonly #differs: Differs;
+  readonly #expect: ReturnType<typeof expecting>;
 
   constructor(round: RoundExport, facts: ChainFacts, differs: Differs) {
     this.#round = round;
     this.#facts = facts;
     this.#differs = differs;
+    this.#expect = expecting(differs);
   }
 
   run(): void {
@@ -125,11 +84,7 @@ class Verification {
     this.#checkVerdicts(records);
     this.#checkState(records);
     this.#checkRoots();
-    this.#checkNodes(records);
-  }
-
-  #expect(what: string, computed: string, claimed: string): void {
-    if (computed !== claimed) this.#differs(what, `computed ${computed}, the export says ${claimed}`);
+    checkNodes(round, records, this.#facts, this.#differs);
   }
 
   #checkNetwork(): void {
@@ -298,75 +253,6 @@ class Verification {
     if (committed.nodesRoot !== undefined)
       this.#expect("nodes-root-committed", committed.nodesRoot, nodesRoot);
   }
-
-  /** A possession record begins where the auditor's round before left it, or with nothing: nobody invents a past. */
-  #checkBefore(): void {
-    const { previous } = this.#facts;
-    if (previous === undefined) return;
-    const { no, epoch, nodes } = this.#round;
-    if (previous !== null && previous.no >= no)
-      this.#differs("previous", `round ${previous.no} is not before round ${no}`);
-    for (const { node, before } of nodes) {
-      const known = previous?.nodes.find((record) => record.node === node);
-      const expected =
-        known === undefined ? newPossession(before) : carriedOver(known.after, previous?.epoch === epoch);
-      this.#expect(`record of ${node} before`, spellState(expected), spellState(before));
-    }
-  }
-
-  /** Rows, totals and possession records follow from the leaves. */
-  #checkNodes(records: readonly (EvidenceRecord | undefined)[]): void {
-    const { nodes, nodesRoot, totals, committee, parameters } = this.#round;
-    const names = new Map(this.#facts.committee?.members.map(({ nodeId, name }) => [nodeId, name]));
-    const test = possessionTest(parameters);
-    this.#expect(
-      "nodes",
-      [...committee]
-        .map(({ nodeId }) => nodeId)
-        .sort()
-        .join(" "),
-      nodes.map(({ node }) => node).join(" "),
-    );
-    this.#checkBefore();
-    const rows = nodes.map((claimed) => {
-      const present = names.get(claimed.node) ?? claimed.name;
-      // A node may rename itself, or end its pool, at any time.
-      if (present !== claimed.name)
-        this.#differs(
-          `name of ${claimed.node}`,
-          `it is ${JSON.stringify(present)} today, the export says ${JSON.stringify(claimed.name)}`,
-          "note",
-        );
-      let counts: OutcomeCounts = NO_OUTCOMES;
-      let after = claimed.before;
-      for (const record of records) {
-        if (record?.node !== claimed.node) continue;
-        counts = countOutcome(counts, record.outcome);
-        const trial = possessionTrial(record);
-        if (trial !== undefined) after = addTrial(after, trial === "failure", test);
-      }
-      const stated = parseRow(fromHex(claimed.row));
-      const row = {
-        ...counts,
-        node: claimed.node,
-        logLikelihoodRatio: after.logLikelihoodRatio,
-        state: nodeState(after, test, claimed.confirmedClaims),
-        // Availability is a mean over windows of many rounds: taken as stated.
-        availability: stated.availability,
-      };
-      if (!equalBytes(serializeRow(row), fromHex(claimed.row)))
-        this.#differs("row", `node ${claimed.node}: the row does not follow from the leaves`);
-      this.#expect(`record of ${claimed.node}`, spellState(after), spellState(claimed.after));
-      return row;
-    });
-    this.#expect("nodes-root", toHex(serializeRows(rows).root), nodesRoot);
-    this.#expect("totals", canonicalJson({ ...reportTotals(rows) }), canonicalJson({ ...totals }));
-  }
-}
-
-/** What a record is at the start of a round, after this one. */
-function carriedOver(after: PossessionState, isSameEpoch: boolean): PossessionState {
-  return isSameEpoch && after.trials > 0 ? after : newPossession(after);
 }
 
 function drawProblem(
@@ -387,15 +273,3 @@ function drawProblem(
   const wrong = pairs.find(([, computed, claimed]) => computed !== claimed);
   return wrong === undefined ? undefined : `${wrong[0]} is ${wrong[1]}, the leaf says ${wrong[2]}`;
 }
-
-/** Sums of logarithms are made in one order by everybody; twelve digits leave room for nothing else. */
-const spellState = (state: PossessionState): string =>
-  [
-    state.trials,
-    state.failures,
-    state.logLikelihoodRatio.toPrecision(12),
-    state.maxLogLikelihoodRatio.toPrecision(12),
-    state.cusum.toPrecision(12),
-    state.alpha.toPrecision(12),
-    state.beta.toPrecision(12),
-  ].join(" ");

@@ -1,17 +1,20 @@
 /** What is left of excuses once all is recomputed: the auditor's word, counted, so that nobody trusts unknowingly. */
 import { FloeError } from "../protocol/errors.ts";
+import type { ChainFacts } from "./chain-facts.ts";
 import type { EvidenceRecord } from "./evidence.ts";
 import { parseLeaf } from "./evidence-leaf.ts";
 import { ExcuseCheck } from "./excuse-check.ts";
 import type { RoundExport } from "./round-export.ts";
-import type { ChainFacts } from "./verify-round.ts";
 
 /**
  * How many draws rest on the auditor's word, by what it is taken for: an excuse that nothing on chain shows, or a
- * failure that something nobody can tell any more might excuse. Leaves that are none are `verifyRound`'s to name.
+ * failure that something nobody can tell any more might excuse; and how many nodes' records go on from a round that the
+ * caller does not know. Leaves that are none are `verifyRound`'s to name.
  */
 export function wordsTaken(round: RoundExport, facts: ChainFacts): ReadonlyMap<string, number> {
   const words = new Map<string, number>();
+  const past = round.nodes.filter(({ before }) => before.trials > 0).length;
+  if (facts.previous === undefined && past > 0) words.set("records from before", past);
   if (facts.judged === undefined) return words;
   const check = new ExcuseCheck(facts.judged, facts.justCertified, round.parameters);
   for (const leaf of round.leaves) {

@@ -6,10 +6,11 @@ import { findAuditEvent, suiAuditChain } from "../../../auditor/sui-audit-chain.
 import { readRegistryFacts } from "../../../cli/audit-verify-report.ts";
 import { readChainFacts } from "../../../scripts/audit-facts.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
+import type { ChainFacts } from "../../../shared/audit/chain-facts.ts";
 import type { Difference } from "../../../shared/audit/difference.ts";
 import type { ReportTotals } from "../../../shared/audit/report-rows.ts";
 import type { RoundExport } from "../../../shared/audit/round-export.ts";
-import { type ChainFacts, verifyRound } from "../../../shared/audit/verify-round.ts";
+import { verifyRound } from "../../../shared/audit/verify-round.ts";
 import type { BlobId } from "../../../shared/protocol/ids.ts";
 import { readRegistry } from "../../../shared/sui/audit-reader.ts";
 import { createSuiClient } from "../../../shared/sui/sui-client.ts";

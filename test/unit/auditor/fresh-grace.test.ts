@@ -1,9 +1,10 @@
 // If this fails, an honest node that is still getting a new blob is called missing, or a node that lost one never is.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readChainFacts } from "../../../scripts/audit-facts.ts";
+import type { ChainFacts } from "../../../shared/audit/chain-facts.ts";
 import type { AuditParameters } from "../../../shared/audit/parameters.ts";
 import type { RoundExport } from "../../../shared/audit/round-export.ts";
-import { type ChainFacts, verifyRound } from "../../../shared/audit/verify-round.ts";
+import { verifyRound } from "../../../shared/audit/verify-round.ts";
 import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";
 import { JumpingClock, LONG_SLOTS, PATIENT } from "../../support/jumping-clock.ts";
 import { prng, type System, startSystem } from "../../support/system.ts";

@@ -95,8 +95,12 @@ describe("an honest auditor", () => {
     expect(endingsOf(counted)).toEqual(new Set(["null missing"]));
     expect(endingsOf(excused)).toEqual(new Set(['"epoch-change" excused']));
     expect(endingsOf(ended)).toEqual(new Set(['"epoch-change" excused', '"invalid-blob" excused']));
-    for (const round of [counted, excused, ended]) {
-      const facts = await readChainFacts(auditor.chain, round, P);
+    for (const [round, previous] of [
+      [counted, null],
+      [excused, counted],
+      [ended, excused],
+    ] as const) {
+      const facts = { ...(await readChainFacts(auditor.chain, round, P)), previous };
       expect(verifyRound(round, facts)).toEqual([]);
       expect([...wordsTaken(round, facts)]).toEqual([]);
     }

@@ -1,13 +1,15 @@
 // If this fails, an auditor can change a field of what it published, or give a node a past, and nobody notices.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readChainFacts } from "../../../scripts/audit-facts.ts";
+import type { ChainFacts } from "../../../shared/audit/chain-facts.ts";
 import { parseLeaf } from "../../../shared/audit/evidence-leaf.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import type { ReportOnChain } from "../../../shared/audit/report-check.ts";
 import { parseRow, serializeRow, serializeRows, totalsVector } from "../../../shared/audit/report-rows.ts";
 import type { RoundExport } from "../../../shared/audit/round-export.ts";
 import { nodeState, type PossessionState, possessionTest } from "../../../shared/audit/statistics.ts";
-import { type ChainFacts, verifyRound } from "../../../shared/audit/verify-round.ts";
+import { verifyRound } from "../../../shared/audit/verify-round.ts";
+import { wordsTaken } from "../../../shared/audit/words-taken.ts";
 import { fromHex, toHex } from "../../../shared/protocol/bytes.ts";
 import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
 import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";
@@ -65,6 +67,30 @@ function withInventedPast(round: RoundExport): RoundExport {
   const { root } = serializeRows(nodes.map(({ row }) => parseRow(fromHex(row))));
   return { ...round, nodes, nodesRoot: toHex(root) };
 }
+
+describe("an auditor whose rounds of before are gone", () => {
+  /** So much later that the round before it is kept no longer, or may yet be. */
+  const later = (rounds: number): Partial<ChainFacts> => ({
+    previous: null,
+    tipMs: (facts.judged?.epochChanges[0]?.epochChangeStartMs ?? 0) + rounds * P.roundPeriodMs,
+  });
+
+  it("is not said to have invented a past once it need not keep them", () => {
+    const found = verifyRound(second, { ...facts, ...later(P.retentionRounds + 2) });
+    expect(found.length).toBeGreaterThan(0);
+    expect(found.every(({ what, weight }) => what.startsWith("record of ") && weight === "unknown")).toBe(
+      true,
+    );
+    const early = verifyRound(second, { ...facts, ...later(P.retentionRounds - 1) });
+    expect(early.some(({ weight }) => weight === "differs")).toBe(true);
+  });
+
+  it("is believed, and that is said, where nobody fetched them", () => {
+    const { previous: _, ...unknown } = facts;
+    expect(wordsTaken(second, unknown).get("records from before")).toBe(second.nodes.length);
+    expect([...wordsTaken(second, { ...facts, previous: first })]).toEqual([]);
+  });
+});
 
 describe("what cannot be compared", () => {
   const weights = (round: RoundExport, more: Partial<ChainFacts> = {}) =>
