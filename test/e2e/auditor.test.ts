@@ -152,6 +152,12 @@ describe("the auditor in workerd", () => {
     const disowned = await verify("--export", exported);
     expect(disowned.output).toContain("DIFFERS  report");
     expect(disowned.code).toBe(1);
+    // What no reading of the chain could mend: it is said before any.
+    writeFileSync(exported, text.replace(/"systemObjectId":"0x\w/, '"systemObjectId":"0x?'));
+    const elsewhere = await verify("--export", exported);
+    expect(elsewhere.output).toContain("DIFFERS  network");
+    expect(elsewhere.output).not.toContain("on the auditor's word");
+    expect(elsewhere.code).toBe(1);
     const own = await runScript("cli/main.ts", ["audit", "run", "--once", "--network", networkFile]);
     expect(own.output).toContain("node-12");
     expect(own.code).toBe(0);
@@ -174,5 +180,25 @@ describe("the auditor in workerd", () => {
     const whole = await runScript("cli/main.ts", args);
     expect(whole.output).toContain(`round ${no}: done`);
     expect(whole.code).toBe(0);
+  });
+});
+
+describe("an auditor whose settings were changed", () => {
+  const again = async (SYSTEM_OBJECT_ID: string): Promise<[number, string | undefined]> => {
+    await auditor.close();
+    auditor = await start({ bindings: { SYSTEM_OBJECT_ID } });
+    const response = await get("/v1/audit/nodes");
+    const { error } = (await response.json()) as { error?: { code: string } };
+    return [response.status, error?.code];
+  };
+
+  it("shows nothing of a ledger of another network, and everything once it has its own back", async () => {
+    expect(await again(`0x${"7".repeat(64)}`)).toEqual([500, "LEDGER_OF_ANOTHER_NETWORK"]);
+    expect(await again(system.network.file.walrus.systemObjectId)).toEqual([200, undefined]);
+  });
+
+  it("says that it is not configured, and in the log what is wrong", async () => {
+    expect(await again("0xzz")).toEqual([500, "NOT_CONFIGURED"]);
+    await expect.poll(() => log.join("\n"), { timeout: 60_000 }).toContain("SYSTEM_OBJECT_ID");
   });
 });
