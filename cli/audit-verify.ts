@@ -6,8 +6,9 @@
 import { suiChainReader } from "../auditor/chain-reader.ts";
 import { systemClock } from "../localnet/clock.ts";
 import { readChainFacts } from "../scripts/audit-facts.ts";
+import type { OnRead } from "../scripts/chain-history.ts";
 import type { ChainFacts } from "../shared/audit/chain-facts.ts";
-import type { Difference, Weight } from "../shared/audit/difference.ts";
+import { type Difference, expecting, type Weight } from "../shared/audit/difference.ts";
 import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
 import { EXPORT_FORMAT, type RoundExport } from "../shared/audit/round-export.ts";
 import { verifyRound } from "../shared/audit/verify-round.ts";
@@ -16,6 +17,9 @@ import { clientOf, type Place } from "./audit-place.ts";
 import { jsonOfAuditor, jsonOfFile } from "./audit-source.ts";
 import { readRegistryFacts } from "./audit-verify-report.ts";
 import { InputError, UsageError } from "./command.ts";
+
+/** How often it is said where the reading is. */
+const SAID_MS = 10_000;
 
 export interface VerifyOptions {
   /** Base URL. */
@@ -29,14 +33,19 @@ export interface VerifyOptions {
 /** @returns 0 when everything can be recomputed, else 1 */
 export async function verify(at: Place, no: number, options: VerifyOptions): Promise<number> {
   const round = await load(no, options);
-  const { parameters } = round;
   const expected = AUDIT_PROFILES[at.kind];
+  const obvious = obviousDifferences(at, no, round);
+  if (obvious.length > 0) return tell(no, round, obvious);
   const said = await readRegistryFacts(at, round, no, options.auditor);
   const opened = said?.opened;
   const isOpened = round.seedSource === "open_round";
+  // Without its seed there are no draws to compare, and all would seem to differ.
+  if (isOpened && said === undefined)
+    throw new UsageError(`the contract drew the seed of round ${no}: name --package and --registry`);
   const chain = suiChainReader(clientOf(at), at.ids, systemClock);
-  const { judgedCheckpoint = null } = round;
-  const read = await readChainFacts(chain, { no, judgedCheckpoint }, expected, isOpened ? opened : undefined);
+  const { epoch, judgedCheckpoint = null, leaves } = round;
+  const claimed = { no, epoch, judgedCheckpoint, leaves };
+  const read = await readChainFacts(chain, claimed, expected, isOpened ? opened : undefined, sayer());
   const previous = await loadPrevious(no, options);
   const { root } = options;
   const facts: ChainFacts = {
@@ -46,16 +55,35 @@ export async function verify(at: Place, no: number, options: VerifyOptions): Pro
     ...(root === undefined ? {} : { committed: { evidenceRoot: root, nodesRoot: undefined } }),
     ...(previous === undefined ? {} : { previous }),
   };
-  const differences = verifyRound(round, facts);
-  if (round.no !== no)
-    differences.push({ what: "round", detail: `the export is of round ${round.no}`, weight: "differs" });
-  if (JSON.stringify(parameters) !== JSON.stringify(expected))
-    differences.push({
+  return tell(no, round, verifyRound(round, facts), wordsTaken(round, facts));
+}
+
+/** What needs no reading of the chain: hours of it would only bring more differences. */
+function obviousDifferences({ ids, kind }: Place, no: number, round: RoundExport): Difference[] {
+  const found: Difference[] = [];
+  const expect = expecting((what, detail) => found.push({ what, detail, weight: "differs" }));
+  const expected = AUDIT_PROFILES[kind];
+  const idsOf = ({ systemObjectId, stakingObjectId }: RoundExport["network"]): string =>
+    `System ${systemObjectId}, Staking ${stakingObjectId}`;
+  expect("round", `${no}`, `${round.no}`);
+  expect("network", idsOf(ids), idsOf(round.network));
+  if (JSON.stringify(round.parameters) !== JSON.stringify(expected))
+    found.push({
       what: "parameters",
       detail: `they are not the ${expected.profile} profile`,
       weight: "differs",
     });
-  return tell(no, round, differences, wordsTaken(round, facts));
+  return found;
+}
+
+/** Says on standard error how far the chain is read: on a public network it takes hours. */
+function sayer(): OnRead {
+  let saidMs = systemClock.nowMs();
+  return (checkpoint, target) => {
+    if (systemClock.nowMs() - saidMs < SAID_MS) return;
+    saidMs = systemClock.nowMs();
+    console.error(`reading events: checkpoint ${checkpoint} of ${target}`);
+  };
 }
 
 /** Someone who reads DIFFERS takes the auditor for a liar: it is said of contradictions only. */
@@ -65,12 +93,14 @@ function tell(
   no: number,
   { totals, leaves, state }: RoundExport,
   differences: readonly Difference[],
-  words: ReadonlyMap<string, number>,
+  /** Absent when the chain was not read for it. */
+  words?: ReadonlyMap<string, number>,
 ): number {
   for (const { what, detail, weight } of differences) console.log(`${SAID[weight]}  ${what}: ${detail}`);
-  const counted = [...words].sort().map(([word, count]) => `${count} ${word}`);
+  const counted = [...(words ?? [])].sort().map(([word, count]) => `${count} ${word}`);
   // Always said: what is not recomputed is believed, and by whom is for the reader to decide.
-  console.log(`on the auditor's word: ${counted.length === 0 ? "no excuse" : counted.join(", ")}`);
+  if (words !== undefined)
+    console.log(`on the auditor's word: ${counted.length === 0 ? "no excuse" : counted.join(", ")}`);
   const countOf = (weight: Weight): number => differences.filter((each) => each.weight === weight).length;
   const [wrong, unknown] = [countOf("differs"), countOf("unknown")];
   const failed = totals.missing + totals.invalid;
@@ -92,9 +122,14 @@ async function load(no: number, options: VerifyOptions): Promise<RoundExport> {
 
 /** Whatever else is in it, it is compared field by field. @throws InputError when it does not even claim to be an export */
 function exportIn(value: unknown, from: string): RoundExport {
-  const { format } = (value ?? {}) as { readonly format?: unknown };
+  const { format, ...parts } = (value ?? {}) as Partial<Record<keyof RoundExport, unknown>>;
   if (format !== EXPORT_FORMAT)
     throw new InputError(`${from} is no export of a round in the format ${EXPORT_FORMAT}`);
+  for (const name of ["leaves", "nodes", "committee"] as const)
+    if (!Array.isArray(parts[name])) throw new InputError(`${from} has no list of ${name}`);
+  for (const name of ["network", "parameters", "populations", "totals"] as const)
+    if (typeof parts[name] !== "object" || parts[name] === null)
+      throw new InputError(`${from} has no ${name}`);
   return value as RoundExport;
 }
 

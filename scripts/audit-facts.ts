@@ -3,33 +3,37 @@ import type { ChainReader } from "../auditor/chain-reader.ts";
 import { youngFrom } from "../auditor/young-blobs.ts";
 import { AuditError } from "../shared/audit/audit-error.ts";
 import type { ChainFacts } from "../shared/audit/chain-facts.ts";
+import { parseLeaf } from "../shared/audit/evidence-leaf.ts";
 import type { JudgedFacts } from "../shared/audit/excuse-check.ts";
 import { epochChangesOf, type KnownEpochChange, movedShards } from "../shared/audit/fairness.ts";
 import type { AuditParameters } from "../shared/audit/parameters.ts";
 import { MemoryPopulation } from "../shared/audit/population.ts";
 import type { RoundExport } from "../shared/audit/round-export.ts";
 import type { ShardHolders } from "../shared/protocol/committee.ts";
+import { FloeError } from "../shared/protocol/errors.ts";
 import type { BlobId } from "../shared/protocol/ids.ts";
 import type { ChainSnapshot } from "../shared/sui/chain-snapshot.ts";
-import { ChainHistory, type EpochEvents } from "./chain-history.ts";
+import { ChainHistory, type EpochEvents, type OnRead } from "./chain-history.ts";
 
 /** Epochs that begin before a round is judged, of which the committee is looked up. */
 const LATER_EPOCHS = 4;
 
 /**
- * @param round its number, and where its export says that the chain was read to for the verdicts
+ * @param round its number, and what its export says: the epoch, and up to where the chain was read for the verdicts. One
+ *   that says another epoch than the chain does gets no permanent blobs; of its leaves only those of a blob matter
  * @param opened the seed that `open_round` drew, for a round that names it as its source
  * @throws SuiError; AuditError `INVALID_EVENT_ORDER` when the endpoint has not the whole history: event blobs are
  *   attested by those who are judged here, so nothing but the chain itself will do
- * Cost: reads every Walrus event up to the judged checkpoint, and holds all live blobs in memory; beside that some ten
- * requests, and one per checkpoint in which a moved shard was received. For a round older than the epoch before the
- * present one the endpoint must keep old versions of Walrus's state.
+ * Cost: reads every Walrus event up to the judged checkpoint, and holds all live blobs in memory, 530 bytes each (1.3 GB for
+ * 2.5 million); beside that some ten requests, and one per checkpoint in which a moved shard was received. For a round
+ * older than the epoch before the present one the endpoint must keep old versions of Walrus's state.
  */
 export async function readChainFacts(
   chain: ChainReader,
-  round: Pick<RoundExport, "no" | "judgedCheckpoint">,
+  round: Pick<RoundExport, "no" | "epoch" | "judgedCheckpoint" | "leaves">,
   parameters: Pick<AuditParameters, "roundPeriodMs" | "freshGraceMs">,
   opened?: NonNullable<ChainFacts["openedSeed"]>,
+  onRead?: OnRead,
 ): Promise<ChainFacts> {
   const snapshot = await chain.snapshot();
   const firstAvailable = await chain.firstAvailable();
@@ -40,10 +44,10 @@ export async function readChainFacts(
   }
   const seedCheckpoint = await chain.firstCheckpointAt(round.no * parameters.roundPeriodMs);
   const seedAt = opened?.checkpoint ?? seedCheckpoint?.sequence;
-  const history = new ChainHistory(chain, snapshot.nShards);
+  const history = new ChainHistory(chain, snapshot.nShards, round.epoch, onRead);
   if (seedAt !== undefined) await history.readTo(seedAt);
   // Of the time before the first event the present state says nothing, and this history is not read on for it.
-  const before = history.epoch === undefined ? new ChainHistory(chain, snapshot.nShards) : undefined;
+  const before = history.epoch === undefined ? new ChainHistory(chain, snapshot.nShards, 0) : undefined;
   const epoch = history.epoch ?? (await before?.readOnToFirstEpoch()) ?? snapshot.epoch;
   const listOf = (stratum: "deletable" | "fresh"): MemoryPopulation =>
     new MemoryPopulation(history.store.blobs(stratum, epoch), snapshot.nShards);
@@ -52,8 +56,7 @@ export async function readChainFacts(
     deletable: listOf("deletable"),
     fresh: listOf("fresh"),
   };
-  const drawn = new Set<BlobId>();
-  for (const { entries } of Object.values(populations)) for (const { blobId } of entries) drawn.add(blobId);
+  const drawn = blobsOf(round.leaves);
   const justCertified = await youngOf(drawn, chain, history, seedAt, parameters.freshGraceMs);
   const judgedAt = await judgedIn(chain, round.judgedCheckpoint, seedAt);
   if (judgedAt !== undefined) await history.readTo(judgedAt.sequence);
@@ -87,6 +90,19 @@ export async function readChainFacts(
   };
 }
 
+/** Millions are live, and some thousand drawn: whether these are the right ones is for `verifyRound` to say. */
+function blobsOf(leaves: readonly string[]): ReadonlySet<BlobId> {
+  const blobs = new Set<BlobId>();
+  for (const leaf of leaves) {
+    try {
+      blobs.add(parseLeaf(leaf).blobId);
+    } catch (error) {
+      if (!(error instanceof FloeError)) throw error;
+    }
+  }
+  return blobs;
+}
+
 /** @param seedAt up to where the history was read */
 async function youngOf(
   blobs: Iterable<BlobId>,
@@ -115,14 +131,14 @@ async function judgedIn(
 
 /** Blobs that nobody had to hold any more where the history was read to, or that were gone since the seed. */
 function invalidOf(
-  blobs: Iterable<BlobId>,
+  blobs: ReadonlySet<BlobId>,
   { store, epoch }: ChainHistory,
   roundEpoch: number,
   seedAt: number | undefined,
 ): ReadonlySet<BlobId> {
   const invalid = new Set<BlobId>();
   if (seedAt === undefined) return invalid;
-  const live = store.liveBlobs(epoch ?? roundEpoch);
+  const live = store.liveAmong(blobs, epoch ?? roundEpoch);
   for (const blobId of blobs) {
     const isRenewed = (store.certifiedSince(blobId) ?? seedAt) >= seedAt;
     if (isRenewed || !live.has(blobId)) invalid.add(blobId);

@@ -19,10 +19,15 @@ export interface EpochEvents {
   readonly doneAt: number | undefined;
 }
 
+/** Told after every page: the events of all checkpoints before `checkpoint` are read, those before `target` will be. */
+export type OnRead = (checkpoint: number, target: number) => void;
+
 export class ChainHistory {
   readonly store = new MemoryPopulationStore();
   readonly #chain: ChainReader;
   readonly #nShards: number;
+  readonly #roundEpoch: number;
+  readonly #onRead: OnRead;
   readonly #epochs = new Map<number, EpochEvents>();
   /** Where each shard's receipt was announced, by epoch. */
   readonly #receipts = new Map<number, Map<number, number>>();
@@ -31,9 +36,12 @@ export class ChainHistory {
   #firstEpoch: number | undefined;
   #readTo = 0;
 
-  constructor(chain: ChainReader, nShards: number) {
+  /** @param roundEpoch the only one whose permanent blobs are put in order: seconds, and 300 bytes a blob */
+  constructor(chain: ChainReader, nShards: number, roundEpoch: number, onRead: OnRead = () => {}) {
     this.#chain = chain;
     this.#nShards = nShards;
+    this.#roundEpoch = roundEpoch;
+    this.#onRead = onRead;
     this.#permanent = new MemoryPopulation([], nShards);
   }
 
@@ -47,7 +55,7 @@ export class ChainHistory {
     return this.#firstEpoch;
   }
 
-  /** Permanent blobs as of the start of the newest epoch. */
+  /** Permanent blobs as of the start of the round's epoch; none when it began without events before it. */
   get permanent(): MemoryPopulation {
     return this.#permanent;
   }
@@ -97,6 +105,7 @@ export class ChainHistory {
     for (;;) {
       const page = await this.#chain.events(after, before);
       for (const event of page.events) this.#apply(event);
+      this.#onRead(page.coveredBefore ?? page.events.at(-1)?.checkpoint ?? 0, before);
       if (page.end !== "more") return page.end;
       if (isEnough()) return "bound";
       after = page.cursor;
@@ -104,7 +113,7 @@ export class ChainHistory {
   }
 
   #apply({ event, checkpoint, txDigest }: PlacedEvent): void {
-    if (event.kind === "EpochChangeStart")
+    if (event.kind === "EpochChangeStart" && event.epoch === this.#roundEpoch)
       this.#permanent = new MemoryPopulation(this.store.blobs("permanent", event.epoch), this.#nShards);
     if (isPopulationEvent(event)) applyPopulationEvent(this.store, event, checkpoint);
     if ("epoch" in event) {
