@@ -6,8 +6,8 @@
  * | passed           | a last request answered 200, and nothing asked after it                                         |
  * | missing, invalid | the profile's attempts over its spread; two symbols and one sliver, each answered; invalid a 200; |
  * |                  | missing a blob that is not young                                                               |
- * | timeout          | no request that proves an answer of the sliver's; all attempts, or a node silent all round        |
- * | refused          | all attempts, or a silent node; at least one answered                                           |
+ * | timeout          | all attempts, or a silent node; not two symbols and one sliver that came                         |
+ * | refused          | the same; at least one answered                                                                |
  * | excused          | an excuse that holds (`excuse-check.ts`); self-suspect exactly in a void round                  |
  * | vacuous          | no request                                                                                     |
  *
@@ -113,6 +113,8 @@ function outcomeProblem(
       return failureProblem(record, parameters);
     case "timeout":
     case "refused": {
+      if (isSpread(attempts, parameters) && isAnswered(attempts.filter(isWholeSuccess)))
+        return `${outcome}, although what was asked for came`;
       if (!isSpread(attempts, parameters) && !wasSilent(record, all, parameters))
         return `${outcome} after ${attempts.length} requests`;
       return outcome === "refused" && attempts.every(({ httpStatus }) => httpStatus === 0)
@@ -130,16 +132,31 @@ function failureProblem(
 ): string | undefined {
   if (!isSpread(attempts, parameters))
     return `${outcome} after ${attempts.length} requests, too few or too soon`;
-  const answered = attempts.filter(({ httpStatus }) => httpStatus === 200 || isRefusal(httpStatus));
-  const symbols = answered.filter(({ kind }) => kind === "symbol").length;
-  const slivers = answered.filter(({ kind }) => kind === "sliver").length;
-  if (symbols < 2 || slivers < 1) return `${outcome} on ${symbols} symbols and ${slivers} slivers answered`;
+  // Without a whole envelope a refusal may be a proxy's; a success may have been too large to be kept.
+  const answered = attempts.filter(
+    ({ httpStatus, bodyHash }) => httpStatus === 200 || (isRefusal(httpStatus) && bodyHash !== null),
+  );
+  if (!isAnswered(answered))
+    return `${outcome} on ${answered.length} answers, not to two symbols and a sliver`;
   // An answer that broke off has a status and no body: it proves nothing, whichever way.
   if (outcome === "missing" && attempts.some(isWholeSuccess)) return "missing, although something came";
   if (outcome === "invalid" && attempts.every(({ httpStatus }) => httpStatus !== 200))
     return "invalid, although nothing came";
   return undefined;
 }
+
+/**
+ * Whether a draw counted as unavailable looks like one that failed: its answers may have been a proxy's, which have no
+ * envelope, but no leaf shows that.
+ */
+export const looksFailed = (record: EvidenceRecord, parameters: AuditParameters): boolean =>
+  (record.outcome === "timeout" || record.outcome === "refused") &&
+  failureProblem({ ...record, outcome: "missing" }, parameters) === undefined;
+
+/** Two symbols and one sliver: what it takes to call a sliver lost. */
+const isAnswered = (answered: readonly EvidenceAttempt[]): boolean =>
+  answered.filter(({ kind }) => kind === "symbol").length >= 2 &&
+  answered.some(({ kind }) => kind === "sliver");
 
 const isWholeSuccess = ({ httpStatus, bodyHash }: EvidenceAttempt): boolean =>
   httpStatus === 200 && bodyHash !== null;

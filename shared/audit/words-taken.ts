@@ -5,10 +5,14 @@ import type { EvidenceRecord } from "./evidence.ts";
 import { parseLeaf } from "./evidence-leaf.ts";
 import { ExcuseCheck } from "./excuse-check.ts";
 import type { RoundExport } from "./round-export.ts";
+import { looksFailed } from "./verdict-check.ts";
+
+const REFUSALS = "refusals without envelope";
 
 /**
  * How many draws rest on the auditor's word, by what it is taken for: an excuse that nothing on chain shows, or a
- * failure that something nobody can tell any more might excuse; and how many nodes' records go on from a round that the
+ * failure that something nobody can tell any more might excuse, or an unavailability that only the answers' bodies tell from
+ * a failure; and how many nodes' records go on from a round that the
  * caller does not know. Leaves that are none are `verifyRound`'s to name.
  */
 export function wordsTaken(round: RoundExport, facts: ChainFacts): ReadonlyMap<string, number> {
@@ -19,8 +23,10 @@ export function wordsTaken(round: RoundExport, facts: ChainFacts): ReadonlyMap<s
   const check = new ExcuseCheck(facts.judged, facts.justCertified, round.parameters);
   for (const leaf of round.leaves) {
     const record = recordOf(leaf);
-    const word = record && check.wordTaken(record);
+    if (record === undefined) continue;
+    const word = check.wordTaken(record);
     if (word !== undefined) words.set(word, (words.get(word) ?? 0) + 1);
+    if (looksFailed(record, round.parameters)) words.set(REFUSALS, (words.get(REFUSALS) ?? 0) + 1);
   }
   return words;
 }

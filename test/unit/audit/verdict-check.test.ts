@@ -95,3 +95,21 @@ describe("absence of a blob", () => {
     expect(problemOf("excused", wrong, "just-certified", young)).toContain("something came");
   });
 });
+
+describe("what a node sent", () => {
+  const sent = attempts(["symbol", 200, true], ["symbol", 200, true], ["sliver", 200, true]);
+  it("is no silence: two symbols and the sliver passed, or were wrong", () => {
+    expect(problemOf("timeout", sent)).toContain("came");
+    expect(problemOf("refused", sent)).toContain("came");
+    expect(problemOf("invalid", sent)).toBeUndefined();
+    // One of them is not enough to call the sliver wrong.
+    const [first, ...others] = sent;
+    const unanswered = others.map((each) => ({ ...each, httpStatus: 0, bodyHash: null }));
+    expect(problemOf("timeout", first === undefined ? [] : [first, ...unanswered])).toBeUndefined();
+  });
+
+  it("is no refusal when it broke off: only an envelope says that a sliver is missing", () => {
+    const broken = attempts(["symbol", 404, true], ["symbol", 404, false], ["sliver", 404, true]);
+    expect(problemOf("missing", broken)).toContain("missing on 2 answers");
+  });
+});

@@ -3,12 +3,27 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ChainReader } from "../../../auditor/chain-reader.ts";
 import { readChainFacts } from "../../../scripts/audit-facts.ts";
+import { canonicalJson } from "../../../shared/audit/canonical-json.ts";
 import type { Difference } from "../../../shared/audit/difference.ts";
+import { type EvidenceRecord, rootOfLeaves } from "../../../shared/audit/evidence.ts";
+import { parseLeaf } from "../../../shared/audit/evidence-leaf.ts";
 import type { AuditParameters } from "../../../shared/audit/parameters.ts";
+import {
+  countOutcome,
+  NO_OUTCOMES,
+  parseRow,
+  type ReportRow,
+  reportTotals,
+  serializeRow,
+  serializeRows,
+} from "../../../shared/audit/report-rows.ts";
 import { committeeHash, type RoundExport } from "../../../shared/audit/round-export.ts";
+import { addTrial, nodeState, possessionTest } from "../../../shared/audit/statistics.ts";
+import { possessionTrial } from "../../../shared/audit/verdict.ts";
 import { verifyRound } from "../../../shared/audit/verify-round.ts";
 import { wordsTaken } from "../../../shared/audit/words-taken.ts";
-import { toHex } from "../../../shared/protocol/bytes.ts";
+import { fromHex, toHex } from "../../../shared/protocol/bytes.ts";
+import { FloeError } from "../../../shared/protocol/errors.ts";
 import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";
 import { JumpingClock, LONG_SLOTS, PATIENT } from "../../support/jumping-clock.ts";
 import { prng, type System, startSystem, uploadsOver } from "../../support/system.ts";
@@ -104,6 +119,121 @@ describe("an honest auditor", () => {
       expect(verifyRound(round, facts)).toEqual([]);
       expect([...wordsTaken(round, facts)]).toEqual([]);
     }
+  });
+});
+
+/** Read back if it can be: a leaf that is none counts for no node. */
+function recordsOf(leaves: readonly string[]): EvidenceRecord[] {
+  return leaves.flatMap((leaf) => {
+    try {
+      return [parseLeaf(leaf)];
+    } catch (error) {
+      if (error instanceof FloeError) return [];
+      throw error;
+    }
+  });
+}
+
+/** The export with other leaves, and with everything that follows from leaves made anew. */
+function fitting(round: RoundExport, leaves: readonly string[]): RoundExport {
+  const records = recordsOf(leaves);
+  const test = possessionTest(round.parameters);
+  const rows: ReportRow[] = [];
+  const nodes = round.nodes.map((node) => {
+    let counts = NO_OUTCOMES;
+    let after = node.before;
+    for (const record of records) {
+      if (record.node !== node.node) continue;
+      counts = countOutcome(counts, record.outcome);
+      const trial = possessionTrial(record);
+      if (trial !== undefined) after = addTrial(after, trial === "failure", test);
+    }
+    const { availability } = parseRow(fromHex(node.row));
+    const state = nodeState(after, test, node.confirmedClaims);
+    const { logLikelihoodRatio } = after;
+    const row: ReportRow = { ...counts, node: node.node, logLikelihoodRatio, state, availability };
+    rows.push(row);
+    return { ...node, after, row: toHex(serializeRow(row)) };
+  });
+  const nodesRoot = toHex(serializeRows(rows).root);
+  const evidenceRoot = toHex(rootOfLeaves(leaves.map((leaf) => new TextEncoder().encode(leaf))));
+  return { ...round, leaves, nodes, nodesRoot, evidenceRoot, totals: reportTotals(rows) };
+}
+
+const OUTCOMES = ["passed", "missing", "invalid", "timeout", "refused", "excused", "vacuous"];
+const EXCUSES = ["epoch-change", "shard-moved", "maintenance", "denied", "invalid-blob", "just-certified"];
+const OTHER_EXCUSES = ["not-owner", "no-metadata", "self-suspect"];
+const STATUSES = [0, 200, 400, 404, 429, 451, 503];
+
+/** Other values of one field, all of its type. */
+function others(name: string, value: unknown): unknown[] {
+  switch (name) {
+    case "outcome":
+      return OUTCOMES;
+    case "excuse":
+      return [null, ...EXCUSES, ...OTHER_EXCUSES];
+    case "status":
+      return STATUSES;
+    case "kind":
+      return ["symbol", "sliver"];
+    case "axis":
+      return ["primary", "secondary"];
+    case "body_hash":
+      return [null, "ab".repeat(32)];
+    default:
+      if (typeof value === "number") return [0, value - 1, value + 1, value + 1e7];
+      // Another ID of the same form.
+      return typeof value === "string" ? [value.slice(0, -1) + (value.endsWith("0") ? "4" : "0")] : [];
+  }
+}
+
+type Fields = { [name: string]: unknown };
+
+/** Every leaf that differs in one field, or lacks or repeats one request. */
+function* changedLeaves(leaf: string): Generator<{ what: string; leaf: string }> {
+  const fields = JSON.parse(leaf) as Fields & { attempts: Fields[] };
+  const spell = (what: string, value: Fields) => ({ what, leaf: canonicalJson(value as never) });
+  for (const [name, value] of Object.entries(fields))
+    for (const other of others(name, value))
+      if (other !== value) yield spell(`${name} ${other}`, { ...fields, [name]: other });
+  for (const [i, attempt] of fields.attempts.entries()) {
+    const change = (by: Fields[]): Fields => ({
+      ...fields,
+      attempts: fields.attempts.toSpliced(i, 1, ...by),
+    });
+    yield spell("request left out", change([]));
+    for (const [name, value] of Object.entries(attempt))
+      for (const other of others(name, value))
+        if (other !== value)
+          yield spell(`request's ${name} ${other}`, change([{ ...attempt, [name]: other }]));
+  }
+}
+
+describe("every field of a leaf", () => {
+  it("is bound or counted, but for the answers that nobody signed: bytes, times, and how a sliver was asked", async () => {
+    const facts = { ...(await readChainFacts(auditor.chain, counted, P)), previous: null };
+    expect(verifyRound(fitting(counted, counted.leaves), facts)).toEqual([]);
+    const unnoticed = new Set<string>();
+    let tried = 0;
+    for (const outcome of ["passed", "missing"]) {
+      const at = counted.leaves.findIndex((leaf) => leaf.includes(`"outcome":"${outcome}"`));
+      for (const { what, leaf } of changedLeaves(counted.leaves[at] ?? "")) {
+        tried++;
+        const round = fitting(counted, counted.leaves.with(at, leaf));
+        const isNoticed = verifyRound(round, facts).length > 0 || wordsTaken(round, facts).size > 0;
+        if (!isNoticed) unnoticed.add(`${outcome}: ${what.replace(/ -?\w+$/, "")}`);
+      }
+    }
+    expect(tried).toBeGreaterThan(80);
+    const harmless = ["body_hash", "ms", "started_ms"].map((name) => `request's ${name}`);
+    expect(unnoticed).toEqual(
+      new Set([
+        ...harmless.flatMap((what) => [`passed: ${what}`, `missing: ${what}`]),
+        // Of a sliver that passed, or was refused with another reason.
+        "passed: request's kind",
+        "missing: request's status",
+      ]),
+    );
   });
 });
 
