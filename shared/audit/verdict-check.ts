@@ -137,7 +137,7 @@ function failureProblem(
     ({ httpStatus, bodyHash }) => httpStatus === 200 || (isRefusal(httpStatus) && bodyHash !== null),
   );
   if (!isAnswered(answered))
-    return `${outcome} on ${answered.length} answers, not to two symbols and a sliver`;
+    return `${outcome} on ${answered.length} answers, and not two symbols and a sliver answered`;
   // An answer that broke off has a status and no body: it proves nothing, whichever way.
   if (outcome === "missing" && attempts.some(isWholeSuccess)) return "missing, although something came";
   if (outcome === "invalid" && attempts.every(({ httpStatus }) => httpStatus !== 200))
