@@ -1,6 +1,7 @@
 /** `npm start`: options and help; what it runs is in start-session.ts. */
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { FloeError } from "../shared/protocol/errors.ts";
 import type { StartOptions } from "./start-session.ts";
 
 const HELP = `usage: npm start [-- OPTION ...]
@@ -73,6 +74,11 @@ function parseOptions(argv: string[]): StartOptions | "help" {
   };
 }
 
+/** A file that is not there, a port that is taken, a folder of another network: the message says it, no stack does. */
+const isExpected = (error: unknown): error is Error =>
+  error instanceof FloeError ||
+  (error instanceof Error && "code" in error && ("syscall" in error || error.code === "ERR_ADDRESS_IN_USE"));
+
 try {
   const options = parseOptions(process.argv.slice(2));
   if (options === "help") {
@@ -84,6 +90,6 @@ try {
   }
 } catch (error) {
   if (error instanceof UsageError) console.error(`${error.message}\n\n${HELP}`);
-  else console.error(error);
+  else console.error(isExpected(error) ? `npm start: ${error.message}` : error);
   process.exitCode = error instanceof UsageError ? 2 : 1;
 }
