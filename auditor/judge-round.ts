@@ -48,6 +48,7 @@ import type { Committee } from "../shared/protocol/committee.ts";
 import { assert } from "../shared/protocol/errors.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
 import type { CheckpointInfo } from "../shared/sui/checkpoints.ts";
+import type { AuditChain } from "./audit-chain.ts";
 import type { ChainFollower } from "./chain-follower.ts";
 import type { ChainReader } from "./chain-reader.ts";
 import { type LedgerSql, readMeta, writeMeta } from "./ledger-sql.ts";
@@ -60,6 +61,7 @@ export interface JudgingParts {
   readonly sql: LedgerSql;
   readonly rounds: Rounds;
   readonly chain: ChainReader;
+  readonly auditChain: AuditChain;
   readonly follower: ChainFollower;
   readonly store: SqlPopulationStore;
   readonly nodes: NodeRecords;
@@ -160,7 +162,7 @@ class Judgement {
     );
     const { root } = serializeRows(rows);
     countRound(sql, no, isVoid);
-    rounds.noteJudged(no, this.#judged.sequence);
+    rounds.noteJudged(no, this.#judged.sequence, this.#parts.auditChain.claims?.auditor);
     rounds.update(no, "judging", "reporting", {
       evidence_root: toHex(evidenceRoot),
       nodes_root: toHex(root),

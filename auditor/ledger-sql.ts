@@ -19,7 +19,7 @@
  * | attempt          | one request for a draw                                                                   |
  * | burst            | one request of a chained burst: a signal, in no verdict                                   |
  * | verdict          | what a draw came to                                                                      |
- * | judgement        | up to which checkpoint the chain was read when a round was judged                        |
+ * | judgement        | up to which checkpoint the chain was read when a round was judged, and by whose key       |
  * | evidence, body   | the exact bytes behind a leaf; bodies of failures and of some passes                     |
  * | node_epoch       | possession of a node in an epoch                                                         |
  * | node_window      | availability of a node                                                                   |
@@ -99,7 +99,8 @@ const SCHEMA = [
      ${DRAW_KEY}, node TEXT NOT NULL, outcome TEXT NOT NULL, attempts INTEGER NOT NULL, excuse TEXT,
      leaf_hash TEXT NOT NULL, PRIMARY KEY (round, mode, shard, t)) WITHOUT ROWID`,
   `CREATE INDEX IF NOT EXISTS verdict_by_node ON verdict (node, round)`,
-  `CREATE TABLE IF NOT EXISTS judgement (round INTEGER PRIMARY KEY, checkpoint INTEGER NOT NULL)`,
+  `CREATE TABLE IF NOT EXISTS judgement (
+     round INTEGER PRIMARY KEY, checkpoint INTEGER NOT NULL, auditor TEXT)`,
   `CREATE TABLE IF NOT EXISTS evidence (leaf_hash TEXT PRIMARY KEY, canonical_json TEXT NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS body (body_hash TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS node_epoch (
@@ -138,7 +139,10 @@ const SCHEMA = [
 ];
 
 /** Columns that ledgers of this version were first made without. */
-const ADDED_COLUMNS = [{ table: "population", column: "place", type: "TEXT" }] as const;
+const ADDED_COLUMNS = [
+  { table: "population", column: "place", type: "TEXT" },
+  { table: "judgement", column: "auditor", type: "TEXT" },
+] as const;
 
 export class LedgerError extends Error {
   override readonly name = "LedgerError";

@@ -35,7 +35,7 @@ export function exportRound(
     readonly nodes: NodeRecords;
     readonly parameters: AuditParameters;
     readonly ids: WalrusObjectIds;
-    /** Absent without a key. */
+    /** Of today; absent without a key. */
     readonly claimChain?: { readonly auditor: ObjectId } | undefined;
   },
   round: Round,
@@ -53,7 +53,7 @@ export function exportRound(
     format: EXPORT_FORMAT,
     // Field by field: whoever calls may hold more than IDs in the same object, a key among it.
     network: { systemObjectId: parts.ids.systemObjectId, stakingObjectId: parts.ids.stakingObjectId },
-    auditor: parts.claimChain?.auditor ?? null,
+    auditor: auditorOf(parts, round.no),
     no: round.no,
     state,
     openedMs: round.openedMs,
@@ -85,6 +85,12 @@ export function exportRound(
     totals: JSON.parse(totals) as ReportTotals,
     tx: round.tx,
   };
+}
+
+/** Whose round it is: the key may have been changed since, or have come later. */
+function auditorOf({ rounds, claimChain }: Parameters<typeof exportRound>[0], no: number): ObjectId | null {
+  const then = rounds.judgedBy(no);
+  return then === undefined ? (claimChain?.auditor ?? null) : then;
 }
 
 /** Leaves in (mode, shard, t) order. */

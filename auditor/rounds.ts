@@ -100,6 +100,9 @@ export interface AttemptRecord {
   readonly detail: string | null;
 }
 
+/** In the column `auditor` of a round that was judged without a key: null there is a round of before it was kept. */
+const NO_KEY = "none";
+
 export class Rounds {
   readonly #sql: LedgerSql;
 
@@ -165,9 +168,25 @@ export class Rounds {
     );
   }
 
-  /** Keeps up to where the chain was read when a round was judged: events of all checkpoints before this one. */
-  noteJudged(no: number, checkpoint: number): void {
-    this.#sql.exec("INSERT OR REPLACE INTO judgement (round, checkpoint) VALUES (?, ?)", no, checkpoint);
+  /**
+   * Keeps up to where the chain was read when a round was judged (events of all checkpoints before this one), and whose
+   * key the auditor had then; undefined without one.
+   */
+  noteJudged(no: number, checkpoint: number, auditor: ObjectId | undefined): void {
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO judgement (round, checkpoint, auditor) VALUES (?, ?, ?)",
+      no,
+      checkpoint,
+      auditor ?? NO_KEY,
+    );
+  }
+
+  /** Who judged a round: null without a key, undefined when it was before this was kept. */
+  judgedBy(no: number): ObjectId | null | undefined {
+    const [row] = this.#sql.exec("SELECT auditor FROM judgement WHERE round = ?", no);
+    const text = textOrNull(row?.["auditor"]);
+    // Written by `noteJudged`.
+    return text === NO_KEY ? null : ((text ?? undefined) as ObjectId | undefined);
   }
 
   /** null for a round that is not judged, or was before this was kept. */

@@ -2,7 +2,7 @@
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { findAuditEvent, findRoundOpened } from "../auditor/sui-audit-chain.ts";
 import type { ChainFacts } from "../shared/audit/chain-facts.ts";
-import type { RegistryFacts, ReportOnChain } from "../shared/audit/report-check.ts";
+import { memberAt, type RegistryFacts, type ReportOnChain } from "../shared/audit/report-check.ts";
 import type { RoundExport } from "../shared/audit/round-export.ts";
 import { toHex } from "../shared/protocol/bytes.ts";
 import { FloeError } from "../shared/protocol/errors.ts";
@@ -31,7 +31,7 @@ export interface RegistrySaid extends RegistryFacts {
  */
 export async function readRegistryFacts(
   at: Place,
-  { auditor, tx }: RoundExport,
+  { auditor, tx, epoch }: RoundExport,
   no: number,
   auditorUrl: string | undefined,
 ): Promise<RegistrySaid | undefined> {
@@ -41,8 +41,6 @@ export async function readRegistryFacts(
   const round = await readRound(client, registry, no);
   const sinceMs = round?.openedMs ?? no * registry.params.periodMs;
   const found = await findRoundOpened(client, registry, no, sinceMs, round?.seed);
-  const isAt = (url: string): boolean =>
-    auditorUrl !== undefined && url.replace(/\/$/, "") === auditorUrl.replace(/\/$/, "");
   const reporter = objectIdOf(auditor);
   const hasReports = round !== undefined || found !== undefined;
   return {
@@ -51,7 +49,7 @@ export async function readRegistryFacts(
       reporter === undefined || !hasReports
         ? null
         : ((await readReported(client, registry, round, no, reporter, tx)) ?? null),
-    member: registry.auditors.find(({ url, isActive }) => isActive && isAt(url))?.address,
+    ...memberAt(registry.auditors, auditorUrl, reporter, epoch),
   };
 }
 

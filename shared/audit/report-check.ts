@@ -29,8 +29,10 @@ export interface ReportOnChain {
 export interface RegistryFacts {
   /** Of the round, by the auditor that the export names; null when there is none. */
   readonly report: ReportOnChain | null;
-  /** The active auditor whom the panel knows at the URL that the export came from. */
+  /** Whom the panel knows at the URL that the export came from (`memberAt`). */
   readonly member: ObjectId | undefined;
+  /** It joined in the round's epoch, maybe after the round. */
+  readonly isNewMember?: boolean;
 }
 
 /** @param registry undefined when none was named: then an auditor and its report cannot be looked for */
@@ -40,7 +42,11 @@ export function checkReport(round: RoundExport, registry: RegistryFacts | undefi
     if (tx !== null) differs("report", `${tx} is somebody's report, and the export names no auditor`);
     // Who denies its place on the panel could choose between the panel's seed and the checkpoint's.
     if (registry?.member !== undefined)
-      differs("auditor", `the panel knows it as ${registry.member}, the export says that it has no key`);
+      differs(
+        "auditor",
+        `the panel knows it as ${registry.member}, the export says that it has no key`,
+        registry.isNewMember === true ? "unknown" : "differs",
+      );
     return;
   }
   if (!isObjectId(String(auditor))) {
@@ -73,6 +79,38 @@ export function checkReport(round: RoundExport, registry: RegistryFacts | undefi
   const { judgedCheckpoint } = round;
   if (checkpoint !== undefined && judgedCheckpoint !== null && checkpoint <= judgedCheckpoint)
     differs("judged", `it was reported in checkpoint ${checkpoint}, and judged by ${judgedCheckpoint}`);
+}
+
+/** An entry of the panel, as far as it says who answers where. */
+export interface PanelEntry {
+  readonly address: ObjectId;
+  readonly url: string;
+  readonly sinceEpoch: number;
+  readonly isActive: boolean;
+}
+
+/**
+ * Whom the panel knows at a URL. An auditor that changed its key has two entries there, the old one not active any more;
+ * one that joined after a round had no key in it.
+ *
+ * @param named whom the export names; undefined when it names nobody
+ */
+export function memberAt(
+  panel: readonly PanelEntry[],
+  url: string | undefined,
+  named: ObjectId | undefined,
+  epoch: number,
+): Pick<RegistryFacts, "member" | "isNewMember"> {
+  const here = panel.filter((entry) => url !== undefined && plainUrl(entry.url) === plainUrl(url));
+  const own = here.find(({ address }) => address === named);
+  const found = own ?? here.find(({ isActive, sinceEpoch }) => isActive && sinceEpoch <= epoch);
+  return { member: found?.address, isNewMember: found?.sinceEpoch === epoch };
+}
+
+/** One spelling of those that name the same place: case of the host, default port, a slash at the end. */
+function plainUrl(url: string): string {
+  const text = URL.canParse(url) ? new URL(url).href : url;
+  return text.replace(/\/+$/, "");
 }
 
 function checkRoots(round: RoundExport, report: ReportOnChain, differs: Differs): void {

@@ -458,6 +458,12 @@ describe("an auditor with a key", () => {
     expect(said.opened).toEqual(seed);
     expect(verifyRound(round, { ...facts, registry: said })).toEqual([]);
     expect(verifyRound({ ...round, seedSource: "checkpoint" }, facts).length).toBeGreaterThan(0);
+    // The key is taken away: what was judged with it stays that auditor's, and what is judged now is nobody's.
+    const keyless = auditorOf({ sql: auditor.sql });
+    expect((await exportOf(keyless, no)).auditor).toBe(round.auditor);
+    const own = await exportOf(keyless, await keyless.run());
+    expect(own.auditor).toBeNull();
+    expect((await exportOf(auditor, own.no)).auditor).toBeNull();
     onChain = { round, facts };
   });
 
