@@ -166,6 +166,7 @@ describe("a round that lasts into the next epoch", () => {
         }),
       },
       follower: { follow: async () => true, epoch: EPOCH + 1 } as unknown as ChainFollower,
+      auditChain: {},
     };
     while (!(await judgeRound(parts as never, planned.round, () => false)));
     expect(sql.exec("SELECT outcome, excuse FROM verdict ORDER BY shard")).toMatchObject([
