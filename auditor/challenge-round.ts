@@ -39,6 +39,7 @@ import {
   weigh,
 } from "./questions.ts";
 import type { RequestKind, Round, RoundDraw, Rounds } from "./rounds.ts";
+import { Silence } from "./silence.ts";
 
 export interface ChallengeParts {
   readonly sql: LedgerSql;
@@ -60,7 +61,6 @@ const LONGEST_NAP_MS = 2_000;
 const KEEP_PASS_ONE_IN = 100;
 const MAX_BODY_KEPT_BYTES = 1 << 20;
 
-const UNANSWERED: ReadonlySet<Outcome> = new Set(["timeout", "unreachable"]);
 const FAILED: ReadonlySet<Outcome> = new Set(["missing", "invalid", "disowned"]);
 
 export interface ChallengeProgress {
@@ -92,15 +92,6 @@ export async function challengeRound(
   return { isDone: wakeMs === Number.POSITIVE_INFINITY, wakeMs };
 }
 
-/** Requests in a row that a node did not answer. Written by `#record`. */
-interface Streak {
-  count: number;
-  firstMs: number;
-  lastMs: number;
-  /** Whether one of them stands in a leaf. */
-  hasChallenge: boolean;
-}
-
 class RoundWork {
   readonly #parts: ChallengeParts;
   readonly #round: Round;
@@ -108,7 +99,7 @@ class RoundWork {
   readonly #committee: Committee;
   readonly #members: ReadonlyMap<ObjectId, CommitteeMember>;
   readonly #lanes = new Map<ObjectId, RoundDraw[]>();
-  readonly #streaks = new Map<ObjectId, Streak>();
+  readonly #silence: Silence;
   /** When each was asked last before this invocation. */
   readonly #lastAskedMs = new Map<ObjectId, number>();
   readonly #asker: PoliteAsker;
@@ -127,6 +118,7 @@ class RoundWork {
     this.#seed = round.seed;
     this.#committee = parts.rounds.committee(round.no);
     this.#members = new Map(this.#committee.members.map((member) => [member.nodeId, member]));
+    this.#silence = new Silence(parts.parameters);
     this.#shelf = new MetadataShelf(parts.sql, this.#committee.nShards);
     const draws = parts.rounds.draws(round.no).sort((a, b) => a.place - b.place);
     for (const draw of draws) {
@@ -144,7 +136,7 @@ class RoundWork {
       const node = String(row["node"]) as ObjectId;
       const startedMs = Number(row["started_ms"]);
       if (startedMs > parts.transport.clock.nowMs() - 60_000) recent.push({ node, startedMs });
-      this.#noteAnswer(
+      this.#silence.note(
         node,
         startedMs,
         String(row["kind"]) as RequestKind,
@@ -183,11 +175,12 @@ class RoundWork {
     const { clock } = this.#parts.transport;
     const lane = this.#lanes.get(node) ?? [];
     for (;;) {
-      if (this.#isGivenUp(node)) this.#giveUp(lane);
+      if (this.#silence.isShownByDraw(node)) this.#giveUp(lane);
       const next = this.#nextDue(lane);
       if (next === undefined) {
         const isOver =
-          this.#isSilent(node) || (await this.#bursts.run(this.#memberOf(node), this.#asker, this.#shelf));
+          this.#silence.isSilent(node) ||
+          (await this.#bursts.run(this.#memberOf(node), this.#asker, this.#shelf));
         return isOver ? undefined : clock.nowMs();
       }
       const waitMs = next.dueMs - clock.nowMs();
@@ -295,43 +288,8 @@ class RoundWork {
       },
       isKept ? body : undefined,
     );
-    this.#noteAnswer(node, startedMs, question.kind, outcome);
+    this.#silence.note(node, startedMs, question.kind, outcome);
     return outcome;
-  }
-
-  #noteAnswer(node: ObjectId, startedMs: number, kind: RequestKind, outcome: Outcome): void {
-    if (!UNANSWERED.has(outcome)) {
-      this.#streaks.delete(node);
-      return;
-    }
-    const streak = this.#streaks.get(node) ?? {
-      count: 0,
-      firstMs: startedMs,
-      lastMs: startedMs,
-      hasChallenge: false,
-    };
-    this.#streaks.set(node, streak);
-    streak.count++;
-    streak.lastMs = startedMs;
-    if (kind === "symbol" || kind === "sliver") streak.hasChallenge = true;
-  }
-
-  #isSilent(node: ObjectId): boolean {
-    const { silentAfterRequests, attemptSpreadMs } = this.#parts.parameters;
-    const streak = this.#streaks.get(node);
-    return (
-      streak !== undefined &&
-      streak.count >= silentAfterRequests &&
-      streak.lastMs - streak.firstMs >= attemptSpreadMs
-    );
-  }
-
-  /**
-   * Whether what is left of its draws is held against the silent node unasked. Not before a draw of its own has shown the
-   * silence: while nobody gives metadata it is more likely the auditor's own network, and those draws are excused.
-   */
-  #isGivenUp(node: ObjectId): boolean {
-    return this.#isSilent(node) && this.#streaks.get(node)?.hasChallenge === true;
   }
 
   /** A node that says nothing at all is not asked about every draw in turn. */
@@ -397,7 +355,7 @@ class RoundWork {
     const own = members.findIndex((member) => member.nodeId === draw.node);
     for (let i = 0; i < Math.min(METADATA_SOURCES, members.length); i++) {
       const member = members[(own + i) % members.length];
-      if (member === undefined || this.#isSilent(member.nodeId)) continue;
+      if (member === undefined || this.#silence.isSilent(member.nodeId)) continue;
       const found = await this.#fetchMetadata(draw, member);
       if (found !== undefined) return found;
     }

@@ -24,11 +24,11 @@ import {
   serializeEntry,
   sliceNode,
 } from "../shared/audit/population.ts";
+import { compareBytes } from "../shared/protocol/bytes.ts";
 import { assert } from "../shared/protocol/errors.ts";
 import { BLOB_ID_BYTES, type BlobId, blobIdToBytes } from "../shared/protocol/ids.ts";
 import { bytesOf, type LedgerSql, type SqlRow } from "./ledger-sql.ts";
 import {
-  compareBytes,
   cumFromBytes,
   cumToBytes,
   type ListSummary,

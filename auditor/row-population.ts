@@ -9,12 +9,11 @@ import {
   serializeEntry,
   sliceNode,
 } from "../shared/audit/population.ts";
-import { toHex } from "../shared/protocol/bytes.ts";
+import { compareBytes, toHex } from "../shared/protocol/bytes.ts";
 import { assert } from "../shared/protocol/errors.ts";
 import { type BlobId, blobIdFromBytes, blobIdToBytes } from "../shared/protocol/ids.ts";
 import { bytesOf, type LedgerSql, type SqlRow } from "./ledger-sql.ts";
 import {
-  compareBytes,
   cumFromBytes,
   cumToBytes,
   type ListSummary,

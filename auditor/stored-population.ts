@@ -33,14 +33,6 @@ export function cumFromBytes(bytes: Uint8Array): bigint {
   return (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
 }
 
-export function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  for (let at = 0; at < a.length; at++) {
-    const difference = (a[at] ?? 0) - (b[at] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
-}
-
 /** The last of `count` ascending places for which `isReached` holds; -1 when it does for none. */
 export function lastReached(count: number, isReached: (place: number) => boolean): number {
   let low = -1;

@@ -19,6 +19,7 @@
 import { foldToRoot, leafHashInto, proofFor, proofLength } from "../codec/merkle.ts";
 import { blake2b256Tagged } from "../crypto/blake2b.ts";
 import { BcsReader, BcsWriter } from "../protocol/bcs.ts";
+import { compareBytes } from "../protocol/bytes.ts";
 import { assert } from "../protocol/errors.ts";
 import { BLOB_ID_BYTES, type BlobId, blobIdFromBytes, blobIdToBytes } from "../protocol/ids.ts";
 import { ENCODING_TYPE_RS2, HASH_BYTES } from "../protocol/metadata.ts";
@@ -110,14 +111,6 @@ export function orderPopulation(blobs: Iterable<PopulationBlob>, nShards: number
     cumBytes += BigInt(encodedLength(nShards, unencodedLength));
     return entry;
   });
-}
-
-function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  for (let i = 0; i < a.length; i++) {
-    const difference = (a[i] ?? 0) - (b[i] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
 }
 
 /** A population in memory: for small networks, for verification and for tests. */
