@@ -98,7 +98,7 @@ describe("the auditor in workerd", () => {
   });
 
   it("answers unknown paths, nodes and methods with typed errors", async () => {
-    for (const path of ["/", "/v1/audit/nodes/nobody", "/v1/audit/rounds/7", "/v1/audit/rounds/x/export"]) {
+    for (const path of ["/v1", "/v1/audit/nodes/nobody", "/v1/audit/rounds/7", "/v1/audit/rounds/x/export"]) {
       const response = await get(path);
       expect(response.status, path).toBe(404);
       expect(await response.json()).toMatchObject({ error: { code: "NOT_FOUND" } });
