@@ -10,15 +10,15 @@ import { DurableObject } from "cloudflare:workers";
 import { Gate } from "../shared/node/gate.ts";
 import { failPointsBy } from "../shared/protocol/fail-point.ts";
 import { createSuiClient } from "../shared/sui/sui-client.ts";
-import { readOnlyAuditChain } from "./audit-chain.ts";
 import { Auditor } from "./auditor.ts";
-import { type ChainReader, suiChainReader } from "./chain-reader.ts";
-import { ClaimChain, escalationIdsOf } from "./claim-chain.ts";
+import { readOnlyAuditChain } from "./chain/audit-chain.ts";
+import { type ChainReader, suiChainReader } from "./chain/chain-reader.ts";
+import { suiAuditChain } from "./chain/sui-audit-chain.ts";
+import { ClaimChain, escalationIdsOf } from "./claims/claim-chain.ts";
 import { type AuditorConfig, type Env, type LedgerPort, parseConfig } from "./env.ts";
-import type { LedgerSql } from "./ledger-sql.ts";
+import { answer } from "./face/routes.ts";
+import type { LedgerSql } from "./ledger/ledger-sql.ts";
 import { systemClock, systemRandom, writeLog } from "./platform.ts";
-import { answer } from "./routes.ts";
-import { suiAuditChain } from "./sui-audit-chain.ts";
 
 /** One invocation: well below 30 s of CPU and 10,000 subrequests, whatever the answers cost. */
 const BUDGET_MS = 20_000;

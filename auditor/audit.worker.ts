@@ -1,8 +1,8 @@
 /** The auditor Worker "floe-auditor": composition root, no logic. */
 import { ConfigError } from "../shared/protocol/settings.ts";
 import { type Env, type LedgerPort, parseConfig } from "./env.ts";
+import { notConfigured } from "./face/routes.ts";
 import { writeLog } from "./platform.ts";
-import { notConfigured } from "./routes.ts";
 
 export { AuditLedger } from "./audit-ledger.do.ts";
 

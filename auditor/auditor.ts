@@ -11,28 +11,35 @@ import type { NodeTransport } from "../shared/node/storage-node-client.ts";
 import type { Committee } from "../shared/protocol/committee.ts";
 import { FloeError } from "../shared/protocol/errors.ts";
 import type { FailPoint } from "../shared/protocol/fail-point.ts";
+import type { Log } from "../shared/protocol/log.ts";
 import { SuiError } from "../shared/sui/sui-error.ts";
-import type { AuditChain } from "./audit-chain.ts";
-import { ChainFollower } from "./chain-follower.ts";
-import type { ChainReader } from "./chain-reader.ts";
-import { challengeRound } from "./challenge-round.ts";
-import { tendClaims } from "./claims.ts";
-import { settleEdgeFailures } from "./edge-reads.ts";
-import { History } from "./history.ts";
-import { HistoryBlobReader, HistoryError } from "./history-blob.ts";
-import { judgeRound } from "./judge-round.ts";
-import { checkNetwork, checkSystem, LedgerNetworkError } from "./ledger-network.ts";
-import { type LedgerSql, openLedger } from "./ledger-sql.ts";
-import { clearShelf } from "./metadata-shelf.ts";
-import { NodeRecords } from "./node-records.ts";
-import { earliestRound, followToSeed, openRound, populateRound, readToMs, seedRound } from "./open-round.ts";
-import type { Log } from "./platform.ts";
-import type { Budget } from "./polite-asker.ts";
-import { PopulationLists, SqlPopulationStore } from "./population-tables.ts";
+import type { AuditChain } from "./chain/audit-chain.ts";
+import { ChainFollower } from "./chain/chain-follower.ts";
+import type { ChainReader } from "./chain/chain-reader.ts";
+import { History } from "./chain/history.ts";
+import { HistoryBlobReader, HistoryError } from "./chain/history-blob.ts";
+import { checkNetwork, checkSystem, LedgerNetworkError } from "./chain/ledger-network.ts";
+import { forgetTrouble, noteTrouble, readingOf } from "./chain/reading.ts";
+import { tendClaims } from "./claims/claims.ts";
+import { settleEdgeFailures } from "./edge-reads/edge-reads.ts";
+import { type LedgerSql, openLedger } from "./ledger/ledger-sql.ts";
+import { NodeRecords } from "./ledger/node-records.ts";
+import { type Round, Rounds } from "./ledger/rounds.ts";
+import { PopulationLists, SqlPopulationStore } from "./population/population-tables.ts";
 import { pruneChain, pruneEdgeReads, pruneLedger } from "./prune.ts";
-import { reportOf } from "./publish-round.ts";
-import { forgetTrouble, noteTrouble, readingOf } from "./reading.ts";
-import { type Round, Rounds } from "./rounds.ts";
+import { challengeRound } from "./round/challenge-round.ts";
+import { judgeRound } from "./round/judge-round.ts";
+import { clearShelf } from "./round/metadata-shelf.ts";
+import {
+  earliestRound,
+  followToSeed,
+  openRound,
+  populateRound,
+  readToMs,
+  seedRound,
+} from "./round/open-round.ts";
+import type { Budget } from "./round/polite-asker.ts";
+import { reportOf } from "./round/publish-round.ts";
 
 export interface AuditorParts {
   readonly sql: LedgerSql;

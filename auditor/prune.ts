@@ -9,10 +9,10 @@
  */
 import type { AuditParameters } from "../shared/audit/parameters.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
-import type { PruningOnChain } from "./audit-chain.ts";
-import { COMPARED_HOURS, hourOf } from "./edge-reads.ts";
-import { type LedgerSql, readMeta, writeMeta } from "./ledger-sql.ts";
-import type { Rounds } from "./rounds.ts";
+import type { PruningOnChain } from "./chain/audit-chain.ts";
+import { COMPARED_HOURS, hourOf } from "./edge-reads/edge-reads.ts";
+import { type LedgerSql, readMeta, writeMeta } from "./ledger/ledger-sql.ts";
+import type { Rounds } from "./ledger/rounds.ts";
 
 export interface PruneParts {
   readonly sql: LedgerSql;

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
-import { findAuditEvent } from "../auditor/sui-audit-chain.ts";
+import { findAuditEvent } from "../auditor/chain/sui-audit-chain.ts";
 import { type Network, startNetwork } from "../localnet/network.ts";
 import { startAuditor } from "../scripts/auditor-runtime.ts";
 import { startEdge } from "../scripts/edge-runtime.ts";

@@ -2,7 +2,7 @@
  * Builds a list of a ledger that another process has filled, step by step, draws from it, drops it, and prints what that
  * costs: JSON `SlicesFigures`. Peak: growth of the resident set since before the first step.
  */
-import { PopulationLists } from "../auditor/population-tables.ts";
+import { PopulationLists } from "../auditor/population/population-tables.ts";
 import { nodeLedger } from "../scripts/node-ledger.ts";
 import { SHARDS } from "./audit-cases.ts";
 import { countingRows } from "./rows-written.ts";

@@ -2,7 +2,7 @@
  * Counts the rows that statements write, as the platform does (`rowsWritten` of its cursors): a row, one more for each
  * index that a new row goes into, and none for the indexes that a deleted row leaves.
  */
-import type { LedgerSql } from "../auditor/ledger-sql.ts";
+import type { LedgerSql } from "../auditor/ledger/ledger-sql.ts";
 
 /** @returns the ledger to use, and how many rows have been written through it */
 export function countingRows(ledger: LedgerSql): { sql: LedgerSql; rowsWritten: () => number } {

@@ -5,14 +5,14 @@
  * each change, and every ten seconds, where it stands. With `--ledger` whatever was reached is kept, also on Ctrl-C; the next run goes on.
  */
 import { closeSync, openSync, writeFileSync } from "node:fs";
-import { readOnlyAuditChain } from "../auditor/audit-chain.ts";
 import { Auditor } from "../auditor/auditor.ts";
-import { suiChainReader } from "../auditor/chain-reader.ts";
-import { openLedger } from "../auditor/ledger-sql.ts";
-import { exportRound } from "../auditor/publish-round.ts";
-import { type Reading, readingOf } from "../auditor/reading.ts";
-import type { Round, Rounds } from "../auditor/rounds.ts";
-import { nodesView } from "../auditor/views.ts";
+import { readOnlyAuditChain } from "../auditor/chain/audit-chain.ts";
+import { suiChainReader } from "../auditor/chain/chain-reader.ts";
+import { type Reading, readingOf } from "../auditor/chain/reading.ts";
+import { nodesView } from "../auditor/face/views.ts";
+import { openLedger } from "../auditor/ledger/ledger-sql.ts";
+import type { Round, Rounds } from "../auditor/ledger/rounds.ts";
+import { exportRound } from "../auditor/round/publish-round.ts";
 import { systemClock } from "../localnet/clock.ts";
 import { nodeLedger } from "../scripts/node-ledger.ts";
 import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";

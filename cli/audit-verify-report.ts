@@ -1,6 +1,6 @@
 /** What the audit registry knows of a round that somebody published: its seed, the report, the auditor at a URL. */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
-import { findAuditEvent, findRoundOpened } from "../auditor/sui-audit-chain.ts";
+import { findAuditEvent, findRoundOpened } from "../auditor/chain/sui-audit-chain.ts";
 import type { ChainFacts } from "../shared/audit/chain-facts.ts";
 import { memberAt, type RegistryFacts, type ReportOnChain } from "../shared/audit/report-check.ts";
 import type { RoundExport } from "../shared/audit/round-export.ts";

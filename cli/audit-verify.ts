@@ -3,7 +3,7 @@
  *
  * From the auditor come its export and that of its round before; everything they are compared with is read here.
  */
-import { suiChainReader } from "../auditor/chain-reader.ts";
+import { suiChainReader } from "../auditor/chain/chain-reader.ts";
 import { systemClock } from "../localnet/clock.ts";
 import { readChainFacts } from "../scripts/audit-facts.ts";
 import type { OnRead } from "../scripts/chain-history.ts";

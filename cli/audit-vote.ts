@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import type { Keypair } from "@mysten/sui/cryptography";
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
-import { escalationIdsOf } from "../auditor/claim-chain.ts";
+import { escalationIdsOf } from "../auditor/claims/claim-chain.ts";
 import { systemClock } from "../localnet/clock.ts";
 import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
 import { toBase64 } from "../shared/protocol/bytes.ts";

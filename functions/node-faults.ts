@@ -5,7 +5,7 @@
 import type { Clock } from "../shared/protocol/clock.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
 import { LIMITS } from "../shared/protocol/limits.ts";
-import type { Log } from "./log.ts";
+import type { Log } from "../shared/protocol/log.ts";
 
 export interface RecordedFault {
   readonly nodeId: ObjectId;

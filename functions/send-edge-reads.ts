@@ -5,9 +5,9 @@
 import { EDGE_READ_LIMITS, EDGE_READS_PATH } from "../shared/audit/edge-reads.ts";
 import { withDeadline } from "../shared/node/deadline.ts";
 import type { Clock } from "../shared/protocol/clock.ts";
+import type { Log } from "../shared/protocol/log.ts";
 import type { EdgeReads, PendingBatch } from "./edge-reads.ts";
 import type { EdgeReadsConfig } from "./env.ts";
-import type { Log } from "./log.ts";
 
 export interface SendingParts {
   readonly reads: EdgeReads;

@@ -11,6 +11,7 @@ import type { Committee, CommitteeMember } from "../shared/protocol/committee.ts
 import { FloeError } from "../shared/protocol/errors.ts";
 import type { FailPoint } from "../shared/protocol/fail-point.ts";
 import type { BlobId } from "../shared/protocol/ids.ts";
+import type { Log } from "../shared/protocol/log.ts";
 import type { ChainSnapshot } from "../shared/sui/chain-snapshot.ts";
 import type {
   CertifiedBlob,
@@ -20,7 +21,6 @@ import type {
 } from "../shared/sui/submissions.ts";
 import type { EdgeReads } from "./edge-reads.ts";
 import type { KernelLease } from "./kernel-lease.ts";
-import type { Log } from "./log.ts";
 import type { NodeFaults } from "./node-faults.ts";
 import type { SharedReads } from "./read/shared-reads.ts";
 import type { StagedObjects } from "./upload/staging.ts";

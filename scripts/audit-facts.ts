@@ -1,6 +1,6 @@
 /** Reads from the chain what a round has to be, without asking the auditor anything. */
-import type { ChainReader } from "../auditor/chain-reader.ts";
-import { youngFrom } from "../auditor/young-blobs.ts";
+import type { ChainReader } from "../auditor/chain/chain-reader.ts";
+import { youngFrom } from "../auditor/chain/young-blobs.ts";
 import { AuditError } from "../shared/audit/audit-error.ts";
 import type { ChainFacts } from "../shared/audit/chain-facts.ts";
 import { parseLeaf } from "../shared/audit/evidence-leaf.ts";

@@ -1,5 +1,5 @@
 /** Walrus's events from the first one on, up to chosen checkpoints: blobs in memory, and how epochs went. */
-import type { ChainReader } from "../auditor/chain-reader.ts";
+import type { ChainReader } from "../auditor/chain/chain-reader.ts";
 import { MemoryPopulation } from "../shared/audit/population.ts";
 import {
   applyPopulationEvent,

@@ -1,6 +1,6 @@
 /** The auditor's ledger outside of the platform: the same statements on Node's own SQLite. */
 import { DatabaseSync } from "node:sqlite";
-import type { LedgerSql, SqlRow, SqlValue } from "../auditor/ledger-sql.ts";
+import type { LedgerSql, SqlRow, SqlValue } from "../auditor/ledger/ledger-sql.ts";
 
 /** @param path a file, which a later run goes on with; in memory when absent */
 export function nodeLedger(path = ":memory:"): LedgerSql & { close(): void } {

@@ -37,6 +37,9 @@ export interface NodeRecord {
   readonly confirmedClaims: number;
 }
 
+/** Where a round's randomness comes from; a report names it, because one source is better than the other. */
+export type SeedSource = "checkpoint" | "open_round";
+
 export interface RoundExport {
   readonly format: typeof EXPORT_FORMAT;
   readonly network: { readonly systemObjectId: ObjectId; readonly stakingObjectId: ObjectId };
@@ -47,7 +50,7 @@ export interface RoundExport {
   readonly openedMs: number;
   readonly finishedMs: number;
   readonly seed: string;
-  readonly seedSource: "checkpoint" | "open_round";
+  readonly seedSource: SeedSource;
   readonly seedCheckpoint: number;
   readonly epoch: number;
   readonly nShards: number;

@@ -3,9 +3,9 @@
  * the published rule calls the nodes suspect and claims against them are confirmed on chain.
  */
 import { expect } from "vitest";
-import { type AuditChain, readOnlyAuditChain } from "../../auditor/audit-chain.ts";
-import type { ChainReader } from "../../auditor/chain-reader.ts";
-import { suiAuditChain } from "../../auditor/sui-audit-chain.ts";
+import { type AuditChain, readOnlyAuditChain } from "../../auditor/chain/audit-chain.ts";
+import type { ChainReader } from "../../auditor/chain/chain-reader.ts";
+import { suiAuditChain } from "../../auditor/chain/sui-audit-chain.ts";
 import { systemClock } from "../../localnet/clock.ts";
 import type { Network } from "../../localnet/network.ts";
 import { AUDIT_PROFILES, type AuditParameters } from "../../shared/audit/parameters.ts";

@@ -2,12 +2,13 @@
  * An auditor over the embedded network, in this process: the ledger's logic on Node's SQLite, speaking real HTTP and
  * gRPC. The platform shell around the same logic is tested in workerd.
  */
-import { type AuditChain, readOnlyAuditChain } from "../../auditor/audit-chain.ts";
+
 import { Auditor } from "../../auditor/auditor.ts";
-import { type ChainReader, suiChainReader } from "../../auditor/chain-reader.ts";
-import { ClaimChain, escalationIdsOf } from "../../auditor/claim-chain.ts";
-import type { LedgerSql } from "../../auditor/ledger-sql.ts";
-import { answer } from "../../auditor/routes.ts";
+import { type AuditChain, readOnlyAuditChain } from "../../auditor/chain/audit-chain.ts";
+import { type ChainReader, suiChainReader } from "../../auditor/chain/chain-reader.ts";
+import { ClaimChain, escalationIdsOf } from "../../auditor/claims/claim-chain.ts";
+import { answer } from "../../auditor/face/routes.ts";
+import type { LedgerSql } from "../../auditor/ledger/ledger-sql.ts";
 import { systemClock } from "../../localnet/clock.ts";
 import { nodeLedger } from "../../scripts/node-ledger.ts";
 import { AUDIT_PROFILES, type AuditParameters } from "../../shared/audit/parameters.ts";

@@ -2,11 +2,11 @@
  * A planned round in a ledger of its own, against nodes that are one function: for what takes hours on public networks,
  * in virtual time.
  */
-import type { ChainReader } from "../../auditor/chain-reader.ts";
-import { challengeRound } from "../../auditor/challenge-round.ts";
-import { openLedger } from "../../auditor/ledger-sql.ts";
-import { PopulationLists, SqlPopulationStore } from "../../auditor/population-tables.ts";
-import { committeeJson, type Round, type RoundDraw, Rounds } from "../../auditor/rounds.ts";
+import type { ChainReader } from "../../auditor/chain/chain-reader.ts";
+import { openLedger } from "../../auditor/ledger/ledger-sql.ts";
+import { committeeJson, type Round, type RoundDraw, Rounds } from "../../auditor/ledger/rounds.ts";
+import { PopulationLists, SqlPopulationStore } from "../../auditor/population/population-tables.ts";
+import { challengeRound } from "../../auditor/round/challenge-round.ts";
 import { nodeLedger } from "../../scripts/node-ledger.ts";
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
 import { MemoryPopulation } from "../../shared/audit/population.ts";

@@ -15,7 +15,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "shared/sui": ["shared/protocol", "shared/crypto", "shared/codec", "shared/audit"],
   kernels: [],
   functions: ["shared", "kernels"],
-  auditor: ["shared", "kernels"],
+  "auditor/ledger": ["shared"],
+  "auditor/population": ["shared", "auditor/ledger"],
+  "auditor/chain": ["shared", "auditor/ledger", "auditor/population"],
+  "auditor/round": ["shared", "auditor/ledger", "auditor/population", "auditor/chain"],
+  "auditor/claims": ["shared", "auditor/ledger", "auditor/population", "auditor/chain", "auditor/round"],
+  "auditor/edge-reads": ["shared", "auditor/ledger", "auditor/population"],
+  "auditor/face": ["shared", "auditor"],
+  auditor: ["shared", "kernels", "auditor"],
   localnet: ["shared", "kernels"],
   cli: ["shared", "kernels", "localnet", "auditor", "scripts"],
   scripts: ["shared", "kernels", "localnet", "functions", "auditor"],
@@ -35,7 +42,9 @@ const PACKAGES: Record<string, readonly RegExp[]> = {
 /** Globals that would tie `shared`, the upload and the read path to one clock, one network or one platform. */
 const INJECTED =
   /(?<![\w.#])(Date\.now|Math\.random|performance\.now|(?<!typeof )globalThis\.fetch)\b|(?<![\w.#"'`/])\bBuffer\.|(?<![\w.#"'`/])process\./;
-const PLATFORM_FREE = ["shared", "functions/upload", "functions/read"];
+/** The auditor's parts: a folder each, what is injected into them outside. */
+const AUDITOR_PARTS = Object.keys(MAY_IMPORT).filter((part) => part.startsWith("auditor/"));
+const PLATFORM_FREE = ["shared", "functions/upload", "functions/read", ...AUDITOR_PARTS];
 
 function sources(folder: string): string[] {
   const found: string[] = [];
@@ -121,6 +130,8 @@ describe("imports", () => {
     expect(violations(planted, ["node:fs"])).toHaveLength(1);
     expect(violations(join(root, "functions/planted.ts"), ["../localnet/network.ts"])).toHaveLength(1);
     expect(violations(join(root, "localnet/planted.ts"), ["../functions/env.ts"])).toHaveLength(1);
+    expect(violations(join(root, "auditor/ledger/planted.ts"), ["../round/questions.ts"])).toHaveLength(1);
+    expect(violations(join(root, "auditor/round/planted.ts"), ["../ledger/rounds.ts"])).toEqual([]);
     expect(violations(join(root, "functions/planted.ts"), ["../shared/protocol/ids.ts"])).toEqual([]);
   });
 

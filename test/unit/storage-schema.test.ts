@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
-import { openLedger } from "../../auditor/ledger-sql.ts";
+import { openLedger } from "../../auditor/ledger/ledger-sql.ts";
 import { FAIL_POINT_NAMES } from "../../functions/fail-point-names.ts";
 import { WalletStore } from "../../functions/wallet-store.ts";
 import { MemoryTracker } from "../support/memory-tracker.ts";

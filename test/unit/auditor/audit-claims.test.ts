@@ -1,7 +1,7 @@
 // If this fails, data that was lost leads to no consequence, or a false accusation stands.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { AuditChain } from "../../../auditor/audit-chain.ts";
-import { listName } from "../../../auditor/population-tables.ts";
+import type { AuditChain } from "../../../auditor/chain/audit-chain.ts";
+import { listName } from "../../../auditor/population/population-tables.ts";
 import { panelText, readOpenClaimsOf } from "../../../cli/audit-panel-show.ts";
 import { serializeEntry } from "../../../shared/audit/population.ts";
 import type { DrawKey } from "../../../shared/audit/selection.ts";

@@ -1,7 +1,7 @@
 // If this fails, an auditor that crashed reports or accuses twice, or leaves out what it had seen.
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { AuditChain } from "../../../auditor/audit-chain.ts";
-import { openLedger } from "../../../auditor/ledger-sql.ts";
+import type { AuditChain } from "../../../auditor/chain/audit-chain.ts";
+import { openLedger } from "../../../auditor/ledger/ledger-sql.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import type { AuditEvent } from "../../../shared/sui/audit-events.ts";
 import { readRegistry } from "../../../shared/sui/audit-reader.ts";

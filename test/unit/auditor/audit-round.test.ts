@@ -1,8 +1,8 @@
 // If this fails, an auditor accuses honest nodes, misses dishonest ones, or publishes what nobody can recompute.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readOnlyAuditChain } from "../../../auditor/audit-chain.ts";
-import type { ChainReader } from "../../../auditor/chain-reader.ts";
-import { findAuditEvent, suiAuditChain } from "../../../auditor/sui-audit-chain.ts";
+import { readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
+import type { ChainReader } from "../../../auditor/chain/chain-reader.ts";
+import { findAuditEvent, suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
 import { readRegistryFacts } from "../../../cli/audit-verify-report.ts";
 import { readChainFacts } from "../../../scripts/audit-facts.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";

@@ -1,14 +1,14 @@
 // If this fails, an accused node is not told how to answer, or a vote is offered on claims that carry none.
 import { Transaction } from "@mysten/sui/transactions";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { ChainReader } from "../../../auditor/chain-reader.ts";
-import { ClaimChain, escalationIdsOf } from "../../../auditor/claim-chain.ts";
-import { type LedgerSql, openLedger } from "../../../auditor/ledger-sql.ts";
-import { NodeRecords } from "../../../auditor/node-records.ts";
-import { PopulationLists } from "../../../auditor/population-tables.ts";
-import { dropRefutations, keepRefutation } from "../../../auditor/refutation-view.ts";
-import { Rounds } from "../../../auditor/rounds.ts";
-import { answer } from "../../../auditor/routes.ts";
+import type { ChainReader } from "../../../auditor/chain/chain-reader.ts";
+import { ClaimChain, escalationIdsOf } from "../../../auditor/claims/claim-chain.ts";
+import { dropRefutations, keepRefutation } from "../../../auditor/claims/refutation-view.ts";
+import { answer } from "../../../auditor/face/routes.ts";
+import { type LedgerSql, openLedger } from "../../../auditor/ledger/ledger-sql.ts";
+import { NodeRecords } from "../../../auditor/ledger/node-records.ts";
+import { Rounds } from "../../../auditor/ledger/rounds.ts";
+import { PopulationLists } from "../../../auditor/population/population-tables.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import type { Challenge } from "../../../shared/audit/selection.ts";

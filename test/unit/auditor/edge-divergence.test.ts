@@ -7,7 +7,7 @@ import {
   divergenceOf,
   EDGE_NOISE,
   type Trials,
-} from "../../../auditor/edge-divergence.ts";
+} from "../../../auditor/edge-reads/edge-divergence.ts";
 
 const of = (failures: number, trials: number): Trials => ({ failures, trials });
 

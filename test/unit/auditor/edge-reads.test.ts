@@ -1,16 +1,16 @@
 // If this fails, strangers write into an auditor's ledger, a node is blamed for blobs it did not owe, or edge reads get
 // into what an auditor reports.
 import { beforeEach, describe, expect, it } from "vitest";
-import { auditPage } from "../../../auditor/audit-page.ts";
-import { COMPARED_HOURS, HOUR_MS, settleEdgeFailures } from "../../../auditor/edge-reads.ts";
-import { isSameSecret } from "../../../auditor/edge-reads-route.ts";
-import { type LedgerSql, openLedger, writeMeta } from "../../../auditor/ledger-sql.ts";
-import { NodeRecords } from "../../../auditor/node-records.ts";
-import { PopulationLists, SqlPopulationStore } from "../../../auditor/population-tables.ts";
+import { COMPARED_HOURS, HOUR_MS, settleEdgeFailures } from "../../../auditor/edge-reads/edge-reads.ts";
+import { isSameSecret } from "../../../auditor/edge-reads/edge-reads-route.ts";
+import { auditPage } from "../../../auditor/face/audit-page.ts";
+import { answer } from "../../../auditor/face/routes.ts";
+import type { NodeSummary } from "../../../auditor/face/views.ts";
+import { type LedgerSql, openLedger, writeMeta } from "../../../auditor/ledger/ledger-sql.ts";
+import { NodeRecords } from "../../../auditor/ledger/node-records.ts";
+import { Rounds } from "../../../auditor/ledger/rounds.ts";
+import { PopulationLists, SqlPopulationStore } from "../../../auditor/population/population-tables.ts";
 import { pruneEdgeReads } from "../../../auditor/prune.ts";
-import { Rounds } from "../../../auditor/rounds.ts";
-import { answer } from "../../../auditor/routes.ts";
-import type { NodeSummary } from "../../../auditor/views.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import {
   EDGE_READ_LIMITS,

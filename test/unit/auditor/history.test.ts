@@ -1,12 +1,16 @@
 // If this fails, an auditor whose endpoint forgets draws from another population than the rest, or none: its rounds are
 // worth nothing, and it blames nodes for blobs that nobody owes, or never asks for those that are owed.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { ChainFollower, passedOver } from "../../../auditor/chain-follower.ts";
-import { type ChainReader, suiChainReader } from "../../../auditor/chain-reader.ts";
-import { History } from "../../../auditor/history.ts";
-import { HistoryBlobReader } from "../../../auditor/history-blob.ts";
-import { type LedgerSql, openLedger, type SqlRow } from "../../../auditor/ledger-sql.ts";
-import { listName, PopulationLists, SqlPopulationStore } from "../../../auditor/population-tables.ts";
+import { ChainFollower, passedOver } from "../../../auditor/chain/chain-follower.ts";
+import { type ChainReader, suiChainReader } from "../../../auditor/chain/chain-reader.ts";
+import { History } from "../../../auditor/chain/history.ts";
+import { HistoryBlobReader } from "../../../auditor/chain/history-blob.ts";
+import { type LedgerSql, openLedger, type SqlRow } from "../../../auditor/ledger/ledger-sql.ts";
+import {
+  listName,
+  PopulationLists,
+  SqlPopulationStore,
+} from "../../../auditor/population/population-tables.ts";
 import { systemClock } from "../../../localnet/clock.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import type { RoundExport } from "../../../shared/audit/round-export.ts";

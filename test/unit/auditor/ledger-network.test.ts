@@ -1,11 +1,11 @@
 // If this fails, a ledger of one network is gone on with on another, and its populations are lists of neither.
 import { expect, it } from "vitest";
-import type { AuditChain } from "../../../auditor/audit-chain.ts";
 import { Auditor } from "../../../auditor/auditor.ts";
-import type { ChainReader } from "../../../auditor/chain-reader.ts";
-import { LedgerNetworkError } from "../../../auditor/ledger-network.ts";
-import { readMeta } from "../../../auditor/ledger-sql.ts";
-import { answer } from "../../../auditor/routes.ts";
+import type { AuditChain } from "../../../auditor/chain/audit-chain.ts";
+import type { ChainReader } from "../../../auditor/chain/chain-reader.ts";
+import { LedgerNetworkError } from "../../../auditor/chain/ledger-network.ts";
+import { answer } from "../../../auditor/face/routes.ts";
+import { readMeta } from "../../../auditor/ledger/ledger-sql.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import { Gate } from "../../../shared/node/gate.ts";

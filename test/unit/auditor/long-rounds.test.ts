@@ -1,10 +1,10 @@
 // If this fails, a round on a public network voids itself, or calls a node missing that only said what is true.
 import { describe, expect, it } from "vitest";
-import type { ChainFollower } from "../../../auditor/chain-follower.ts";
-import { judgeRound } from "../../../auditor/judge-round.ts";
-import { NodeRecords } from "../../../auditor/node-records.ts";
-import { populateRound } from "../../../auditor/open-round.ts";
-import { fetchRefutation } from "../../../auditor/refute-claim.ts";
+import type { ChainFollower } from "../../../auditor/chain/chain-follower.ts";
+import { fetchRefutation } from "../../../auditor/claims/refute-claim.ts";
+import { NodeRecords } from "../../../auditor/ledger/node-records.ts";
+import { judgeRound } from "../../../auditor/round/judge-round.ts";
+import { populateRound } from "../../../auditor/round/open-round.ts";
 import { hasProvenNetwork } from "../../../shared/audit/fairness.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import { createReferenceCodec } from "../../../shared/codec/reference-codec.ts";

@@ -1,9 +1,13 @@
 // If this fails, an auditor with its lists in a database draws other blobs than everybody else computes.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type LedgerSql, openLedger, readMeta, writeMeta } from "../../../auditor/ledger-sql.ts";
-import { listName, PopulationLists, SqlPopulationStore } from "../../../auditor/population-tables.ts";
-import type { StretchLimits } from "../../../auditor/stratum-blobs.ts";
+import { type LedgerSql, openLedger, readMeta, writeMeta } from "../../../auditor/ledger/ledger-sql.ts";
+import {
+  listName,
+  PopulationLists,
+  SqlPopulationStore,
+} from "../../../auditor/population/population-tables.ts";
+import type { StretchLimits } from "../../../auditor/population/stratum-blobs.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import { MemoryPopulation } from "../../../shared/audit/population.ts";
 import {

@@ -1,11 +1,11 @@
 // If this fails, an auditor's storage grows for ever, or evidence is gone while a claim still rests on it.
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { type AuditChain, readOnlyAuditChain } from "../../../auditor/audit-chain.ts";
-import type { ChainReader } from "../../../auditor/chain-reader.ts";
-import { type LedgerSql, openLedger } from "../../../auditor/ledger-sql.ts";
+import { type AuditChain, readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
+import type { ChainReader } from "../../../auditor/chain/chain-reader.ts";
+import { suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
+import { type LedgerSql, openLedger } from "../../../auditor/ledger/ledger-sql.ts";
+import { Rounds } from "../../../auditor/ledger/rounds.ts";
 import { pruneChain, pruneLedger } from "../../../auditor/prune.ts";
-import { Rounds } from "../../../auditor/rounds.ts";
-import { suiAuditChain } from "../../../auditor/sui-audit-chain.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import { hasPopulations, readRound } from "../../../shared/sui/audit-reader.ts";

@@ -1,13 +1,13 @@
 // If this fails, a node's name runs code in a reader's browser, or an auditor starts with settings that do harm.
 import { describe, expect, it } from "vitest";
-import { auditPage, escapeHtml } from "../../../auditor/audit-page.ts";
 import { type Env, parseConfig } from "../../../auditor/env.ts";
-import { openLedger } from "../../../auditor/ledger-sql.ts";
-import { metricsText } from "../../../auditor/metrics.ts";
-import { NodeRecords } from "../../../auditor/node-records.ts";
-import { PopulationLists } from "../../../auditor/population-tables.ts";
-import { Rounds } from "../../../auditor/rounds.ts";
-import { nodesView } from "../../../auditor/views.ts";
+import { auditPage, escapeHtml } from "../../../auditor/face/audit-page.ts";
+import { metricsText } from "../../../auditor/face/metrics.ts";
+import { nodesView } from "../../../auditor/face/views.ts";
+import { openLedger } from "../../../auditor/ledger/ledger-sql.ts";
+import { NodeRecords } from "../../../auditor/ledger/node-records.ts";
+import { Rounds } from "../../../auditor/ledger/rounds.ts";
+import { PopulationLists } from "../../../auditor/population/population-tables.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import { AUDIT_PROFILES, parametersHash } from "../../../shared/audit/parameters.ts";
 import { NO_OUTCOMES, serializeRow } from "../../../shared/audit/report-rows.ts";

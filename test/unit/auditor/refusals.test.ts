@@ -1,11 +1,11 @@
 // If this fails, an auditor that cannot pay for gas stands still, and nobody learns why.
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { readOnlyAuditChain } from "../../../auditor/audit-chain.ts";
-import type { Log } from "../../../auditor/platform.ts";
-import { suiAuditChain } from "../../../auditor/sui-audit-chain.ts";
+import { readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
+import { suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
 import { type Network, startNetwork } from "../../../localnet/network.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
+import type { Log } from "../../../shared/protocol/log.ts";
 import { createSuiClient } from "../../../shared/sui/sui-client.ts";
 import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";
 import { JumpingClock, LONG_SLOTS, PATIENT } from "../../support/jumping-clock.ts";

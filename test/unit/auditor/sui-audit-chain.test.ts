@@ -2,10 +2,10 @@
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import type { Transaction } from "@mysten/sui/transactions";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readOnlyAuditChain } from "../../../auditor/audit-chain.ts";
-import { suiChainReader } from "../../../auditor/chain-reader.ts";
-import { listName } from "../../../auditor/population-tables.ts";
-import { findAuditEvent, findRoundOpened, suiAuditChain } from "../../../auditor/sui-audit-chain.ts";
+import { readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
+import { suiChainReader } from "../../../auditor/chain/chain-reader.ts";
+import { findAuditEvent, findRoundOpened, suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
+import { listName } from "../../../auditor/population/population-tables.ts";
 import { ownedAdminCap } from "../../../cli/audit-admin-cap.ts";
 import { systemClock } from "../../../localnet/clock.ts";
 import { type Network, startNetwork } from "../../../localnet/network.ts";

@@ -1,8 +1,8 @@
 // If this fails, an auditor of a large network fills its storage with lists of rounds long over, and stops.
 import { expect, it } from "vitest";
-import type { AuditChain } from "../../../auditor/audit-chain.ts";
 import { Auditor } from "../../../auditor/auditor.ts";
-import type { ChainReader } from "../../../auditor/chain-reader.ts";
+import type { AuditChain } from "../../../auditor/chain/audit-chain.ts";
+import type { ChainReader } from "../../../auditor/chain/chain-reader.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import { Gate } from "../../../shared/node/gate.ts";

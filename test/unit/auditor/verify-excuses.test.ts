@@ -1,7 +1,7 @@
 // If this fails, an auditor excuses nodes for what never happened, holds hand-overs against them, or nobody can check a
 // round once its epoch is past.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ChainReader } from "../../../auditor/chain-reader.ts";
+import type { ChainReader } from "../../../auditor/chain/chain-reader.ts";
 import { readChainFacts } from "../../../scripts/audit-facts.ts";
 import { canonicalJson } from "../../../shared/audit/canonical-json.ts";
 import type { Difference } from "../../../shared/audit/difference.ts";

@@ -1,6 +1,6 @@
 // If this fails, verify calls an honest auditor a liar for what happened to its network, its chain or its ledger.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ChainReader } from "../../../auditor/chain-reader.ts";
+import type { ChainReader } from "../../../auditor/chain/chain-reader.ts";
 import { readChainFacts } from "../../../scripts/audit-facts.ts";
 import type { AuditParameters } from "../../../shared/audit/parameters.ts";
 import type { RoundExport } from "../../../shared/audit/round-export.ts";

@@ -1,7 +1,7 @@
 // If this fails, events that an upgrade of the contracts brought are not read, and a population misses their blobs.
 import { GrpcTypes, type SuiGrpcClient } from "@mysten/sui/grpc";
 import { describe, expect, it, vi } from "vitest";
-import { suiChainReader } from "../../../auditor/chain-reader.ts";
+import { suiChainReader } from "../../../auditor/chain/chain-reader.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
 import { eventFilter, readEventPackages, readEventPage } from "../../../shared/sui/event-pages.ts";
 import { testNetwork } from "../../support/sui-network.ts";

@@ -1,0 +1,69 @@
+/**
+ * Which chain a ledger was made from, so that nobody goes on with it on another one: populations of two chains in one
+ * ledger would be lists of neither.
+ *
+ * | meta             | is                                                                                     |
+ * |------------------|----------------------------------------------------------------------------------------|
+ * | system_object_id | the Walrus System object that the ledger's events are of                               |
+ * | chain_id         | the chain identifier that the endpoint gave                                            |
+ * | genesis          | digest of checkpoint 0, hex, as soon as an endpoint has shown it: an embedded network   |
+ * |                  | begins anew at each start, with the identifiers of its seed                            |
+ */
+import { toHex } from "../../shared/protocol/bytes.ts";
+import { FloeError } from "../../shared/protocol/errors.ts";
+import type { ObjectId } from "../../shared/protocol/ids.ts";
+import { SuiError } from "../../shared/sui/sui-error.ts";
+import { type LedgerSql, readMeta, writeMeta } from "../ledger/ledger-sql.ts";
+import type { ChainReader } from "./chain-reader.ts";
+
+/** The ledger is of another chain, or of another Walrus on it. Nothing in it was changed. */
+export class LedgerNetworkError extends FloeError<"LEDGER_OF_ANOTHER_NETWORK"> {
+  constructor(what: string, ledger: string, network: string) {
+    super(
+      "LEDGER_OF_ANOTHER_NETWORK",
+      `the ledger was made from another network: its ${what} is ${ledger}, here it is ${network}; begin with a new ledger`,
+      { details: { what, ledger, network } },
+    );
+  }
+}
+
+/** Asks nobody. @throws LedgerNetworkError when the ledger is known to be of another Walrus */
+export function checkSystem(sql: LedgerSql, systemObjectId: ObjectId): void {
+  compare(sql, "system_object_id", "System object", systemObjectId);
+}
+
+/**
+ * Compares the ledger with the chain, and notes in a new one whose it is.
+ *
+ * @throws LedgerNetworkError; SuiError when the chain cannot be asked
+ * Cost: two requests, a third while the endpoint has its first checkpoint.
+ */
+export async function checkNetwork(sql: LedgerSql, chain: ChainReader): Promise<void> {
+  const found = {
+    system_object_id: ["System object", chain.systemObjectId],
+    chain_id: ["chain", await chain.chainId()],
+    genesis: ["first checkpoint", await firstDigest(chain)],
+  } as const;
+  const known = Object.entries(found).filter(([, [, value]]) => value !== undefined);
+  for (const [name, [what, value = ""]] of known) compare(sql, name, what, value);
+  sql.transaction(() => {
+    for (const [name, [, value = ""]] of known) writeMeta(sql, name, value);
+  });
+}
+
+function compare(sql: LedgerSql, name: string, what: string, value: string): void {
+  const noted = readMeta(sql, name);
+  if (noted !== undefined && noted !== value) throw new LedgerNetworkError(what, noted, value);
+}
+
+/** Undefined where it is forgotten, as on full nodes of public networks, whose chain identifier is made of it. */
+async function firstDigest(chain: ChainReader): Promise<string | undefined> {
+  if ((await chain.firstAvailable()) > 0) return undefined;
+  try {
+    return toHex((await chain.checkpoint(0)).digest);
+  } catch (error) {
+    // Behind one address may be several that keep different spans.
+    if (error instanceof SuiError && error.code === "SUI_NOT_FOUND") return undefined;
+    throw error;
+  }
+}

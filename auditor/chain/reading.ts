@@ -1,0 +1,56 @@
+/**
+ * How far the chain has been read, for whoever waits for a first round: its history takes hours.
+ *
+ * | meta            | is                                                             |
+ * |-----------------|----------------------------------------------------------------|
+ * | reading_trouble | why the last step of a reading failed, as JSON; absent after a good one |
+ */
+import type { FloeError } from "../../shared/protocol/errors.ts";
+import { SuiError } from "../../shared/sui/sui-error.ts";
+import { type LedgerSql, readMeta, writeMeta } from "../ledger/ledger-sql.ts";
+import type { Rounds } from "../ledger/rounds.ts";
+import { placeIn } from "./chain-follower.ts";
+
+export interface ReadingTrouble {
+  readonly code: string;
+  readonly message: string;
+  readonly atMs: number;
+}
+
+export interface Reading {
+  /** Everything before this checkpoint is applied. */
+  readonly checkpoint: number;
+  /** What the round under way needs: everything before this one. */
+  readonly target: number;
+  /** On the way back through the event blobs: the oldest checkpoint come to; what is needed is before it. */
+  readonly backTo: number | null;
+  readonly trouble: ReadingTrouble | null;
+}
+
+/** @returns null when no round waits for the chain to be read */
+export function readingOf(sql: LedgerSql, rounds: Rounds): Reading | null {
+  const round = rounds.active();
+  if (round?.state !== "following" || round.seedCheckpoint === null) return null;
+  const checkpoint = placeIn(sql)?.checkpoint ?? 0;
+  const [row] = sql.exec("SELECT MIN(first_checkpoint) AS first FROM event_blob");
+  const first = Number(row?.["first"] ?? 0);
+  const [earliest] = sql.exec("SELECT 1 FROM event_blob WHERE previous IS NULL");
+  const text = readMeta(sql, "reading_trouble");
+  return {
+    checkpoint,
+    target: round.seedCheckpoint,
+    backTo: first > checkpoint && earliest === undefined ? first : null,
+    // Only `noteTrouble` writes it.
+    trouble: text === undefined ? null : (JSON.parse(text) as ReadingTrouble),
+  };
+}
+
+export function noteTrouble(sql: LedgerSql, error: FloeError, atMs: number): void {
+  // What an endpoint said is for the log, not for everybody.
+  const message = error instanceof SuiError ? "the chain cannot be read now" : error.message;
+  writeMeta(sql, "reading_trouble", JSON.stringify({ code: error.code, message, atMs }));
+}
+
+export function forgetTrouble(sql: LedgerSql): void {
+  sql.exec("DELETE FROM meta WHERE name = 'reading_trouble'");
+}

@@ -1,0 +1,116 @@
+/**
+ * What the auditor hands to committee operators: confirmed claims against one node, its own evidence, an unsigned vote.
+ *
+ * The claims are read from the chain when somebody asks, so that nothing is offered that the chain does not confirm.
+ */
+import { pathOfLeaf } from "../../shared/audit/evidence.ts";
+import { toHex } from "../../shared/protocol/bytes.ts";
+import type { ObjectId } from "../../shared/protocol/ids.ts";
+import type { ClaimOnChain } from "../../shared/sui/audit-reader.ts";
+import { type EscalationIds, MAX_ESCALATED_CLAIMS, refuse } from "../../shared/sui/escalation.ts";
+import {
+  BUNDLE_FORMAT,
+  type BundleEvidence,
+  bundleClaim,
+  bundleText,
+  networkOf,
+  voteKind,
+} from "../../shared/sui/escalation-bundle.ts";
+import type { LedgerSql } from "../ledger/ledger-sql.ts";
+import type { Rounds } from "../ledger/rounds.ts";
+import { leavesOf } from "../round/publish-round.ts";
+import type { ClaimChain } from "./claim-chain.ts";
+
+export interface EscalationParts {
+  readonly sql: LedgerSql;
+  readonly rounds: Rounds;
+  readonly claimChain: ClaimChain;
+}
+
+/**
+ * The bundle of a confirmed claim, with the node's other confirmed claims of the epoch.
+ *
+ * @param voter whose vote to make; null = a template
+ * @returns canonical JSON
+ * @throws EscalationError, SuiError
+ */
+export async function escalationBundle(
+  { sql, rounds, claimChain }: EscalationParts,
+  ids: EscalationIds,
+  claimId: ObjectId,
+  voter: ObjectId | null,
+): Promise<string> {
+  const escalation = await claimChain.escalation(ids, await claimsTogether(sql, claimChain, claimId));
+  if (voter !== null && !escalation.snapshot.committee.members.some(({ nodeId }) => nodeId === voter))
+    refuse("NOT_IN_COMMITTEE", `the voter ${voter} is not in the committee of epoch ${escalation.epoch}`);
+  return bundleText({
+    format: BUNDLE_FORMAT,
+    network: networkOf(escalation),
+    auditor: claimChain.auditor,
+    claim: claimId,
+    candidate: escalation.candidate,
+    epoch: escalation.epoch,
+    claims: escalation.claims.map(bundleClaim),
+    evidence: escalation.claims.flatMap((claim) => evidenceOf(sql, rounds, claim) ?? []),
+    vote: { voter, transactionKind: await voteKind(escalation, voter) },
+  });
+}
+
+/** The claim and the others that count beside it: one a draw, bound, of the same node and epoch. */
+async function claimsTogether(
+  sql: LedgerSql,
+  claimChain: ClaimChain,
+  claimId: ObjectId,
+): Promise<ObjectId[]> {
+  const [own] = sql.exec("SELECT * FROM claim WHERE id = ?", claimId);
+  if (own === undefined) return refuse("CLAIM_NOT_FOUND", `this auditor has not dealt with claim ${claimId}`);
+  const others = sql
+    .exec(
+      `SELECT MIN(id) AS id FROM claim
+       WHERE node = ?1 AND epoch = ?2 AND state = 'confirmed'
+         AND NOT (round = ?3 AND mode = ?4 AND shard = ?5 AND t = ?6)
+       GROUP BY round, mode, shard, t ORDER BY round DESC LIMIT ?7`,
+      String(own["node"]),
+      Number(own["epoch"]),
+      Number(own["round"]),
+      Number(own["mode"]),
+      Number(own["shard"]),
+      Number(own["t"]),
+      MAX_ESCALATED_CLAIMS - 1,
+    )
+    // Written by the ledger, which has them from the chain.
+    .map((row) => String(row["id"]) as ObjectId);
+  // Of the others only those that do count; of the one that is asked for, the reader hears why it does not.
+  const found = await claimChain.claims(others);
+  return [claimId, ...others.filter((_, i) => found[i]?.state === "confirmed" && found[i]?.isBound === true)];
+}
+
+/** @returns undefined when this auditor did not hold the claim's round, or came to another verdict */
+function evidenceOf(sql: LedgerSql, rounds: Rounds, claim: ClaimOnChain): BundleEvidence | undefined {
+  const { round: no, mode, shard, t } = claim;
+  const round = rounds.round(no);
+  if (round?.evidenceRoot === undefined || round.evidenceRoot === null) return undefined;
+  const leaves = leavesOf(sql, no);
+  const index = leaves.findIndex((leaf) => {
+    // Written by the ledger in canonical form.
+    const record = JSON.parse(leaf) as { mode: number; shard: number; t: number; outcome: string };
+    const isFailure = record.outcome === "missing" || record.outcome === "invalid";
+    return isFailure && record.mode === mode && record.shard === shard && record.t === t;
+  });
+  const leaf = leaves[index];
+  if (leaf === undefined) return undefined;
+  const encoder = new TextEncoder();
+  const path = pathOfLeaf(
+    leaves.map((each) => encoder.encode(each)),
+    index,
+  );
+  return {
+    claim: claim.ref.objectId,
+    index,
+    size: leaves.length,
+    leaf,
+    path: path.map((sibling) => (sibling === null ? null : toHex(sibling))),
+    root: round.evidenceRoot,
+    reportTx: round.tx,
+  };
+}

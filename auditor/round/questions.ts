@@ -1,0 +1,226 @@
+/**
+ * The six requests an auditor makes of an unmodified node, and what an answer to each is worth.
+ *
+ * | kind         |    | request                                   | an answer passes when                                    |
+ * |--------------|----|-------------------------------------------|----------------------------------------------------------|
+ * | symbol       | C1 | recoverySymbols?id=...&proofAxis=...      | exactly the symbols asked, with proofs under the sliver   |
+ * | sliver       | C2 | slivers/{pair}/{axis}                     | its expansion has the metadata's root                     |
+ * | metadata     | C3 | metadata                                  | the blob ID recomputes                                    |
+ * | confirmation | C4 | confirmation/...                          | signed by the node's registered key, for this epoch       |
+ * | status       | C5 | slivers/{pair}/{axis}/status              | it says a state; never evidence                           |
+ * | health       |    | health                                    | it says a status; decides about maintenance only          |
+ *
+ * Only C1 and C2 lead to verdicts.
+ */
+import {
+  classifyAnswer,
+  type NodeAnswer,
+  type Outcome,
+  verifySymbolAnswer,
+} from "../../shared/audit/outcomes.ts";
+import { type Challenge, symbolIdOfChallenge } from "../../shared/audit/selection.ts";
+import { CodecError } from "../../shared/codec/codec.ts";
+import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
+import { checkSliver } from "../../shared/codec/sliver-check.ts";
+import { parseBlsPublicKey, parseBlsSignature, verifyBls } from "../../shared/crypto/bls.ts";
+import type { ProbeResult } from "../../shared/node/probe.ts";
+import {
+  JSON_TYPE,
+  NODE_PATHS,
+  OCTET_STREAM,
+  parseErrorBody,
+  parseSuccessBody,
+} from "../../shared/node/storage-node-api.ts";
+import { equalBytes, toHex } from "../../shared/protocol/bytes.ts";
+import { FloeError } from "../../shared/protocol/errors.ts";
+import { BLOB_ID_BYTES, type BlobId, type SliverIndex } from "../../shared/protocol/ids.ts";
+import { LIMITS } from "../../shared/protocol/limits.ts";
+import {
+  confirmationMessage,
+  type Persistence,
+  signedMessageFromJson,
+} from "../../shared/protocol/messages.ts";
+import {
+  metadataBytes,
+  parseBlobMetadataWithId,
+  type VerifiedMetadata,
+} from "../../shared/protocol/metadata.ts";
+import { blobLayout, sliverBytes } from "../../shared/protocol/sizes.ts";
+import { parseSliver, serializedSliverBytes } from "../../shared/protocol/sliver.ts";
+import type { RequestKind, RoundDraw } from "../ledger/rounds.ts";
+
+export interface Question {
+  readonly kind: RequestKind;
+  readonly path: string;
+  readonly accept: string;
+  readonly maxBytes: number;
+  /** Judges the body of a 200 answer. */
+  readonly judge: (body: Uint8Array) => Judgement;
+}
+
+export interface Judgement {
+  readonly passes: boolean;
+  /** For the ledger: what it said, or why it does not pass. */
+  readonly detail: string | null;
+}
+
+const codec = createReferenceCodec();
+/** One general recovery symbol beside its bytes: tag, indexes, lengths, at most 16 siblings of 33 bytes. */
+const SYMBOL_OVERHEAD_BYTES = 548;
+
+const verdictOf = (passes: boolean, reason: string): Judgement => ({
+  passes,
+  detail: passes ? null : reason,
+});
+
+/** Bytes of a node that are not the protocol's are its fault and make a judgement; all else is ours. */
+function judged(judge: (body: Uint8Array) => Judgement): (body: Uint8Array) => Judgement {
+  return (body) => {
+    try {
+      return judge(body);
+    } catch (error) {
+      if (error instanceof FloeError) return { passes: false, detail: error.code };
+      throw error;
+    }
+  };
+}
+
+/** C1. @param asked symbols of the drawn sliver, the drawn one among them */
+export function symbolQuestion(
+  draw: Challenge,
+  metadata: VerifiedMetadata,
+  asked: readonly SliverIndex[],
+): Question {
+  const { nShards } = metadata;
+  const ids = asked.map((symbol) => symbolIdOfChallenge({ ...draw, symbol }, nShards));
+  const { symbolBytes } = blobLayout(nShards, metadata.unencodedLength);
+  return {
+    kind: "symbol",
+    path: NODE_PATHS.recoverySymbols(draw.blobId, { kind: "ids", ids, proofAxis: draw.axis }),
+    accept: OCTET_STREAM,
+    maxBytes: 8 + asked.length * (symbolBytes + SYMBOL_OVERHEAD_BYTES),
+    judge: (body) =>
+      verdictOf(verifySymbolAnswer(body, draw, metadata, asked) !== undefined, "no valid proof"),
+  };
+}
+
+/** C2. */
+export function sliverQuestion(draw: RoundDraw, metadata: VerifiedMetadata): Question {
+  const { pair, axis, blobId } = draw;
+  const dataBytes = sliverBytes(blobLayout(metadata.nShards, metadata.unencodedLength), axis);
+  return {
+    kind: "sliver",
+    path: NODE_PATHS.sliver(blobId, pair, axis),
+    accept: OCTET_STREAM,
+    maxBytes: serializedSliverBytes(dataBytes),
+    judge: judged((body) => {
+      const checked = checkSliver(metadata, { axis, pair, sliver: parseSliver(body, dataBytes) });
+      return verdictOf(!(checked instanceof CodecError), "another sliver");
+    }),
+  };
+}
+
+/** C3. */
+export function metadataQuestion(blobId: BlobId, nShards: number): Question {
+  return {
+    kind: "metadata",
+    path: NODE_PATHS.metadata(blobId),
+    accept: OCTET_STREAM,
+    maxBytes: BLOB_ID_BYTES + metadataBytes(nShards),
+    judge: judged((body) => {
+      verifiedMetadata(body, blobId, nShards);
+      return { passes: true, detail: null };
+    }),
+  };
+}
+
+/** Metadata out of an answer to C3. @throws ProtocolError or CodecError unless the blob ID recomputes */
+export const verifiedMetadata = (body: Uint8Array, blobId: BlobId, nShards: number): VerifiedMetadata =>
+  codec.verifyMetadata(parseBlobMetadataWithId(body).metadata, blobId, nShards);
+
+/** C4: the node's own signed statement that all its shards hold the blob. Cost: one pairing, some 30 ms. */
+export function confirmationQuestion(
+  blobId: BlobId,
+  persistence: Persistence,
+  signer: { readonly epoch: number; readonly publicKey: Uint8Array },
+): Question {
+  return {
+    kind: "confirmation",
+    path: NODE_PATHS.confirmation(blobId, persistence),
+    accept: JSON_TYPE,
+    maxBytes: LIMITS.nodeJsonBytes,
+    judge: judged((body) => {
+      const data = parseSuccessBody(new TextDecoder().decode(body));
+      const { message, signature } = signedMessageFromJson(
+        typeof data === "object" && data !== null && "signed" in data ? data.signed : undefined,
+      );
+      const expected = confirmationMessage({ epoch: signer.epoch, blobId, persistence });
+      const isSigned =
+        equalBytes(message, expected) &&
+        verifyBls(message, parseBlsSignature(signature), parseBlsPublicKey(signer.publicKey));
+      return { passes: isSigned, detail: `${toHex(message)} ${toHex(signature)}` };
+    }),
+  };
+}
+
+/** C5. */
+export const statusQuestion = ({ blobId, pair, axis }: RoundDraw): Question => ({
+  kind: "status",
+  path: NODE_PATHS.sliverStatus(blobId, pair, axis),
+  accept: JSON_TYPE,
+  maxBytes: LIMITS.nodeJsonBytes,
+  judge: judged((body) => {
+    const data = parseSuccessBody(new TextDecoder().decode(body));
+    return typeof data === "string"
+      ? { passes: true, detail: data.slice(0, MAX_DETAIL_CHARACTERS) }
+      : { passes: false, detail: "no state" };
+  }),
+});
+
+export const healthQuestion = (): Question => ({
+  kind: "health",
+  path: NODE_PATHS.health(),
+  accept: JSON_TYPE,
+  maxBytes: LIMITS.nodeJsonBytes,
+  judge: judged((body) => {
+    const data = parseSuccessBody(new TextDecoder().decode(body));
+    const status =
+      typeof data === "object" && data !== null && "nodeStatus" in data ? data.nodeStatus : undefined;
+    return typeof status === "string"
+      ? { passes: true, detail: status.slice(0, MAX_DETAIL_CHARACTERS) }
+      : { passes: false, detail: "no node status" };
+  }),
+});
+
+const MAX_DETAIL_CHARACTERS = 64;
+
+export interface Answer {
+  readonly outcome: Outcome;
+  readonly detail: string | null;
+}
+
+/** What the end of a request says, by the rules of `classifyAnswer`. */
+export function weigh(question: Question, result: ProbeResult): Answer {
+  const { answer, detail } = nodeAnswer(question, result);
+  return { outcome: classifyAnswer(answer), detail };
+}
+
+function nodeAnswer(question: Question, result: ProbeResult): { answer: NodeAnswer; detail: string | null } {
+  const { end, httpStatus, body, contentType } = result;
+  if (end === "timeout") return { answer: { kind: "timeout" }, detail: null };
+  if (end === "unreachable") return { answer: { kind: "unreachable" }, detail: null };
+  if (httpStatus === 200) {
+    if (body === undefined) return { answer: { kind: "success", isVerified: false }, detail: "too large" };
+    // Binary answers without a type are accepted by the official clients, JSON answers without one are not.
+    const fits =
+      contentType === question.accept || (contentType === undefined && question.accept === OCTET_STREAM);
+    const { passes, detail } = fits ? question.judge(body) : { passes: false, detail: "content type" };
+    return { answer: { kind: "success", isVerified: passes }, detail };
+  }
+  const info = body === undefined ? undefined : parseErrorBody(new TextDecoder().decode(body));
+  const reason = info?.reason;
+  return {
+    answer: { kind: "error", httpStatus, reason, hasEnvelope: info !== undefined },
+    detail: reason === undefined ? null : reason.slice(0, MAX_DETAIL_CHARACTERS),
+  };
+}
