@@ -1,9 +1,11 @@
 /** What an auditor published, from a file or from the auditor itself; nothing in it is believed here. */
 import { readFileSync } from "node:fs";
+import { readBounded } from "../shared/protocol/bounded-body.ts";
 import { InputError } from "./command.ts";
 
-/** An export of a round has some megabytes at most. */
 const ANSWER_MS = 120_000;
+/** An export of 4,000 draws has some megabytes. */
+const ANSWER_BYTES = 64 * 1024 * 1024;
 /** What is shown of somebody else's words. */
 const MAX_SAID = 200;
 
@@ -20,7 +22,7 @@ export function jsonOfFile(path: string): unknown {
 
 /**
  * @param auditor base URL
- * @throws InputError for a URL that is none, an auditor that does not answer, an answer that is no JSON or an error
+ * @throws InputError for a URL that is none, an auditor that does not answer, an answer that is too long, no JSON or an error
  */
 export async function jsonOfAuditor(auditor: string, path: string): Promise<unknown> {
   const url = `${auditor.replace(/\/$/, "")}${path}`;
@@ -30,8 +32,10 @@ export async function jsonOfAuditor(auditor: string, path: string): Promise<unkn
   let text: string;
   try {
     response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) });
-    text = await response.text();
+    const tooLong = () => new InputError(`${url} answered more than ${ANSWER_BYTES} bytes`);
+    text = new TextDecoder().decode(await readBounded(response.body, ANSWER_BYTES, tooLong));
   } catch (error) {
+    if (error instanceof InputError) throw error;
     throw new InputError(`${url} does not answer: ${reasonOf(error)}`);
   }
   const answer = parsed(text);

@@ -38,9 +38,13 @@ export async function readChainFacts(
   const snapshot = await chain.snapshot();
   const firstAvailable = await chain.firstAvailable();
   if (firstAvailable > 0) {
-    throw new AuditError("INVALID_EVENT_ORDER", `the endpoint has forgotten all before ${firstAvailable}`, {
-      details: { firstAvailable },
-    });
+    throw new AuditError(
+      "INVALID_EVENT_ORDER",
+      `the endpoint has forgotten all before checkpoint ${firstAvailable}: name one that has the whole history (--sui)`,
+      {
+        details: { firstAvailable },
+      },
+    );
   }
   const seedCheckpoint = await chain.firstCheckpointAt(round.no * parameters.roundPeriodMs);
   const seedAt = opened?.checkpoint ?? seedCheckpoint?.sequence;

@@ -100,6 +100,7 @@ export async function startMiniflare(
   };
   try {
     miniflare = new Miniflare({
+      // Its type knows no bundled Worker; what it does not understand it refuses when it runs.
       ...convertV4MiniflareOptions({ workers } as unknown as Parameters<typeof convertV4MiniflareOptions>[0]),
       log: new Log(LogLevel.ERROR),
       cf: false,

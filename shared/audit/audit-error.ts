@@ -15,8 +15,6 @@ export type AuditErrorCode =
   /** A leaf, order or path of the evidence does not fit its root. */
   | "INVALID_EVIDENCE"
   /** Rows or totals of a report do not add up or do not fit their fields. */
-  | "INVALID_REPORT"
-  /** A claim's state does not allow the step. */
-  | "INVALID_CLAIM_STEP";
+  | "INVALID_REPORT";
 
 export class AuditError extends FloeError<AuditErrorCode> {}

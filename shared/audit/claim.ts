@@ -11,8 +11,6 @@
  * offered to committee operators, never cast.
  */
 import { assert } from "../protocol/errors.ts";
-import type { ObjectId } from "../protocol/ids.ts";
-import { AuditError } from "./audit-error.ts";
 import type { AuditParameters } from "./parameters.ts";
 import { type Challenge, compareDraws, type DrawKey, isClaimableMode } from "./selection.ts";
 import type { NodeState } from "./statistics.ts";
@@ -26,56 +24,6 @@ export const CHAIN_CLAIM_STATES: Readonly<Record<number, ClaimState>> = {
   2: "confirmed",
   3: "lapsed",
 };
-
-export interface ClaimStatus {
-  readonly state: ClaimState;
-  readonly accuser: ObjectId;
-  /** Auditors behind it, the accuser included, each once. */
-  readonly attestors: readonly ObjectId[];
-  readonly deadlineMs: number;
-}
-
-export type ClaimStep =
-  | { readonly kind: "attest"; readonly auditor: ObjectId; readonly atMs: number }
-  | { readonly kind: "refute"; readonly atMs: number }
-  | { readonly kind: "withdraw"; readonly by: ObjectId }
-  | { readonly kind: "finalize"; readonly atMs: number; readonly isActive: (auditor: ObjectId) => boolean };
-
-/**
- * What a step makes of a claim; the same rules as the contract's.
- *
- * @param quorum auditors needed, as the claim's round has it
- * @throws AuditError `INVALID_CLAIM_STEP` when the contract would abort
- */
-export function stepClaim(claim: ClaimStatus, step: ClaimStep, quorum: number): ClaimStatus {
-  if (claim.state !== "pending") refuse(claim, step, `is ${claim.state}`);
-  switch (step.kind) {
-    case "attest":
-      if (step.atMs > claim.deadlineMs) refuse(claim, step, "is past its deadline");
-      if (claim.attestors.includes(step.auditor)) refuse(claim, step, "has this auditor behind it");
-      return { ...claim, attestors: [...claim.attestors, step.auditor] };
-    case "refute":
-      if (step.atMs > claim.deadlineMs) refuse(claim, step, "is past its deadline");
-      return { ...claim, state: "refuted" };
-    case "withdraw":
-      if (step.by !== claim.accuser) refuse(claim, step, "is another auditor's");
-      if (claim.attestors.length > 1) refuse(claim, step, "has other auditors behind it");
-      return { ...claim, state: "withdrawn" };
-    case "finalize": {
-      if (step.atMs <= claim.deadlineMs) refuse(claim, step, "is before its deadline");
-      const standing = claim.attestors.filter((auditor) => step.isActive(auditor)).length;
-      return { ...claim, state: standing >= quorum ? "confirmed" : "lapsed" };
-    }
-    default:
-      return step satisfies never;
-  }
-}
-
-function refuse(claim: ClaimStatus, step: ClaimStep, reason: string): never {
-  throw new AuditError("INVALID_CLAIM_STEP", `${step.kind}: the claim ${reason}`, {
-    details: { step: step.kind, state: claim.state, attestors: claim.attestors.length },
-  });
-}
 
 /** Why a failure is not claimed; undefined when it may be. */
 export type ClaimObstacle =

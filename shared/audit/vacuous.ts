@@ -19,13 +19,3 @@ export function isVacuous(layout: BlobLayout, pair: SliverPairIndex, axis: Axis)
     ? sliver < primarySourceSymbols && sliver * secondarySourceSymbols * symbolBytes >= unencodedLength
     : sliver < secondarySourceSymbols && sliver * symbolBytes >= unencodedLength;
 }
-
-/** Vacuous slivers of a blob by axis: what of it an audit cannot see. */
-export function vacuousSlivers(layout: BlobLayout): Readonly<Record<Axis, number>> {
-  const counts = { primary: 0, secondary: 0 };
-  for (let pair = 0; pair < layout.nShards; pair++) {
-    if (isVacuous(layout, pair as SliverPairIndex, "primary")) counts.primary++;
-    if (isVacuous(layout, pair as SliverPairIndex, "secondary")) counts.secondary++;
-  }
-  return counts;
-}

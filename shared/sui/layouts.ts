@@ -244,7 +244,6 @@ export const MetadataLayout = bcs.struct("Metadata", { metadata: vecMap(bcs.stri
 
 /** Name of the attributes field, of type `vector<u8>`: "metadata". */
 export const METADATA_KEY = Uint8Array.from([109, 101, 116, 97, 100, 97, 116, 97]);
-export const metadataKeyLayout = bytes;
 
 /**
  * Reads a value that must fill `input` exactly, in its only encoding.

@@ -12,9 +12,6 @@ import type { ChainSnapshot } from "./chain-snapshot.ts";
 export type PriceErrorCode = "EPOCHS_OUT_OF_RANGE";
 export class PriceError extends FloeError<PriceErrorCode> {}
 
-/** FROST in one WAL, and MIST in one SUI. */
-export const FROST_PER_WAL = 1_000_000_000n;
-
 export interface RegistrationCost {
   readonly encodedBytes: number;
   readonly storageFrost: bigint;

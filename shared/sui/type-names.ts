@@ -6,7 +6,6 @@
  */
 
 import { bcs } from "@mysten/sui/bcs";
-import { normalizeStructTag } from "@mysten/sui/utils";
 import { type ObjectId, parseObjectId } from "../protocol/ids.ts";
 import { SuiError } from "./sui-error.ts";
 
@@ -31,19 +30,9 @@ export const SUI_COIN_TYPE = `${FRAMEWORK}::sui::SUI`;
 export const CLOCK_OBJECT_ID = parseObjectId("0x6");
 export const RANDOM_OBJECT_ID = parseObjectId("0x8");
 
-/** Full type of a Walrus struct, addresses in the 64-digit form. */
-export const walrusType = (originalPackageId: ObjectId, struct: WalrusStruct): string =>
-  `${originalPackageId}::${WALRUS_STRUCTS[struct]}`;
-
 /** Full type of an event, e.g. `eventType(original, "BlobRegistered")`. */
 export const eventType = (originalPackageId: ObjectId, name: string): string =>
   `${originalPackageId}::events::${name}`;
-
-export const coinObjectType = (coinType: string): string =>
-  normalizeStructTag(`${FRAMEWORK}::coin::Coin<${coinType}>`);
-
-export const fieldType = (keyType: string, valueType: string): string =>
-  `${FRAMEWORK}::dynamic_field::Field<${keyType}, ${valueType}>`;
 
 export interface StructName {
   readonly packageId: ObjectId;

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { AuditError } from "../../../shared/audit/audit-error.ts";
 import { canonicalJson } from "../../../shared/audit/canonical-json.ts";
-import { type ClaimStatus, claimObstacle, mayEscalate, stepClaim } from "../../../shared/audit/claim.ts";
+import { claimObstacle, mayEscalate } from "../../../shared/audit/claim.ts";
 import {
   type EvidenceRecord,
   EvidenceTree,
@@ -198,37 +198,6 @@ describe("a report's rows", () => {
 });
 
 describe("a claim", () => {
-  const [A, B, C] = [objectIdOf(1), objectIdOf(2), objectIdOf(3)];
-  const filed: ClaimStatus = { state: "pending", accuser: A, attestors: [A], deadlineMs: 1000 };
-  const isActive = () => true;
-
-  it("is confirmed by a quorum after its deadline, and lapses without", () => {
-    const attested = stepClaim(filed, { kind: "attest", auditor: B, atMs: 1000 }, 2);
-    expect(stepClaim(attested, { kind: "finalize", atMs: 1001, isActive }, 2).state).toBe("confirmed");
-    expect(stepClaim(filed, { kind: "finalize", atMs: 1001, isActive }, 2).state).toBe("lapsed");
-    const onlyA = (auditor: string) => auditor === A;
-    expect(stepClaim(attested, { kind: "finalize", atMs: 1001, isActive: onlyA }, 2).state).toBe("lapsed");
-  });
-
-  it("is refuted until its deadline, withdrawn while alone", () => {
-    expect(stepClaim(filed, { kind: "refute", atMs: 1000 }, 2).state).toBe("refuted");
-    expect(stepClaim(filed, { kind: "withdraw", by: A }, 2).state).toBe("withdrawn");
-  });
-
-  it("refuses what the contract refuses", () => {
-    const attested = { ...filed, attestors: [A, B] };
-    const refused = [
-      () => stepClaim(filed, { kind: "attest", auditor: A, atMs: 1 }, 2),
-      () => stepClaim(filed, { kind: "attest", auditor: C, atMs: 1001 }, 2),
-      () => stepClaim(filed, { kind: "refute", atMs: 1001 }, 2),
-      () => stepClaim(filed, { kind: "withdraw", by: B }, 2),
-      () => stepClaim(attested, { kind: "withdraw", by: A }, 2),
-      () => stepClaim(filed, { kind: "finalize", atMs: 1000, isActive }, 2),
-      () => stepClaim({ ...filed, state: "lapsed" }, { kind: "refute", atMs: 1 }, 2),
-    ];
-    for (const step of refused) expect(step).toThrow(AuditError);
-  });
-
   it("is made only against a suspect node, for a confirmed failure that anybody can answer", () => {
     const failure = {
       challenge: challengeWith(),

@@ -68,6 +68,7 @@ beforeEach(() => {
   readChainTo(START_MS + 30 * 24 * HOUR_MS);
 });
 
+/** Addresses and keys of members are not looked at. */
 const committee = (epoch: number, shardsOf: readonly (readonly number[])[] = [[0, 1], [2], [3]]): Committee =>
   ({
     epoch,

@@ -29,6 +29,7 @@ const sql = nodeLedger();
 /** Another program on the same ledger, with no round to hold. */
 function auditorOn({ system = SYSTEM, id = "chain-a", genesis = 7, isSilent = false }: FakeChain) {
   const said: string[] = [];
+  // No round opens, so nothing else is read.
   const chain = {
     systemObjectId: system,
     chainId: () =>

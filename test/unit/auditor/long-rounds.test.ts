@@ -165,6 +165,7 @@ describe("a round that lasts into the next epoch", () => {
           digest: new Uint8Array(32),
         }),
       },
+      // The chain has been read as far as the judging asks.
       follower: { follow: async () => true, epoch: EPOCH + 1 } as unknown as ChainFollower,
       auditChain: {},
     };

@@ -1,5 +1,7 @@
 // If this fails, a file or an address mistyped at the command line is answered with a stack trace, or after hours.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
@@ -37,4 +39,25 @@ it.each<[string, () => Promise<number>, string]>([
 
 it("does not begin a round whose export it could not write", async () => {
   await expect(run("--out", path("nowhere/out.json"))).rejects.toMatchObject({ code: "ENOENT" });
+});
+
+it("does not read an answer without end", async () => {
+  const chunk = new Uint8Array(1024 * 1024).fill(32);
+  const server = createServer((_request, response) => {
+    const more = (): void => {
+      while (!response.destroyed && response.write(chunk));
+    };
+    response.on("drain", more);
+    more();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  try {
+    await expect(verify("--auditor", `http://127.0.0.1:${port}`)).rejects.toThrow(
+      "answered more than 67108864 bytes",
+    );
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });
