@@ -7,9 +7,9 @@
  * goes on after any death, and running it twice is harmless because `work` runs one at a time and finds what is left.
  */
 import { DurableObject } from "cloudflare:workers";
-import { Gate } from "../shared/node/gate.ts";
-import { failPointsBy } from "../shared/protocol/fail-point.ts";
-import { createSuiClient } from "../shared/sui/sui-client.ts";
+import { failPointsBy } from "../shared/base/fail-point.ts";
+import { Gate } from "../shared/base/gate.ts";
+import { createSuiClient } from "../shared/sui/client/sui-client.ts";
 import { Auditor } from "./auditor.ts";
 import { readOnlyAuditChain } from "./chain/audit-chain.ts";
 import { type ChainReader, suiChainReader } from "./chain/chain-reader.ts";

@@ -6,13 +6,13 @@
  * only one `work` runs at a time.
  */
 import type { AuditParameters } from "../shared/audit/parameters.ts";
+import { FloeError } from "../shared/base/errors.ts";
+import type { FailPoint } from "../shared/base/fail-point.ts";
+import type { Log } from "../shared/base/log.ts";
 import type { NetworkKind } from "../shared/node/node-address.ts";
 import type { NodeTransport } from "../shared/node/storage-node-client.ts";
 import type { Committee } from "../shared/protocol/committee.ts";
-import { FloeError } from "../shared/protocol/errors.ts";
-import type { FailPoint } from "../shared/protocol/fail-point.ts";
-import type { Log } from "../shared/protocol/log.ts";
-import { SuiError } from "../shared/sui/sui-error.ts";
+import { SuiError } from "../shared/sui/client/sui-error.ts";
 import type { AuditChain } from "./chain/audit-chain.ts";
 import { ChainFollower } from "./chain/chain-follower.ts";
 import type { ChainReader } from "./chain/chain-reader.ts";

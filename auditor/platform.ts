@@ -1,6 +1,6 @@
 /** The platform's clock, randomness and log, for the composition root and the ledger's object to inject. */
-import { type Clock, type RandomBytes, timerClock } from "../shared/protocol/clock.ts";
-import type { Log } from "../shared/protocol/log.ts";
+import { type Clock, type RandomBytes, timerClock } from "../shared/base/clock.ts";
+import type { Log } from "../shared/base/log.ts";
 
 export const systemClock: Clock = timerClock(() => Date.now());
 

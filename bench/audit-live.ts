@@ -10,8 +10,8 @@ import { type Network, startNetwork } from "../localnet/network.ts";
 import { startAuditor } from "../scripts/auditor-runtime.ts";
 import { startEdge } from "../scripts/edge-runtime.ts";
 import { bundleWorker } from "../scripts/worker-bundle.ts";
-import { type RegistryState, readRegistry } from "../shared/sui/audit-reader.ts";
-import { createSuiClient } from "../shared/sui/sui-client.ts";
+import { type RegistryState, readRegistry } from "../shared/sui/audit/reader.ts";
+import { createSuiClient } from "../shared/sui/client/sui-client.ts";
 import { type Spread, spread } from "./statistics.ts";
 
 const BLOBS = 3;

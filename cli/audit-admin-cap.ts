@@ -1,12 +1,12 @@
 /** The AdminCap of a `floe_audit` package: there is one, and whoever owns it changes the panel. */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
-import { FloeError } from "../shared/protocol/errors.ts";
+import { FloeError } from "../shared/base/errors.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
-import { auditType } from "../shared/sui/audit-layouts.ts";
-import type { ObjectRef } from "../shared/sui/blob-transactions.ts";
-import { readAuditEventPage } from "../shared/sui/event-pages.ts";
-import { suiCall } from "../shared/sui/sui-client.ts";
-import type { WalletChain } from "../shared/sui/wallet-chain.ts";
+import { auditType } from "../shared/sui/audit/layouts.ts";
+import { suiCall } from "../shared/sui/client/sui-client.ts";
+import type { ObjectRef } from "../shared/sui/wallet/blob-transactions.ts";
+import type { WalletChain } from "../shared/sui/wallet/wallet-chain.ts";
+import { readAuditEventPage } from "../shared/sui/walrus/event-pages.ts";
 
 export class AdminCapError extends FloeError<"NO_ADMIN_CAP"> {}
 

@@ -14,23 +14,27 @@ import { systemClock } from "../localnet/clock.ts";
 import { AUDIT_DEFAULTS } from "../localnet/sui/audit-governance.ts";
 import { type CompiledPackage, compileForPublishing, FRAMEWORK_STUBS } from "../scripts/move-build.ts";
 import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
-import { assert, FloeError } from "../shared/protocol/errors.ts";
+import { assert, FloeError } from "../shared/base/errors.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
-import { parseAuditEvent } from "../shared/sui/audit-events.ts";
-import { createRegistryTransaction, setGateTransaction } from "../shared/sui/audit-panel-transactions.ts";
-import { readRegistry } from "../shared/sui/audit-reader.ts";
-import type { AuditContracts, RegistryParams } from "../shared/sui/audit-transactions.ts";
-import { type ChainSnapshot, readChainSnapshot } from "../shared/sui/chain-snapshot.ts";
-import { readAuditEventPage } from "../shared/sui/event-pages.ts";
+import { parseAuditEvent } from "../shared/sui/audit/events.ts";
+import { createRegistryTransaction, setGateTransaction } from "../shared/sui/audit/panel-transactions.ts";
 import {
   gateWitnessType,
   publishTransaction,
   readUpgradeCap,
   UPGRADE_CAP,
-} from "../shared/sui/publishing.ts";
-import { buildChecked, sendOnce } from "../shared/sui/send-once.ts";
-import { parseStructName } from "../shared/sui/type-names.ts";
-import { createWalletChain, type ExecutedTransaction, type WalletChain } from "../shared/sui/wallet-chain.ts";
+} from "../shared/sui/audit/publishing.ts";
+import { readRegistry } from "../shared/sui/audit/reader.ts";
+import type { AuditContracts, RegistryParams } from "../shared/sui/audit/transactions.ts";
+import { parseStructName } from "../shared/sui/client/type-names.ts";
+import { buildChecked, sendOnce } from "../shared/sui/wallet/send-once.ts";
+import {
+  createWalletChain,
+  type ExecutedTransaction,
+  type WalletChain,
+} from "../shared/sui/wallet/wallet-chain.ts";
+import { type ChainSnapshot, readChainSnapshot } from "../shared/sui/walrus/chain-snapshot.ts";
+import { readAuditEventPage } from "../shared/sui/walrus/event-pages.ts";
 import { requireAdminCap } from "./audit-admin-cap.ts";
 import { AUDITOR_OPTIONS, wantedAuditors } from "./audit-panel.ts";
 import { addAuditors, type PanelChange } from "./audit-panel-changes.ts";

@@ -5,17 +5,17 @@
  * after an unknown outcome, is the answer.
  */
 import type { Transaction } from "@mysten/sui/transactions";
-import { FloeError } from "../shared/protocol/errors.ts";
+import { FloeError } from "../shared/base/errors.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
 import {
   addAuditorsTransaction,
   deactivateAuditorsTransaction,
   setParamsTransaction,
   setPausedTransaction,
-} from "../shared/sui/audit-panel-transactions.ts";
-import type { RegistryAuditor, RegistryState } from "../shared/sui/audit-reader.ts";
-import type { AuditorEntry, RegistryParams } from "../shared/sui/audit-transactions.ts";
-import type { ObjectRef } from "../shared/sui/blob-transactions.ts";
+} from "../shared/sui/audit/panel-transactions.ts";
+import type { RegistryAuditor, RegistryState } from "../shared/sui/audit/reader.ts";
+import type { AuditorEntry, RegistryParams } from "../shared/sui/audit/transactions.ts";
+import type { ObjectRef } from "../shared/sui/wallet/blob-transactions.ts";
 
 export class PanelError extends FloeError<
   "AUDITOR_DIFFERS" | "NOT_AN_AUDITOR" | "PANEL_FULL" | "INVALID_PARAMS"

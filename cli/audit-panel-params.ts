@@ -1,6 +1,6 @@
 /** Parameters of a panel as a person writes them: a JSON file, or NAME=VALUE. */
 import { readFileSync } from "node:fs";
-import type { RegistryParams } from "../shared/sui/audit-transactions.ts";
+import type { RegistryParams } from "../shared/sui/audit/transactions.ts";
 import { UsageError } from "./command.ts";
 
 /** Largest value of each, by the type that it has on chain; u64 is held to what a number can say. */

@@ -1,14 +1,14 @@
 /** Carrying out a change of the panel: with a key here, or unsigned for a wallet elsewhere. */
 import type { Keypair } from "@mysten/sui/cryptography";
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
-import { toBase64 } from "../shared/protocol/bytes.ts";
-import type { Clock } from "../shared/protocol/clock.ts";
+import { toBase64 } from "../shared/base/bytes.ts";
+import type { Clock } from "../shared/base/clock.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
-import type { RegistryState } from "../shared/sui/audit-reader.ts";
-import { MoveAbortError } from "../shared/sui/move-abort.ts";
-import { buildChecked, sendOnce } from "../shared/sui/send-once.ts";
-import { SuiError } from "../shared/sui/sui-error.ts";
-import type { WalletChain } from "../shared/sui/wallet-chain.ts";
+import type { RegistryState } from "../shared/sui/audit/reader.ts";
+import { MoveAbortError } from "../shared/sui/client/move-abort.ts";
+import { SuiError } from "../shared/sui/client/sui-error.ts";
+import { buildChecked, sendOnce } from "../shared/sui/wallet/send-once.ts";
+import type { WalletChain } from "../shared/sui/wallet/wallet-chain.ts";
 import { requireAdminCap } from "./audit-admin-cap.ts";
 import type { PanelChange } from "./audit-panel-changes.ts";
 

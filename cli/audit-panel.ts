@@ -7,9 +7,9 @@
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { systemClock } from "../localnet/clock.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
-import { type RegistryState, readRegistry } from "../shared/sui/audit-reader.ts";
-import { readChainSnapshot } from "../shared/sui/chain-snapshot.ts";
-import { createWalletChain, type WalletChain } from "../shared/sui/wallet-chain.ts";
+import { type RegistryState, readRegistry } from "../shared/sui/audit/reader.ts";
+import { createWalletChain, type WalletChain } from "../shared/sui/wallet/wallet-chain.ts";
+import { readChainSnapshot } from "../shared/sui/walrus/chain-snapshot.ts";
 import { AdminCapError, locateAdminCap } from "./audit-admin-cap.ts";
 import {
   addAuditors,

@@ -2,11 +2,11 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
+import { type NetworkFile, parseNetworkFile } from "../shared/network/network-file.ts";
+import { type PublicNetwork, publicNetwork } from "../shared/network/public-networks.ts";
 import type { NetworkKind } from "../shared/node/node-address.ts";
 import { parseObjectId } from "../shared/protocol/ids.ts";
-import { type NetworkFile, parseNetworkFile } from "../shared/protocol/network-file.ts";
-import { type PublicNetwork, publicNetwork } from "../shared/protocol/public-networks.ts";
-import { createSuiClient } from "../shared/sui/sui-client.ts";
+import { createSuiClient } from "../shared/sui/client/sui-client.ts";
 import { UsageError } from "./command.ts";
 
 export const PLACE_HELP = `NETWORK, one of

@@ -16,7 +16,7 @@ import { exportRound } from "../auditor/round/publish-round.ts";
 import { systemClock } from "../localnet/clock.ts";
 import { nodeLedger } from "../scripts/node-ledger.ts";
 import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
-import { Gate } from "../shared/node/gate.ts";
+import { Gate } from "../shared/base/gate.ts";
 import { clientOf, type Place } from "./audit-place.ts";
 import { InputError } from "./command.ts";
 

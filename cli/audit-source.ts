@@ -1,6 +1,6 @@
 /** What an auditor published, from a file or from the auditor itself; nothing in it is believed here. */
 import { readFileSync } from "node:fs";
-import { readBounded } from "../shared/protocol/bounded-body.ts";
+import { readBounded } from "../shared/base/bounded-body.ts";
 import { InputError } from "./command.ts";
 
 const ANSWER_MS = 120_000;

@@ -4,19 +4,19 @@ import { findAuditEvent, findRoundOpened } from "../auditor/chain/sui-audit-chai
 import type { ChainFacts } from "../shared/audit/chain-facts.ts";
 import { memberAt, type RegistryFacts, type ReportOnChain } from "../shared/audit/report-check.ts";
 import type { RoundExport } from "../shared/audit/round-export.ts";
-import { toHex } from "../shared/protocol/bytes.ts";
-import { FloeError } from "../shared/protocol/errors.ts";
+import { toHex } from "../shared/base/bytes.ts";
+import { FloeError } from "../shared/base/errors.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
-import { type AuditEventOf, isOfRegistry, parseAuditEvent } from "../shared/sui/audit-events.ts";
+import { type AuditEventOf, isOfRegistry, parseAuditEvent } from "../shared/sui/audit/events.ts";
 import {
   type RegistryState,
   type RoundState,
   readRegistry,
   readReport,
   readRound,
-} from "../shared/sui/audit-reader.ts";
-import { suiCall } from "../shared/sui/sui-client.ts";
-import { createWalletChain } from "../shared/sui/wallet-chain.ts";
+} from "../shared/sui/audit/reader.ts";
+import { suiCall } from "../shared/sui/client/sui-client.ts";
+import { createWalletChain } from "../shared/sui/wallet/wallet-chain.ts";
 import { clientOf, type Place } from "./audit-place.ts";
 
 export interface RegistrySaid extends RegistryFacts {

@@ -11,9 +11,8 @@ import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { escalationIdsOf } from "../auditor/claims/claim-chain.ts";
 import { systemClock } from "../localnet/clock.ts";
 import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
-import { toBase64 } from "../shared/protocol/bytes.ts";
+import { toBase64 } from "../shared/base/bytes.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
-import { readChainSnapshot } from "../shared/sui/chain-snapshot.ts";
 import {
   checkVoter,
   type Escalation,
@@ -22,7 +21,7 @@ import {
   hasVoted,
   readEscalation,
   votersOf,
-} from "../shared/sui/escalation.ts";
+} from "../shared/sui/audit/escalation.ts";
 import {
   checkBundle,
   checkBundleEvidence,
@@ -30,11 +29,12 @@ import {
   type EscalationBundle,
   voteKind,
   voteOf,
-} from "../shared/sui/escalation-bundle.ts";
-import { parseBundle } from "../shared/sui/parse-bundle.ts";
-import { buildChecked, sendOnce } from "../shared/sui/send-once.ts";
-import { SuiError } from "../shared/sui/sui-error.ts";
-import { createWalletChain } from "../shared/sui/wallet-chain.ts";
+} from "../shared/sui/audit/escalation-bundle.ts";
+import { parseBundle } from "../shared/sui/audit/parse-bundle.ts";
+import { SuiError } from "../shared/sui/client/sui-error.ts";
+import { buildChecked, sendOnce } from "../shared/sui/wallet/send-once.ts";
+import { createWalletChain } from "../shared/sui/wallet/wallet-chain.ts";
+import { readChainSnapshot } from "../shared/sui/walrus/chain-snapshot.ts";
 import { clientOf, PLACE_OPTIONS, type Place, parseOptions, placeOf } from "./audit-place.ts";
 import { UsageError } from "./command.ts";
 import { KEY_VARIABLE, secretKey } from "./secret-key.ts";

@@ -8,9 +8,9 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { nodeCodec } from "../localnet/codec.ts";
+import { equalBytes } from "../shared/base/bytes.ts";
 import { computeBlobId, metadataRootHash } from "../shared/codec/blob-id.ts";
 import { type Codec, CodecError } from "../shared/codec/codec.ts";
-import { equalBytes } from "../shared/protocol/bytes.ts";
 import { AXES, type Axis, type BlobId, type SliverIndex, sliverIndex } from "../shared/protocol/ids.ts";
 import { pairOfSliver } from "../shared/protocol/mapping.ts";
 import { type BlobMetadata, parseBlobMetadata, type VerifiedMetadata } from "../shared/protocol/metadata.ts";

@@ -1,10 +1,10 @@
 /** `floe encode`: metadata and slivers of a file, as hashes or as files. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { toHex } from "../shared/base/bytes.ts";
 import { metadataRootHash } from "../shared/codec/blob-id.ts";
 import type { BlobEncoder, EncodedPair } from "../shared/codec/codec.ts";
 import { blake2b256 } from "../shared/crypto/blake2b.ts";
-import { toHex } from "../shared/protocol/bytes.ts";
 import { AXES, sliverPairIndex } from "../shared/protocol/ids.ts";
 import { sliverOfPair } from "../shared/protocol/mapping.ts";
 import { serializeBlobMetadata } from "../shared/protocol/metadata.ts";

@@ -1,5 +1,5 @@
 /** `floe COMMAND`: finds the command, runs it, and turns what it throws into a message and an exit code. */
-import { FloeError } from "../shared/protocol/errors.ts";
+import { FloeError } from "../shared/base/errors.ts";
 import { type Command, InputError, UsageError } from "./command.ts";
 
 const COMMANDS: Record<string, { readonly about: string; readonly load: () => Promise<Command> }> = {

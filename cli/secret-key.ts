@@ -4,7 +4,7 @@ import { decodeSuiPrivateKey, type Keypair } from "@mysten/sui/cryptography";
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import { Secp256k1Keypair } from "@mysten/sui/keypairs/secp256k1";
 import { Secp256r1Keypair } from "@mysten/sui/keypairs/secp256r1";
-import { FloeError } from "../shared/protocol/errors.ts";
+import { FloeError } from "../shared/base/errors.ts";
 
 export const KEY_VARIABLE = "FLOE_SECRET_KEY";
 

@@ -9,9 +9,9 @@
  * its client, and wipes what is done with. Running it twice is harmless: what is due is read from the rows.
  */
 import { DurableObject } from "cloudflare:workers";
-import { failPointsBy } from "../shared/protocol/fail-point.ts";
-import type { PortableError } from "../shared/sui/portable-error.ts";
-import type { CertifiedBlob, RegisteredBlob } from "../shared/sui/submissions.ts";
+import { failPointsBy } from "../shared/base/fail-point.ts";
+import type { PortableError } from "../shared/sui/wallet/portable-error.ts";
+import type { CertifiedBlob, RegisteredBlob } from "../shared/sui/wallet/submissions.ts";
 import { type Env, parseConfig } from "./env.ts";
 import { officialSignatures } from "./official-signatures.ts";
 import { systemClock, systemRandom } from "./platform.ts";

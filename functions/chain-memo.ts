@@ -2,9 +2,9 @@
  * The chain as one isolate remembers it: a snapshot is reused for `LIMITS.chainSnapshotMs`, so that a warm read makes
  * no call for it. Only the value is shared between requests, never a promise: the platform ties I/O to its request.
  */
-import type { Clock } from "../shared/protocol/clock.ts";
-import { LIMITS } from "../shared/protocol/limits.ts";
-import type { ChainSnapshot } from "../shared/sui/chain-snapshot.ts";
+import type { Clock } from "../shared/base/clock.ts";
+import { LIMITS } from "../shared/base/limits.ts";
+import type { ChainSnapshot } from "../shared/sui/walrus/chain-snapshot.ts";
 import type { Chain } from "./services.ts";
 
 export class ChainMemo {

@@ -5,9 +5,9 @@
  * has no states, no alarm and no storage. Endpoints are tried in the order configured, starting with the last good one.
  */
 import { DurableObject } from "cloudflare:workers";
-import { ChainCache, type SnapshotOptions } from "../shared/sui/chain-cache.ts";
-import { type ChainSnapshot, readChainSnapshot } from "../shared/sui/chain-snapshot.ts";
-import { createSuiClient } from "../shared/sui/sui-client.ts";
+import { createSuiClient } from "../shared/sui/client/sui-client.ts";
+import { ChainCache, type SnapshotOptions } from "../shared/sui/walrus/chain-cache.ts";
+import { type ChainSnapshot, readChainSnapshot } from "../shared/sui/walrus/chain-snapshot.ts";
 import { type Env, parseConfig } from "./env.ts";
 import { systemClock } from "./platform.ts";
 

@@ -6,13 +6,13 @@
  */
 // Relaxed SIMD: workerd compiles modules at start-up only, so the variant is chosen here, at build.
 import kernels from "../build/kernels/floe-relaxed.wasm";
+import { toHex } from "../shared/base/bytes.ts";
+import { failPointsBy } from "../shared/base/fail-point.ts";
+import { Gate } from "../shared/base/gate.ts";
+import { LIMITS } from "../shared/base/limits.ts";
+import type { Log } from "../shared/base/log.ts";
 import { createKernelCodec } from "../shared/codec/kernel-codec.ts";
-import { Gate } from "../shared/node/gate.ts";
-import { toHex } from "../shared/protocol/bytes.ts";
-import { failPointsBy } from "../shared/protocol/fail-point.ts";
-import { LIMITS } from "../shared/protocol/limits.ts";
-import type { Log } from "../shared/protocol/log.ts";
-import { remoteCall } from "../shared/sui/portable-error.ts";
+import { remoteCall } from "../shared/sui/wallet/portable-error.ts";
 import { ChainMemo } from "./chain-memo.ts";
 import { EdgeReads } from "./edge-reads.ts";
 import type { EdgeConfig, Env } from "./env.ts";

@@ -4,7 +4,7 @@
  * Lower layers throw their own typed errors; the use cases translate them here, and `http-errors.ts` alone turns a
  * code into a status and a public message.
  */
-import { FloeError } from "../shared/protocol/errors.ts";
+import { FloeError } from "../shared/base/errors.ts";
 
 export type EdgeErrorCode =
   /** The query string breaks the strict rules: unknown, duplicate or malformed parameter. */

@@ -18,11 +18,11 @@ import {
   type EdgeReadsOfNode,
   serializeEdgeReads,
 } from "../shared/audit/edge-reads.ts";
+import { toHex } from "../shared/base/bytes.ts";
+import type { Clock, RandomBytes } from "../shared/base/clock.ts";
+import type { FloeError } from "../shared/base/errors.ts";
 import { CodecError } from "../shared/codec/codec.ts";
 import { StorageNodeError } from "../shared/node/storage-node-errors.ts";
-import { toHex } from "../shared/protocol/bytes.ts";
-import type { Clock, RandomBytes } from "../shared/protocol/clock.ts";
-import type { FloeError } from "../shared/protocol/errors.ts";
 import type { BlobId, ObjectId } from "../shared/protocol/ids.ts";
 
 const BATCH_ID_BYTES = 16;

@@ -22,9 +22,9 @@
  */
 
 import { EDGE_READ_LIMITS } from "../shared/audit/edge-reads.ts";
+import { LIMITS } from "../shared/base/limits.ts";
 import type { NetworkKind } from "../shared/node/node-address.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
-import { LIMITS } from "../shared/protocol/limits.ts";
 import {
   ConfigError,
   countOf,
@@ -36,7 +36,7 @@ import {
   serviceUrlOf,
   tokenOf,
 } from "../shared/protocol/settings.ts";
-import type { SpendingCaps } from "../shared/sui/spending.ts";
+import type { SpendingCaps } from "../shared/sui/wallet/spending.ts";
 import type { Chain, WalletPort } from "./services.ts";
 import type { IdempotencyKeyPort } from "./upload/idempotency.ts";
 import type { Tracker } from "./upload/tracker-port.ts";

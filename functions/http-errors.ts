@@ -7,9 +7,9 @@
  * and the numbers. Internal failures say nothing but a trace ID, which is the request ID of our log.
  */
 
+import { FloeError } from "../shared/base/errors.ts";
 import { CodecError } from "../shared/codec/codec.ts";
-import { FloeError } from "../shared/protocol/errors.ts";
-import { SuiError } from "../shared/sui/sui-error.ts";
+import { SuiError } from "../shared/sui/client/sui-error.ts";
 import { EdgeError } from "./edge-error.ts";
 import { LeaseError } from "./kernel-lease.ts";
 

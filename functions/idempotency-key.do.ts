@@ -6,7 +6,7 @@
  * `LIMITS.idempotencyKeepMs`. Eviction loses nothing, a second alarm finds nothing.
  */
 import { DurableObject } from "cloudflare:workers";
-import { LIMITS } from "../shared/protocol/limits.ts";
+import { LIMITS } from "../shared/base/limits.ts";
 import type { Env } from "./env.ts";
 import { systemClock } from "./platform.ts";
 import type { IdempotencyKeyPort } from "./upload/idempotency.ts";

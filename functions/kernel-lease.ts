@@ -14,9 +14,9 @@
  * | lost              | not renewed for `LIMITS.leaseLostMs`: the platform ended its request without a word          |
  * |                   | (no `finally` runs then), so the next one that needs room takes the bytes back               |
  */
-import type { Clock } from "../shared/protocol/clock.ts";
-import { assert, FloeError } from "../shared/protocol/errors.ts";
-import { LIMITS } from "../shared/protocol/limits.ts";
+import type { Clock } from "../shared/base/clock.ts";
+import { assert, FloeError } from "../shared/base/errors.ts";
+import { LIMITS } from "../shared/base/limits.ts";
 
 export type LeaseErrorCode =
   /** No room now; retryable. */

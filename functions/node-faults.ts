@@ -2,10 +2,10 @@
  * What storage nodes did wrong, as far as this isolate has seen: the log line, a bounded list, and a short memory of
  * who did not answer, so that the next read does not wait for the same silence again.
  */
-import type { Clock } from "../shared/protocol/clock.ts";
+import type { Clock } from "../shared/base/clock.ts";
+import { LIMITS } from "../shared/base/limits.ts";
+import type { Log } from "../shared/base/log.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
-import { LIMITS } from "../shared/protocol/limits.ts";
-import type { Log } from "../shared/protocol/log.ts";
 
 export interface RecordedFault {
   readonly nodeId: ObjectId;

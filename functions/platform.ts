@@ -1,5 +1,5 @@
 /** The platform's clock and randomness, for composition roots and Durable Objects to inject. */
-import { type Clock, type RandomBytes, timerClock } from "../shared/protocol/clock.ts";
+import { type Clock, type RandomBytes, timerClock } from "../shared/base/clock.ts";
 
 export const systemClock: Clock = timerClock(() => Date.now());
 

@@ -4,9 +4,10 @@
  *
  * Operating errors are answers. An overloaded object is not asked again: that would make it worse.
  */
-import { backoffMs } from "../shared/node/deadline.ts";
-import type { Clock, RandomBytes } from "../shared/protocol/clock.ts";
-import { FloeError } from "../shared/protocol/errors.ts";
+
+import type { Clock, RandomBytes } from "../shared/base/clock.ts";
+import { backoffMs } from "../shared/base/deadline.ts";
+import { FloeError } from "../shared/base/errors.ts";
 
 const ATTEMPTS = 4;
 const BASE_MS = 50;

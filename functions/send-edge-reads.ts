@@ -3,9 +3,9 @@
  * and nobody waits for it. A failure costs a log line.
  */
 import { EDGE_READ_LIMITS, EDGE_READS_PATH } from "../shared/audit/edge-reads.ts";
-import { withDeadline } from "../shared/node/deadline.ts";
-import type { Clock } from "../shared/protocol/clock.ts";
-import type { Log } from "../shared/protocol/log.ts";
+import type { Clock } from "../shared/base/clock.ts";
+import { withDeadline } from "../shared/base/deadline.ts";
+import type { Log } from "../shared/base/log.ts";
 import type { EdgeReads, PendingBatch } from "./edge-reads.ts";
 import type { EdgeReadsConfig } from "./env.ts";
 

@@ -4,21 +4,22 @@
  * Nothing in `upload/` and `read/` reaches for a clock, randomness, the network or a binding by itself: a simulation
  * passes its own.
  */
+
+import { FloeError } from "../shared/base/errors.ts";
+import type { FailPoint } from "../shared/base/fail-point.ts";
+import type { Log } from "../shared/base/log.ts";
 import type { Codec } from "../shared/codec/codec.ts";
 import { type NetworkKind, nodeBaseUrl } from "../shared/node/node-address.ts";
 import { type NodeTransport, StorageNodeClient } from "../shared/node/storage-node-client.ts";
 import type { Committee, CommitteeMember } from "../shared/protocol/committee.ts";
-import { FloeError } from "../shared/protocol/errors.ts";
-import type { FailPoint } from "../shared/protocol/fail-point.ts";
 import type { BlobId } from "../shared/protocol/ids.ts";
-import type { Log } from "../shared/protocol/log.ts";
-import type { ChainSnapshot } from "../shared/sui/chain-snapshot.ts";
 import type {
   CertifiedBlob,
   CertifyRequest,
   RegisteredBlob,
   RegisterRequest,
-} from "../shared/sui/submissions.ts";
+} from "../shared/sui/wallet/submissions.ts";
+import type { ChainSnapshot } from "../shared/sui/walrus/chain-snapshot.ts";
 import type { EdgeReads } from "./edge-reads.ts";
 import type { KernelLease } from "./kernel-lease.ts";
 import type { NodeFaults } from "./node-faults.ts";

@@ -1,5 +1,5 @@
 /** Staged copies in an R2 bucket: one object per copy, written with its length, so that a broken write leaves nothing. */
-import type { Gate } from "../shared/node/gate.ts";
+import type { Gate } from "../shared/base/gate.ts";
 import type { StagedObjects } from "./upload/staging.ts";
 
 /** Each call holds a connection, so each goes through the invocation's gate. */

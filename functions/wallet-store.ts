@@ -11,7 +11,7 @@
  * `state` and `kind` are those of `submitter-store.ts`; `seq` keeps the order of arrival. FROST in INTEGER columns stay
  * below 2^53 (nine million WAL), which writing checks.
  */
-import { assert } from "../shared/protocol/errors.ts";
+import { assert } from "../shared/base/errors.ts";
 import type { BlobId, ObjectId } from "../shared/protocol/ids.ts";
 import type {
   LedgerRow,
@@ -20,7 +20,7 @@ import type {
   StoreChange,
   StoredOperation,
   SubmitterStore,
-} from "../shared/sui/submitter-store.ts";
+} from "../shared/sui/wallet/store.ts";
 import { fromStoredJson, toStoredJson } from "./stored-json.ts";
 
 export type SqlValue = string | number | null | ArrayBuffer | Uint8Array;

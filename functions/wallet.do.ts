@@ -1,8 +1,8 @@
 /**
  * Wallet: one Durable Object per signing key, the one owner of its coins and of everything bought with them.
  *
- * It is the platform shell of `shared/sui/submitter.ts`; tables are in `wallet-store.ts`, states of operations in
- * `shared/sui/submitter-store.ts`. Nothing else may sign with this key: two writers would use one coin version twice.
+ * It is the platform shell of `shared/sui/wallet/submitter.ts`; tables are in `wallet-store.ts`, states of operations in
+ * `shared/sui/wallet/store.ts`. Nothing else may sign with this key: two writers would use one coin version twice.
  *
  * Eviction: operations, signed transactions and the ledger are in SQLite; only waiting callers and the memo of the
  * chain are in memory. Alarm: set whenever an operation is stored, so that what was begun is finished without the
@@ -11,13 +11,13 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
-import { failPointsBy } from "../shared/protocol/fail-point.ts";
+import { failPointsBy } from "../shared/base/fail-point.ts";
+import { LIMITS } from "../shared/base/limits.ts";
 import { parseObjectId } from "../shared/protocol/ids.ts";
-import { LIMITS } from "../shared/protocol/limits.ts";
 import { ConfigError } from "../shared/protocol/settings.ts";
-import type { ChainSnapshot } from "../shared/sui/chain-snapshot.ts";
-import { remoteCall } from "../shared/sui/portable-error.ts";
-import type { Signer } from "../shared/sui/submission-engine.ts";
+import { createSuiClient, type Fetch } from "../shared/sui/client/sui-client.ts";
+import type { Signer } from "../shared/sui/wallet/engine.ts";
+import { remoteCall } from "../shared/sui/wallet/portable-error.ts";
 import type {
   CertifiedBlob,
   CertifyRequest,
@@ -25,10 +25,10 @@ import type {
   DeleteRequest,
   RegisteredBlob,
   RegisterRequest,
-} from "../shared/sui/submissions.ts";
-import { Submitter } from "../shared/sui/submitter.ts";
-import { createSuiClient, type Fetch } from "../shared/sui/sui-client.ts";
-import { createWalletChain } from "../shared/sui/wallet-chain.ts";
+} from "../shared/sui/wallet/submissions.ts";
+import { Submitter } from "../shared/sui/wallet/submitter.ts";
+import { createWalletChain } from "../shared/sui/wallet/wallet-chain.ts";
+import type { ChainSnapshot } from "../shared/sui/walrus/chain-snapshot.ts";
 import { ChainMemo } from "./chain-memo.ts";
 import { type Env, parseConfig } from "./env.ts";
 import { systemClock, systemRandom } from "./platform.ts";

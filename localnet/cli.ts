@@ -2,8 +2,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { FloeError } from "../shared/protocol/errors.ts";
-import type { NetworkFile } from "../shared/protocol/network-file.ts";
+import { FloeError } from "../shared/base/errors.ts";
+import type { NetworkFile } from "../shared/network/network-file.ts";
 import { NETWORK_DEFAULTS, type NetworkOptions, startNetwork } from "./network.ts";
 
 const HELP = `usage: npm run localnet [-- OPTION ...]

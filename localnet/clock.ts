@@ -1,6 +1,6 @@
 /** The platform's clock as the injected `Clock`. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Clock } from "../shared/protocol/clock.ts";
+import type { Clock } from "../shared/base/clock.ts";
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),

@@ -5,9 +5,9 @@
  * exactly its own authority (which stops DNS rebinding), and a request with an `Origin` other than its own is refused
  * (which stops web pages). JSON in and out; every error is `{"error": "..."}`.
  */
-import { FloeError, ProtocolError } from "../shared/protocol/errors.ts";
+import { FloeError, ProtocolError } from "../shared/base/errors.ts";
+import type { NetworkFile } from "../shared/network/network-file.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
-import type { NetworkFile } from "../shared/protocol/network-file.ts";
 import { FaultError, type NodeFault, parseNodeFault } from "./faults.ts";
 import { type FetchServer, serveFetch } from "./http-server.ts";
 import { type SuiFault, SuiFaultError } from "./sui/faults.ts";

@@ -14,6 +14,10 @@
  * | drop-slivers    | loses a `fraction` of its stored slivers once, goes on confirming, and recovers them only |
  * |                 | with `heal`                                                                              |
  */
+
+import { toHex } from "../shared/base/bytes.ts";
+import type { Clock } from "../shared/base/clock.ts";
+import { FloeError, ProtocolError } from "../shared/base/errors.ts";
 import { blake2b256 } from "../shared/crypto/blake2b.ts";
 import { blsSign } from "../shared/crypto/bls.ts";
 import {
@@ -24,9 +28,6 @@ import {
   successBody,
 } from "../shared/node/storage-node-api.ts";
 import { BcsReader } from "../shared/protocol/bcs.ts";
-import { toHex } from "../shared/protocol/bytes.ts";
-import type { Clock } from "../shared/protocol/clock.ts";
-import { FloeError, ProtocolError } from "../shared/protocol/errors.ts";
 import { signedMessageFromJson, signedMessageToJson } from "../shared/protocol/messages.ts";
 import { parseRecoverySymbols } from "../shared/protocol/recovery-symbol.ts";
 import { MAX_SYMBOL_BYTES } from "../shared/protocol/sizes.ts";

@@ -4,14 +4,14 @@
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Clock } from "../shared/base/clock.ts";
+import { FloeError } from "../shared/base/errors.ts";
 import type { Codec } from "../shared/codec/codec.ts";
 import { blake2b256 } from "../shared/crypto/blake2b.ts";
 import { blsPublicKey } from "../shared/crypto/bls.ts";
 import { MIN_SHARDS } from "../shared/protocol/bft.ts";
-import type { Clock } from "../shared/protocol/clock.ts";
-import { FloeError } from "../shared/protocol/errors.ts";
 import { objectIdFromBytes, type ShardIndex } from "../shared/protocol/ids.ts";
-import type { RegistryParams } from "../shared/sui/audit-transactions.ts";
+import type { RegistryParams } from "../shared/sui/audit/transactions.ts";
 import { systemClock } from "./clock.ts";
 import type { NodeKeys } from "./storage-node/node-context.ts";
 

@@ -6,12 +6,12 @@
  */
 
 import type { Keypair } from "@mysten/sui/cryptography";
+import { toHex } from "../shared/base/bytes.ts";
+import type { Clock } from "../shared/base/clock.ts";
+import { assert } from "../shared/base/errors.ts";
 import type { Codec } from "../shared/codec/codec.ts";
 import { blake2b256 } from "../shared/crypto/blake2b.ts";
 import { parseNodePath, UnparsableRequest } from "../shared/node/storage-node-api.ts";
-import { toHex } from "../shared/protocol/bytes.ts";
-import type { Clock } from "../shared/protocol/clock.ts";
-import { assert } from "../shared/protocol/errors.ts";
 import type { BlobId } from "../shared/protocol/ids.ts";
 import { answerWithFault, type NodeFault, sliversToDrop } from "./faults.ts";
 import { type FetchServer, serveFetch } from "./http-server.ts";

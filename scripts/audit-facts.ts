@@ -9,10 +9,10 @@ import { epochChangesOf, type KnownEpochChange, movedShards } from "../shared/au
 import type { AuditParameters } from "../shared/audit/parameters.ts";
 import { MemoryPopulation } from "../shared/audit/population.ts";
 import type { RoundExport } from "../shared/audit/round-export.ts";
+import { FloeError } from "../shared/base/errors.ts";
 import type { ShardHolders } from "../shared/protocol/committee.ts";
-import { FloeError } from "../shared/protocol/errors.ts";
 import type { BlobId } from "../shared/protocol/ids.ts";
-import type { ChainSnapshot } from "../shared/sui/chain-snapshot.ts";
+import type { ChainSnapshot } from "../shared/sui/walrus/chain-snapshot.ts";
 import { ChainHistory, type EpochEvents, type OnRead } from "./chain-history.ts";
 
 /** Epochs that begin before a round is judged, of which the committee is looked up. */

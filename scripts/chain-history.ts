@@ -6,8 +6,8 @@ import {
   isPopulationEvent,
   MemoryPopulationStore,
 } from "../shared/audit/population-events.ts";
-import type { PlacedEvent } from "../shared/sui/event-pages.ts";
-import { SuiError } from "../shared/sui/sui-error.ts";
+import { SuiError } from "../shared/sui/client/sui-error.ts";
+import type { PlacedEvent } from "../shared/sui/walrus/event-pages.ts";
 
 /** How an epoch began and went on, by checkpoints. */
 export interface EpochEvents {

@@ -1,13 +1,13 @@
 /** Finds a blob's certification on chain and the certificate that was really sent, for people to look at. */
 import { bcs } from "@mysten/sui/bcs";
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
-import { fromBase64 } from "../shared/protocol/bytes.ts";
+import { fromBase64 } from "../shared/base/bytes.ts";
+import type { NetworkFile } from "../shared/network/network-file.ts";
 import type { BlobId } from "../shared/protocol/ids.ts";
 import { parseConfirmation } from "../shared/protocol/messages.ts";
-import type { NetworkFile } from "../shared/protocol/network-file.ts";
-import { readChainSnapshot } from "../shared/sui/chain-snapshot.ts";
-import { parseWalrusEvent } from "../shared/sui/events.ts";
-import { createSuiClient } from "../shared/sui/sui-client.ts";
+import { createSuiClient } from "../shared/sui/client/sui-client.ts";
+import { readChainSnapshot } from "../shared/sui/walrus/chain-snapshot.ts";
+import { parseWalrusEvent } from "../shared/sui/walrus/events.ts";
 
 export interface CertifiedOnChain {
   readonly registerDigest: string;

@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
-import type { NetworkFile } from "../shared/protocol/network-file.ts";
+import type { NetworkFile } from "../shared/network/network-file.ts";
 import { miniflareWorker, type WorkerBundle } from "./worker-bundle.ts";
 
 export interface EdgeRuntime {

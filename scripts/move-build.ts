@@ -12,7 +12,7 @@ import {
   MovePackageFetcher,
   prepareMovePackagePublish,
 } from "@zktx.io/sui-move-builder/full";
-import { FloeError } from "../shared/protocol/errors.ts";
+import { FloeError } from "../shared/base/errors.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
 import { ROOT } from "./worker-bundle.ts";
 

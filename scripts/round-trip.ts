@@ -1,9 +1,9 @@
 /** Publishes through the edge, reads back, compares, and tells a person what happened on the way. */
 import { createHash } from "node:crypto";
+import type { NetworkFile } from "../shared/network/network-file.ts";
 import { bitmapToSigners } from "../shared/protocol/certificate.ts";
 import { parseBlobId } from "../shared/protocol/ids.ts";
 import { parseConfirmation } from "../shared/protocol/messages.ts";
-import type { NetworkFile } from "../shared/protocol/network-file.ts";
 import { type CertifiedOnChain, findCertification } from "./chain-lookup.ts";
 
 export interface RoundTripOptions {

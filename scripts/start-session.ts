@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { resolve } from "node:path";
 import { startNetwork } from "../localnet/network.ts";
-import type { NetworkFile } from "../shared/protocol/network-file.ts";
+import type { NetworkFile } from "../shared/network/network-file.ts";
 import { auditRound } from "./audit-round.ts";
 import { startAuditor } from "./auditor-runtime.ts";
 import { startEdge } from "./edge-runtime.ts";

@@ -1,7 +1,7 @@
 /** `npm start`: options and help; what it runs is in start-session.ts. */
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { FloeError } from "../shared/protocol/errors.ts";
+import { FloeError } from "../shared/base/errors.ts";
 import type { StartOptions } from "./start-session.ts";
 
 const HELP = `usage: npm start [-- OPTION ...]

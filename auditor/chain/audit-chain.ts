@@ -10,8 +10,8 @@ import type { ReportTotals } from "../../shared/audit/report-rows.ts";
 import type { SeedSource } from "../../shared/audit/round-export.ts";
 import { checkpointSeed } from "../../shared/audit/selection.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
-import type { ClaimOnChain } from "../../shared/sui/audit-reader.ts";
-import type { ClaimDraft } from "../../shared/sui/audit-transactions.ts";
+import type { ClaimOnChain } from "../../shared/sui/audit/reader.ts";
+import type { ClaimDraft } from "../../shared/sui/audit/transactions.ts";
 import type { ChainReader } from "./chain-reader.ts";
 
 export interface RoundSeed {

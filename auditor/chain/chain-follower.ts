@@ -21,11 +21,11 @@
  */
 import { toBase58 } from "@mysten/sui/utils";
 import { applyPopulationEvent, isPopulationEvent } from "../../shared/audit/population-events.ts";
-import { fromBase64, toBase64 } from "../../shared/protocol/bytes.ts";
-import type { CheckpointInfo } from "../../shared/sui/checkpoints.ts";
-import type { EventPage } from "../../shared/sui/event-pages.ts";
-import type { UnknownEvent, WalrusEvent } from "../../shared/sui/events.ts";
-import { SuiError } from "../../shared/sui/sui-error.ts";
+import { fromBase64, toBase64 } from "../../shared/base/bytes.ts";
+import type { CheckpointInfo } from "../../shared/sui/client/checkpoints.ts";
+import { SuiError } from "../../shared/sui/client/sui-error.ts";
+import type { EventPage } from "../../shared/sui/walrus/event-pages.ts";
+import type { UnknownEvent, WalrusEvent } from "../../shared/sui/walrus/events.ts";
 import { type LedgerSql, readMeta, writeMeta } from "../ledger/ledger-sql.ts";
 import { listName, type PopulationLists, type SqlPopulationStore } from "../population/population-tables.ts";
 import type { ChainReader } from "./chain-reader.ts";

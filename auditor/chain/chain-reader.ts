@@ -1,15 +1,7 @@
 /** What the auditor reads from the chain, as one port. Reads may be repeated; none has an effect. */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
-import type { Clock } from "../../shared/protocol/clock.ts";
+import type { Clock } from "../../shared/base/clock.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
-import { ChainCache } from "../../shared/sui/chain-cache.ts";
-import {
-  type CertifiedEventBlob,
-  type ChainSnapshot,
-  readCertifiedEventBlob,
-  readChainSnapshot,
-  type WalrusObjectIds,
-} from "../../shared/sui/chain-snapshot.ts";
 import {
   type CheckpointInfo,
   firstCheckpointAt,
@@ -17,9 +9,17 @@ import {
   readCheckpoint,
   readFirstAvailable,
   readTip,
-} from "../../shared/sui/checkpoints.ts";
-import { type EventPage, readEventPackages, readEventPage } from "../../shared/sui/event-pages.ts";
-import { type PastCommittees, readPastCommittees } from "../../shared/sui/past-committees.ts";
+} from "../../shared/sui/client/checkpoints.ts";
+import { ChainCache } from "../../shared/sui/walrus/chain-cache.ts";
+import {
+  type CertifiedEventBlob,
+  type ChainSnapshot,
+  readCertifiedEventBlob,
+  readChainSnapshot,
+  type WalrusObjectIds,
+} from "../../shared/sui/walrus/chain-snapshot.ts";
+import { type EventPage, readEventPackages, readEventPage } from "../../shared/sui/walrus/event-pages.ts";
+import { type PastCommittees, readPastCommittees } from "../../shared/sui/walrus/past-committees.ts";
 
 export interface ChainReader {
   /** Of the Walrus whose events these are. */

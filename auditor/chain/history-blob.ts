@@ -9,6 +9,9 @@
  * Xeon). Held at once: the metadata (66 KB), the rows of the stretch asked for, and 667 symbols of at most 1 KB each
  * while a row is rebuilt; never the blob.
  */
+
+import { FloeError } from "../../shared/base/errors.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
 import { checkSliver } from "../../shared/codec/sliver-check.ts";
@@ -17,9 +20,7 @@ import { type NodeTransport, StorageNodeClient } from "../../shared/node/storage
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";
 import type { Committee, CommitteeMember } from "../../shared/protocol/committee.ts";
-import { FloeError } from "../../shared/protocol/errors.ts";
 import type { BlobId, ObjectId, SliverIndex } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import { pairOfSliver, shardOffset, shardOfPair } from "../../shared/protocol/mapping.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import type { RecoverySymbol } from "../../shared/protocol/recovery-symbol.ts";

@@ -18,8 +18,8 @@
  * down, since that ID fixes every byte of every predecessor. A node alone can withhold, not change.
  */
 import { toBase58 } from "@mysten/sui/utils";
+import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import {
   type CheckpointRange,
   checkPlace,
@@ -31,7 +31,7 @@ import {
   parseEventBlobTrailer,
   parseEventEntry,
   placeAfter,
-} from "../../shared/sui/event-blob.ts";
+} from "../../shared/sui/walrus/event-blob.ts";
 import { type LedgerSql, readMeta, type SqlRow, writeMeta } from "../ledger/ledger-sql.ts";
 import type { ChainReader } from "./chain-reader.ts";
 import { BlobGone, type HistoryBlobReader, HistoryError } from "./history-blob.ts";

@@ -9,10 +9,10 @@
  * | genesis          | digest of checkpoint 0, hex, as soon as an endpoint has shown it: an embedded network   |
  * |                  | begins anew at each start, with the identifiers of its seed                            |
  */
-import { toHex } from "../../shared/protocol/bytes.ts";
-import { FloeError } from "../../shared/protocol/errors.ts";
+import { toHex } from "../../shared/base/bytes.ts";
+import { FloeError } from "../../shared/base/errors.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
-import { SuiError } from "../../shared/sui/sui-error.ts";
+import { SuiError } from "../../shared/sui/client/sui-error.ts";
 import { type LedgerSql, readMeta, writeMeta } from "../ledger/ledger-sql.ts";
 import type { ChainReader } from "./chain-reader.ts";
 

@@ -5,8 +5,8 @@
  * |-----------------|----------------------------------------------------------------|
  * | reading_trouble | why the last step of a reading failed, as JSON; absent after a good one |
  */
-import type { FloeError } from "../../shared/protocol/errors.ts";
-import { SuiError } from "../../shared/sui/sui-error.ts";
+import type { FloeError } from "../../shared/base/errors.ts";
+import { SuiError } from "../../shared/sui/client/sui-error.ts";
 import { type LedgerSql, readMeta, writeMeta } from "../ledger/ledger-sql.ts";
 import type { Rounds } from "../ledger/rounds.ts";
 import { placeIn } from "./chain-follower.ts";

@@ -2,10 +2,10 @@
  * Says why a transaction of the auditor did not go through, which nobody would see otherwise: the rounds go on, and what
  * was refused is tried again every few seconds. So a reason is logged when it is new for its call, and then now and then.
  */
-import type { Clock } from "../../shared/protocol/clock.ts";
-import type { Log } from "../../shared/protocol/log.ts";
-import { abortName, type ExecutionFailure } from "../../shared/sui/move-abort.ts";
-import { SuiError } from "../../shared/sui/sui-error.ts";
+import type { Clock } from "../../shared/base/clock.ts";
+import type { Log } from "../../shared/base/log.ts";
+import { abortName, type ExecutionFailure } from "../../shared/sui/client/move-abort.ts";
+import { SuiError } from "../../shared/sui/client/sui-error.ts";
 
 /** What an auditor writes; the names of the contract. */
 export type WriteCall =

@@ -9,12 +9,12 @@ import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import type { Transaction } from "@mysten/sui/transactions";
 import { totalsVector } from "../../shared/audit/report-rows.ts";
-import { equalBytes } from "../../shared/protocol/bytes.ts";
-import type { Clock } from "../../shared/protocol/clock.ts";
+import { equalBytes } from "../../shared/base/bytes.ts";
+import type { Clock } from "../../shared/base/clock.ts";
+import type { Log } from "../../shared/base/log.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
-import type { Log } from "../../shared/protocol/log.ts";
 import { ConfigError } from "../../shared/protocol/settings.ts";
-import { type AuditEventName, type AuditEventOf, isOfRegistry } from "../../shared/sui/audit-events.ts";
+import { type AuditEventName, type AuditEventOf, isOfRegistry } from "../../shared/sui/audit/events.ts";
 import {
   hasPopulations,
   type RegistryState,
@@ -24,7 +24,7 @@ import {
   readRegistry,
   readReport,
   readRound,
-} from "../../shared/sui/audit-reader.ts";
+} from "../../shared/sui/audit/reader.ts";
 import {
   attestTransaction,
   bindTransaction,
@@ -38,14 +38,14 @@ import {
   refuteTransaction,
   reportTransaction,
   withdrawTransaction,
-} from "../../shared/sui/audit-transactions.ts";
-import { readCheckpoint, readTip } from "../../shared/sui/checkpoints.ts";
-import { readAuditEventPage, readNewestAuditEvents } from "../../shared/sui/event-pages.ts";
-import { abortName, type ExecutionFailure } from "../../shared/sui/move-abort.ts";
-import { presentShared, readObjects } from "../../shared/sui/object-reader.ts";
-import { SuiError } from "../../shared/sui/sui-error.ts";
-import { SUI_COIN_TYPE } from "../../shared/sui/type-names.ts";
-import { createWalletChain, SimulatedFailure } from "../../shared/sui/wallet-chain.ts";
+} from "../../shared/sui/audit/transactions.ts";
+import { readCheckpoint, readTip } from "../../shared/sui/client/checkpoints.ts";
+import { abortName, type ExecutionFailure } from "../../shared/sui/client/move-abort.ts";
+import { presentShared, readObjects } from "../../shared/sui/client/object-reader.ts";
+import { SuiError } from "../../shared/sui/client/sui-error.ts";
+import { SUI_COIN_TYPE } from "../../shared/sui/client/type-names.ts";
+import { createWalletChain, SimulatedFailure } from "../../shared/sui/wallet/wallet-chain.ts";
+import { readAuditEventPage, readNewestAuditEvents } from "../../shared/sui/walrus/event-pages.ts";
 import type { AuditChain, ClaimsOnChain, PruningOnChain, RoundSeed } from "./audit-chain.ts";
 import { RefusalLog, type WriteCall } from "./refusal-log.ts";
 

@@ -1,5 +1,5 @@
 /** Which blobs are too young for a round to hold their absence against anybody: by checkpoints, so that all agree. */
-import { SuiError } from "../../shared/sui/sui-error.ts";
+import { SuiError } from "../../shared/sui/client/sui-error.ts";
 import type { ChainReader } from "./chain-reader.ts";
 
 /**

@@ -1,12 +1,12 @@
 /** What the routes about claims read from the chain, at most once in a while however often they are asked. */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
-import type { Clock } from "../../shared/protocol/clock.ts";
+import type { Clock } from "../../shared/base/clock.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
-import { type ClaimOnChain, readClaims, readRegistry } from "../../shared/sui/audit-reader.ts";
-import type { AuditContracts } from "../../shared/sui/audit-transactions.ts";
-import type { WalrusObjectIds } from "../../shared/sui/chain-snapshot.ts";
-import { type Escalation, type EscalationIds, readEscalation } from "../../shared/sui/escalation.ts";
+import { type Escalation, type EscalationIds, readEscalation } from "../../shared/sui/audit/escalation.ts";
+import { type ClaimOnChain, readClaims, readRegistry } from "../../shared/sui/audit/reader.ts";
+import type { AuditContracts } from "../../shared/sui/audit/transactions.ts";
+import type { WalrusObjectIds } from "../../shared/sui/walrus/chain-snapshot.ts";
 import type { ChainReader } from "../chain/chain-reader.ts";
 
 export interface ClaimChainParts {

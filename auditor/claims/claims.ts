@@ -16,7 +16,8 @@ import { serializeEntry } from "../../shared/audit/population.ts";
 import type { Challenge, DrawMode } from "../../shared/audit/selection.ts";
 import { nodeState, possessionTest } from "../../shared/audit/statistics.ts";
 import type { VerdictOutcome } from "../../shared/audit/verdict.ts";
-import { concatBytes, fromBase64, fromHex, toBase64 } from "../../shared/protocol/bytes.ts";
+import { concatBytes, fromBase64, fromHex, toBase64 } from "../../shared/base/bytes.ts";
+import type { Log } from "../../shared/base/log.ts";
 import {
   blobIdToBytes,
   type ObjectId,
@@ -24,8 +25,7 @@ import {
   type SliverIndex,
   type SliverPairIndex,
 } from "../../shared/protocol/ids.ts";
-import type { Log } from "../../shared/protocol/log.ts";
-import type { ClaimOnChain } from "../../shared/sui/audit-reader.ts";
+import type { ClaimOnChain } from "../../shared/sui/audit/reader.ts";
 import type { ClaimsOnChain } from "../chain/audit-chain.ts";
 import type { ChainReader } from "../chain/chain-reader.ts";
 import { type LedgerSql, readMeta, type SqlRow, textOrNull, writeMeta } from "../ledger/ledger-sql.ts";

@@ -4,10 +4,9 @@
  * The claims are read from the chain when somebody asks, so that nothing is offered that the chain does not confirm.
  */
 import { pathOfLeaf } from "../../shared/audit/evidence.ts";
-import { toHex } from "../../shared/protocol/bytes.ts";
+import { toHex } from "../../shared/base/bytes.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
-import type { ClaimOnChain } from "../../shared/sui/audit-reader.ts";
-import { type EscalationIds, MAX_ESCALATED_CLAIMS, refuse } from "../../shared/sui/escalation.ts";
+import { type EscalationIds, MAX_ESCALATED_CLAIMS, refuse } from "../../shared/sui/audit/escalation.ts";
 import {
   BUNDLE_FORMAT,
   type BundleEvidence,
@@ -15,7 +14,8 @@ import {
   bundleText,
   networkOf,
   voteKind,
-} from "../../shared/sui/escalation-bundle.ts";
+} from "../../shared/sui/audit/escalation-bundle.ts";
+import type { ClaimOnChain } from "../../shared/sui/audit/reader.ts";
 import type { LedgerSql } from "../ledger/ledger-sql.ts";
 import type { Rounds } from "../ledger/rounds.ts";
 import { leavesOf } from "../round/publish-round.ts";

@@ -6,12 +6,12 @@
  */
 import type { Refutation } from "../../shared/audit/refutation.ts";
 import { symbolIdOfChallenge } from "../../shared/audit/selection.ts";
+import { fromBase64, toBase64 } from "../../shared/base/bytes.ts";
 import { NODE_PATHS } from "../../shared/node/storage-node-api.ts";
-import { fromBase64, toBase64 } from "../../shared/protocol/bytes.ts";
 import type { ObjectId, SliverIndex, SliverPairIndex } from "../../shared/protocol/ids.ts";
-import type { ClaimOnChain } from "../../shared/sui/audit-reader.ts";
-import { refuteTransaction } from "../../shared/sui/audit-transactions.ts";
-import { refuse } from "../../shared/sui/escalation.ts";
+import { refuse } from "../../shared/sui/audit/escalation.ts";
+import type { ClaimOnChain } from "../../shared/sui/audit/reader.ts";
+import { refuteTransaction } from "../../shared/sui/audit/transactions.ts";
 import type { LedgerSql } from "../ledger/ledger-sql.ts";
 import type { ClaimChain } from "./claim-chain.ts";
 

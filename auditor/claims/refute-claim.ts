@@ -10,11 +10,11 @@
  */
 import { verifySymbolAnswer } from "../../shared/audit/outcomes.ts";
 import { type Refutation, refutationOf } from "../../shared/audit/refutation.ts";
+import { FloeError } from "../../shared/base/errors.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
 import { NODE_PATHS, OCTET_STREAM } from "../../shared/node/storage-node-api.ts";
 import type { Committee, CommitteeMember } from "../../shared/protocol/committee.ts";
-import { FloeError } from "../../shared/protocol/errors.ts";
 import { otherAxis, type SliverIndex } from "../../shared/protocol/ids.ts";
 import { sliverOfPair } from "../../shared/protocol/mapping.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";

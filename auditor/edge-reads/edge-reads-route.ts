@@ -20,12 +20,12 @@ import {
   parseEdgeReads,
 } from "../../shared/audit/edge-reads.ts";
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
+import { readBounded } from "../../shared/base/bounded-body.ts";
+import { FloeError } from "../../shared/base/errors.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
-import { readBounded } from "../../shared/protocol/bounded-body.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
-import { FloeError } from "../../shared/protocol/errors.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
-import type { ChainSnapshot } from "../../shared/sui/chain-snapshot.ts";
+import type { ChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
 import type { LedgerSql } from "../ledger/ledger-sql.ts";
 import type { Rounds } from "../ledger/rounds.ts";
 import { type PopulationLists, SqlPopulationStore } from "../population/population-tables.ts";

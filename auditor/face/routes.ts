@@ -26,11 +26,11 @@
  */
 import { EDGE_READS_PATH } from "../../shared/audit/edge-reads.ts";
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
-import { FloeError } from "../../shared/protocol/errors.ts";
+import { FloeError } from "../../shared/base/errors.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
-import type { WalrusObjectIds } from "../../shared/sui/chain-snapshot.ts";
-import { EscalationError } from "../../shared/sui/escalation.ts";
-import { SuiError } from "../../shared/sui/sui-error.ts";
+import { EscalationError } from "../../shared/sui/audit/escalation.ts";
+import { SuiError } from "../../shared/sui/client/sui-error.ts";
+import type { WalrusObjectIds } from "../../shared/sui/walrus/chain-snapshot.ts";
 import { checkSystem, LedgerNetworkError } from "../chain/ledger-network.ts";
 import type { ClaimChain } from "../claims/claim-chain.ts";
 import { escalationBundle } from "../claims/escalation.ts";

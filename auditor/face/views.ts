@@ -16,7 +16,7 @@ import {
   possessionTest,
   reputationInterval,
 } from "../../shared/audit/statistics.ts";
-import { toHex } from "../../shared/protocol/bytes.ts";
+import { toHex } from "../../shared/base/bytes.ts";
 import { type PassedOver, passedOver } from "../chain/chain-follower.ts";
 import { type Reading, readingOf } from "../chain/reading.ts";
 import { type EdgeReadsSummary, edgeReadsOfNodes, edgeWindow } from "../edge-reads/edge-reads.ts";

@@ -17,9 +17,9 @@ import type { Outcome } from "../../shared/audit/outcomes.ts";
 import type { SeedSource } from "../../shared/audit/round-export.ts";
 import type { Challenge } from "../../shared/audit/selection.ts";
 import type { Attempt, AttemptKind } from "../../shared/audit/verdict.ts";
-import { fromHex, toHex } from "../../shared/protocol/bytes.ts";
+import { fromHex, toHex } from "../../shared/base/bytes.ts";
+import { assert } from "../../shared/base/errors.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
-import { assert } from "../../shared/protocol/errors.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import { type LedgerSql, type SqlRow, textOrNull } from "./ledger-sql.ts";
 

@@ -24,8 +24,8 @@ import {
   serializeEntry,
   sliceNode,
 } from "../../shared/audit/population.ts";
-import { compareBytes } from "../../shared/protocol/bytes.ts";
-import { assert } from "../../shared/protocol/errors.ts";
+import { compareBytes } from "../../shared/base/bytes.ts";
+import { assert } from "../../shared/base/errors.ts";
 import { BLOB_ID_BYTES, type BlobId, blobIdToBytes } from "../../shared/protocol/ids.ts";
 import { bytesOf, type LedgerSql, type SqlRow } from "../ledger/ledger-sql.ts";
 import {

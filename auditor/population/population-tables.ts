@@ -22,8 +22,8 @@ import {
   sliceCount,
 } from "../../shared/audit/population.ts";
 import type { PopulationStore, Stratum, TrackedObject } from "../../shared/audit/population-events.ts";
-import { fromHex, toHex } from "../../shared/protocol/bytes.ts";
-import { assert } from "../../shared/protocol/errors.ts";
+import { fromHex, toHex } from "../../shared/base/bytes.ts";
+import { assert } from "../../shared/base/errors.ts";
 import { type BlobId, blobIdFromBytes, blobIdToBytes, type ObjectId } from "../../shared/protocol/ids.ts";
 import { encodedLength } from "../../shared/protocol/sizes.ts";
 import { bytesOf, type LedgerSql, ledgerPlace, type SqlRow, writeMeta } from "../ledger/ledger-sql.ts";

@@ -9,8 +9,8 @@ import {
   serializeEntry,
   sliceNode,
 } from "../../shared/audit/population.ts";
-import { compareBytes, toHex } from "../../shared/protocol/bytes.ts";
-import { assert } from "../../shared/protocol/errors.ts";
+import { compareBytes, toHex } from "../../shared/base/bytes.ts";
+import { assert } from "../../shared/base/errors.ts";
 import { type BlobId, blobIdFromBytes, blobIdToBytes } from "../../shared/protocol/ids.ts";
 import { bytesOf, type LedgerSql, type SqlRow } from "../ledger/ledger-sql.ts";
 import {

@@ -9,7 +9,7 @@ import { verifySymbolAnswer } from "../../shared/audit/outcomes.ts";
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
 import type { PopulationIndex } from "../../shared/audit/population.ts";
 import type { Challenge } from "../../shared/audit/selection.ts";
-import { fromHex, toHex } from "../../shared/protocol/bytes.ts";
+import { fromHex, toHex } from "../../shared/base/bytes.ts";
 import type { CommitteeMember } from "../../shared/protocol/committee.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";

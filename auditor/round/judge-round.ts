@@ -42,12 +42,12 @@ import {
   type Verdict,
   type VerdictOutcome,
 } from "../../shared/audit/verdict.ts";
-import { toHex } from "../../shared/protocol/bytes.ts";
-import type { Clock } from "../../shared/protocol/clock.ts";
+import { toHex } from "../../shared/base/bytes.ts";
+import type { Clock } from "../../shared/base/clock.ts";
+import { assert } from "../../shared/base/errors.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
-import { assert } from "../../shared/protocol/errors.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
-import type { CheckpointInfo } from "../../shared/sui/checkpoints.ts";
+import type { CheckpointInfo } from "../../shared/sui/client/checkpoints.ts";
 import type { AuditChain } from "../chain/audit-chain.ts";
 import type { ChainFollower } from "../chain/chain-follower.ts";
 import type { ChainReader } from "../chain/chain-reader.ts";

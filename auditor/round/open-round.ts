@@ -10,10 +10,10 @@ import { type AuditParameters, parametersHash } from "../../shared/audit/paramet
 import type { Stratum } from "../../shared/audit/population-events.ts";
 import { committeeHash, type PublishedPopulations } from "../../shared/audit/round-export.ts";
 import { DRAW_MODES, drawCounts, planRound, shuffleBySeed } from "../../shared/audit/selection.ts";
-import { toHex } from "../../shared/protocol/bytes.ts";
+import { toHex } from "../../shared/base/bytes.ts";
+import { assert } from "../../shared/base/errors.ts";
 import { type Committee, memberOfShards } from "../../shared/protocol/committee.ts";
-import { assert } from "../../shared/protocol/errors.ts";
-import { SuiError } from "../../shared/sui/sui-error.ts";
+import { SuiError } from "../../shared/sui/client/sui-error.ts";
 import type { AuditChain } from "../chain/audit-chain.ts";
 import type { ChainFollower } from "../chain/chain-follower.ts";
 import type { ChainReader } from "../chain/chain-reader.ts";

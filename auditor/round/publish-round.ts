@@ -6,10 +6,10 @@ import {
   type PublishedPopulations,
   type RoundExport,
 } from "../../shared/audit/round-export.ts";
-import { concatBytes, fromHex, toHex } from "../../shared/protocol/bytes.ts";
-import { assert } from "../../shared/protocol/errors.ts";
+import { concatBytes, fromHex, toHex } from "../../shared/base/bytes.ts";
+import { assert } from "../../shared/base/errors.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
-import type { WalrusObjectIds } from "../../shared/sui/chain-snapshot.ts";
+import type { WalrusObjectIds } from "../../shared/sui/walrus/chain-snapshot.ts";
 import type { RoundReport } from "../chain/audit-chain.ts";
 import type { LedgerSql } from "../ledger/ledger-sql.ts";
 import type { NodeRecords, NodeRound } from "../ledger/node-records.ts";

@@ -19,6 +19,9 @@ import {
   verifySymbolAnswer,
 } from "../../shared/audit/outcomes.ts";
 import { type Challenge, symbolIdOfChallenge } from "../../shared/audit/selection.ts";
+import { equalBytes, toHex } from "../../shared/base/bytes.ts";
+import { FloeError } from "../../shared/base/errors.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
 import { checkSliver } from "../../shared/codec/sliver-check.ts";
@@ -31,10 +34,7 @@ import {
   parseErrorBody,
   parseSuccessBody,
 } from "../../shared/node/storage-node-api.ts";
-import { equalBytes, toHex } from "../../shared/protocol/bytes.ts";
-import { FloeError } from "../../shared/protocol/errors.ts";
 import { BLOB_ID_BYTES, type BlobId, type SliverIndex } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import {
   confirmationMessage,
   type Persistence,

@@ -3,12 +3,12 @@
  * among answers of a quorum. Always asked of the newest committee.
  */
 
+import { LIMITS } from "../../shared/base/limits.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";
 import { type BlobStatus, combineStatuses } from "../../shared/protocol/blob-status.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import { reachableNodes, type Services } from "../services.ts";
 
 /**

@@ -5,12 +5,12 @@
  */
 
 import type { EdgeReadOutcome } from "../../shared/audit/edge-reads.ts";
+import { FloeError } from "../../shared/base/errors.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
-import { FloeError } from "../../shared/protocol/errors.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { EdgeError } from "../edge-error.ts";
 import { outcomeOfFailure } from "../edge-reads.ts";

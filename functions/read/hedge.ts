@@ -4,7 +4,7 @@
  * One request goes out first, another after each `hedgeMs` of silence; as soon as one fails, up to `width` run at once:
  * the first failure means that the fast path is gone.
  */
-import type { Clock } from "../../shared/protocol/clock.ts";
+import type { Clock } from "../../shared/base/clock.ts";
 
 export interface HedgeOptions<Candidate, Answer> {
   readonly clock: Clock;

@@ -5,10 +5,11 @@
  * the late one is still listened to. Only `LATE_KEPT` late requests keep their connection: six silent nodes would
  * otherwise hold all six, and nobody else could be asked. The oldest one then counts as timed out.
  */
+
+import { FloeError } from "../../shared/base/errors.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import type { CallOptions } from "../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
-import { FloeError } from "../../shared/protocol/errors.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import type { ReachableNode, Services } from "../services.ts";
 
 export interface Inquiry<Answer> {

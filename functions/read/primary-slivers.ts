@@ -1,11 +1,11 @@
 /** Primary slivers of one blob, each from the node that holds it, verified against the metadata on arrival. */
 
+import { assert, FloeError } from "../../shared/base/errors.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { type Committee, memberOfShards } from "../../shared/protocol/committee.ts";
-import { assert, FloeError } from "../../shared/protocol/errors.ts";
 import type { SliverPairIndex } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import { shardOfPair } from "../../shared/protocol/mapping.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { type BlobLayout, blobLayout, sliverBytes } from "../../shared/protocol/sizes.ts";

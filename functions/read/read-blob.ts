@@ -6,11 +6,12 @@
  * one unverified byte leaves here. Memory: a window of rows, admitted before the first request; restoring is admitted
  * when it comes to that. It does not grow with the blob unless the whole of it has to be decoded.
  */
+
+import { discardBytes, equalBytes } from "../../shared/base/bytes.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
-import { discardBytes, equalBytes } from "../../shared/protocol/bytes.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { SliverIndex, SliverPairIndex } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import { sliverHash, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { blobLayout, sliverBytes } from "../../shared/protocol/sizes.ts";
 import type { Sliver } from "../../shared/protocol/sliver.ts";

@@ -8,10 +8,11 @@
  * | symbols (this file)         | s x (z + about 330)       | nodes that hold s shards        | a row and its proofs |
  * | all other rows (row-decoder) | up to p x s x z, once     | up to p, once for all rows      | the whole blob      |
  */
+
+import type { FloeError } from "../../shared/base/errors.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
-import type { FloeError } from "../../shared/protocol/errors.ts";
 import type { SliverIndex } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { type RecoverySymbol, symbolIdOf } from "../../shared/protocol/recovery-symbol.ts";
 import { type BlobLayout, blobLayout, sliverSymbols } from "../../shared/protocol/sizes.ts";

@@ -2,8 +2,9 @@
  * All rows of a blob from any p verified primary slivers: the way out when many systematic slivers are missing, or too
  * few nodes answer to rebuild single ones. Holds the whole blob, so it is admitted first.
  */
+
+import { assert } from "../../shared/base/errors.ts";
 import { type BlobDecoder, CodecError } from "../../shared/codec/codec.ts";
-import { assert } from "../../shared/protocol/errors.ts";
 import type { SliverIndex, SliverPairIndex } from "../../shared/protocol/ids.ts";
 import type { Sliver, VerifiedSliver } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../edge-error.ts";

@@ -8,11 +8,12 @@
  * with the whole deadline. A read that has begun never fails for lack of memory: one rebuilding at a time is admitted
  * with the window, and the last way needs none.
  */
-import { Gate } from "../../shared/node/gate.ts";
+
+import { FloeError } from "../../shared/base/errors.ts";
+import { Gate } from "../../shared/base/gate.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
-import { FloeError } from "../../shared/protocol/errors.ts";
 import type { SliverIndex } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import type { VerifiedSliver } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../edge-error.ts";

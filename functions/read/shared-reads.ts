@@ -2,9 +2,9 @@
  * What the reads of one isolate know together: which blobs nobody has, what is being fetched right now, and how fast
  * nodes normally answer. Memory only; nothing negative is ever stored.
  */
-import type { Clock } from "../../shared/protocol/clock.ts";
+import type { Clock } from "../../shared/base/clock.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 
 export class SharedReads {

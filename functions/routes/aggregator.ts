@@ -1,9 +1,9 @@
 /** `GET` and `HEAD /v1/blobs/{blob_id}`: parse, call, format. */
 
-import { withDeadline } from "../../shared/node/deadline.ts";
-import { FloeError } from "../../shared/protocol/errors.ts";
+import { withDeadline } from "../../shared/base/deadline.ts";
+import { FloeError } from "../../shared/base/errors.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { type BlobId, parseBlobId } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { EdgeError } from "../edge-error.ts";
 import { parseReadQuery } from "../query.ts";

@@ -6,9 +6,9 @@
  * eviction, and a client that does not read costs nothing, since the next question is asked when it has read.
  */
 
-import { ProtocolError } from "../../shared/protocol/errors.ts";
+import { ProtocolError } from "../../shared/base/errors.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { type BlobId, parseBlobId } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import { EdgeError } from "../edge-error.ts";
 import { CORS_VARY, corsHeaders } from "../response-headers.ts";
 import type { Services } from "../services.ts";

@@ -5,13 +5,14 @@
  * stage's deadline. After the certificate the remaining slivers are sent within the 30 s that the platform grants for
  * work after the reply.
  */
+
+import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import type { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { isQuorum, quorumWeight } from "../../shared/protocol/bft.ts";
 import type { Certificate } from "../../shared/protocol/certificate.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
 import { EdgeError } from "../edge-error.ts";
 import { reachableNodes, refreshIfStale, type Services } from "../services.ts";

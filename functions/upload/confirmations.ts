@@ -5,6 +5,9 @@
  * running sum (on arrival, about 1 ms), and the pairing is paid once, for the sum. Only when that fails are the
  * signatures bisected; what is wrong is put out and the rest goes on collecting. Weight counts shards, each member once.
  */
+
+import { equalBytes } from "../../shared/base/bytes.ts";
+import { FloeError } from "../../shared/base/errors.ts";
 import { CryptoError } from "../../shared/crypto/crypto-error.ts";
 import {
   findInvalidSignatures,
@@ -12,10 +15,8 @@ import {
   type SignatureScheme,
 } from "../../shared/crypto/signature-scheme.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";
-import { equalBytes } from "../../shared/protocol/bytes.ts";
 import type { Certificate } from "../../shared/protocol/certificate.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
-import { FloeError } from "../../shared/protocol/errors.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import {
   confirmationMessage,

@@ -9,12 +9,14 @@
  *
  * Peak memory on top of the encoder: the generated slivers that `distributionPlan` allows.
  */
+
+import { discardBytes } from "../../shared/base/bytes.ts";
+import { backoffMs } from "../../shared/base/deadline.ts";
+import { Gate } from "../../shared/base/gate.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
-import { backoffMs } from "../../shared/node/deadline.ts";
-import { Gate } from "../../shared/node/gate.ts";
 import type { CallOptions, NodeTransport } from "../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
-import { discardBytes } from "../../shared/protocol/bytes.ts";
 import {
   AXES,
   type Axis,
@@ -22,7 +24,6 @@ import {
   type ShardIndex,
   type SliverPairIndex,
 } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import { pairOfShard } from "../../shared/protocol/mapping.ts";
 import type { Persistence, SignedMessage } from "../../shared/protocol/messages.ts";
 import { blobLayout } from "../../shared/protocol/sizes.ts";

@@ -1,9 +1,10 @@
 /** What the Uploader does: finishes uploads from their staged copies, without the clients that brought them. */
+
+import { toHex } from "../../shared/base/bytes.ts";
+import { FloeError } from "../../shared/base/errors.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
-import { toHex } from "../../shared/protocol/bytes.ts";
-import { FloeError } from "../../shared/protocol/errors.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import { serializeBlobMetadata } from "../../shared/protocol/metadata.ts";
 import type { FailPointName } from "../fail-point-names.ts";
 import { reachableNodes, type Services } from "../services.ts";

@@ -5,8 +5,9 @@
  * One IdempotencyKey object per principal and key remembers what the key was first used for; the outcome itself is
  * with the blob's tracker.
  */
+
+import { toHex } from "../../shared/base/bytes.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
-import { toHex } from "../../shared/protocol/bytes.ts";
 import { EdgeError } from "../edge-error.ts";
 import type { IntentRequest } from "./tracker-port.ts";
 

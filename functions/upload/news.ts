@@ -1,5 +1,5 @@
 /** Lets calls of one object wait until something has changed in it. */
-import type { Clock } from "../../shared/protocol/clock.ts";
+import type { Clock } from "../../shared/base/clock.ts";
 
 export class News {
   readonly #clock: Clock;

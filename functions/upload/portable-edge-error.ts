@@ -1,5 +1,5 @@
 /** How an attempt at an upload failed, as the tracker keeps it and as those who waited for it hear it. */
-import { type PortableError, toPortableError } from "../../shared/sui/portable-error.ts";
+import { type PortableError, toPortableError } from "../../shared/sui/wallet/portable-error.ts";
 import { EdgeError, type EdgeErrorCode } from "../edge-error.ts";
 import { toEdgeError } from "../http-errors.ts";
 

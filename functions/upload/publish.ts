@@ -6,13 +6,13 @@
  * invocation is the muscle and may die at any step. Peak memory: see `upload-memory.ts`; all of it is admitted before
  * the body is read, and given back as soon as the blob is held and somebody else works.
  */
-import { toHex } from "../../shared/protocol/bytes.ts";
+import { toHex } from "../../shared/base/bytes.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import type { ChainSnapshot } from "../../shared/sui/chain-snapshot.ts";
-import { PriceError, registrationCost } from "../../shared/sui/price.ts";
-import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/submissions.ts";
+import { PriceError, registrationCost } from "../../shared/sui/wallet/price.ts";
+import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
+import type { ChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
 import { EdgeError } from "../edge-error.ts";
 import type { PublishQuery } from "../query.ts";
 import type { Services } from "../services.ts";

@@ -4,9 +4,10 @@
  * The platform never delivers more than Content-Length bytes (what follows is the next request on the connection) and
  * fails the read when the client stops short, so a declared length is exact or the upload ends before anything is paid.
  */
-import { withDeadline } from "../../shared/node/deadline.ts";
-import type { Clock } from "../../shared/protocol/clock.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
+
+import type { Clock } from "../../shared/base/clock.ts";
+import { withDeadline } from "../../shared/base/deadline.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { EdgeError } from "../edge-error.ts";
 
 export interface BodyLimits {

@@ -6,10 +6,11 @@
  * back is encoded anew and has to give the same blob ID.
  * Peak memory beside the encoder: `stagedPiecesInFlight` pieces.
  */
+
+import { Gate } from "../../shared/base/gate.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
-import { Gate } from "../../shared/node/gate.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import { EdgeError } from "../edge-error.ts";
 import type { FailPointName } from "../fail-point-names.ts";
 import type { Services } from "../services.ts";

@@ -1,5 +1,5 @@
 /** How long each step of an upload took, for its log line. Production's clock stands still during CPU work. */
-import type { Clock } from "../../shared/protocol/clock.ts";
+import type { Clock } from "../../shared/base/clock.ts";
 
 export type StepName = "readMs" | "encodeMs" | "stageMs" | "registerMs" | "collectMs" | "certifyMs";
 

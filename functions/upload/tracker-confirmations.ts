@@ -5,11 +5,12 @@
  * deletable one has its own (scope = its Blob object). They are kept by epoch: a certificate is built of one epoch's
  * only. Stored slivers are shared by all intents.
  */
+
+import { fromBase64, toBase64 } from "../../shared/base/bytes.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import type { SignatureScheme } from "../../shared/crypto/signature-scheme.ts";
-import { fromBase64, toBase64 } from "../../shared/protocol/bytes.ts";
 import type { Certificate } from "../../shared/protocol/certificate.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
 import { ConfirmationCollector, type RejectedConfirmation } from "./confirmations.ts";
 import type { TrackerEvents } from "./tracker-events.ts";

@@ -1,5 +1,5 @@
 /** The tracker's numbered history of one blob: bounded, the newest `LIMITS.eventsKept` events are kept. */
-import { LIMITS } from "../../shared/protocol/limits.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { fromStoredJson, toStoredJson } from "../stored-json.ts";
 import type { TrackerTables } from "./tracker-tables.ts";
 import type { EventPage, UploadEvent, UploadEventName } from "./upload-status.ts";

@@ -17,9 +17,9 @@
  * a lease that it renews; a lease that ran out, or a failed attempt's pause that is over, makes it free for the next
  * request that brings the blob, or for the alarm once the blob is staged.
  */
-import { LIMITS } from "../../shared/protocol/limits.ts";
-import type { PortableError } from "../../shared/sui/portable-error.ts";
-import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/submissions.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
+import type { PortableError } from "../../shared/sui/wallet/portable-error.ts";
+import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
 import type { TrackerEvents } from "./tracker-events.ts";
 import type {
   AlreadyCertified,

@@ -8,8 +8,8 @@
 import type { Certificate } from "../../shared/protocol/certificate.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { Axis, BlobId, ObjectId, ShardIndex } from "../../shared/protocol/ids.ts";
-import type { PortableError } from "../../shared/sui/portable-error.ts";
-import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/submissions.ts";
+import type { PortableError } from "../../shared/sui/wallet/portable-error.ts";
+import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
 import type { ReceivedConfirmation, RejectedConfirmation } from "./confirmations.ts";
 import type { EventPage, UploadStatus } from "./upload-status.ts";
 

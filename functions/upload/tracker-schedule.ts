@@ -12,7 +12,7 @@
  * | clean    | objects in the bucket that nobody needs                                                            |
  * | forget   | nothing is left to do since `LIMITS.trackerKeepMs`: everything is wiped                            |
  */
-import { LIMITS } from "../../shared/protocol/limits.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { UPLOAD_LOST } from "./portable-edge-error.ts";
 import type { TrackerConfirmations } from "./tracker-confirmations.ts";
 import type { TrackerEvents } from "./tracker-events.ts";

@@ -5,13 +5,14 @@
  * neither), and only then wakes waiters and answers. In memory are sums of signatures, waiters and the time the alarm
  * was last set for; losing them costs nothing but time.
  */
+
+import type { Clock, RandomBytes } from "../../shared/base/clock.ts";
+import type { FailPoint } from "../../shared/base/fail-point.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
+import type { Log } from "../../shared/base/log.ts";
 import type { SignatureScheme } from "../../shared/crypto/signature-scheme.ts";
-import type { Clock, RandomBytes } from "../../shared/protocol/clock.ts";
-import type { FailPoint } from "../../shared/protocol/fail-point.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
-import type { Log } from "../../shared/protocol/log.ts";
-import type { PortableError } from "../../shared/sui/portable-error.ts";
-import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/submissions.ts";
+import type { PortableError } from "../../shared/sui/wallet/portable-error.ts";
+import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
 import type { FailPointName } from "../fail-point-names.ts";
 import { News } from "./news.ts";
 import { TrackerConfirmations } from "./tracker-confirmations.ts";

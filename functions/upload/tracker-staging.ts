@@ -10,7 +10,7 @@
  * A staging ID names one attempt to make a copy, so that two workers never write into the same one and a late deletion
  * never hits a newer copy. Whether the bytes are right is checked by whoever encodes them: the blob ID says so.
  */
-import { LIMITS } from "../../shared/protocol/limits.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import type { TrackerEvents } from "./tracker-events.ts";
 import type { StagedCopy, StagingStore } from "./tracker-port.ts";
 import { type SqlRow, TrackerError, type TrackerTables } from "./tracker-tables.ts";

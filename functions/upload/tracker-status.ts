@@ -1,8 +1,9 @@
 /** Builds what the progress route shows from the tracker's rows. */
+
+import { toHex } from "../../shared/base/bytes.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
 import { quorumWeight } from "../../shared/protocol/bft.ts";
-import { toHex } from "../../shared/protocol/bytes.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import type { TrackerEvents } from "./tracker-events.ts";
 import { ENDED } from "./tracker-intents.ts";
 import type { TrackerStaging } from "./tracker-staging.ts";

@@ -5,13 +5,13 @@
  * Objects stand as stored JSON (`stored-json.ts`). An object that was only asked about has no tables at all: the first
  * `begin` makes them.
  */
-import { toHex } from "../../shared/protocol/bytes.ts";
+import { toHex } from "../../shared/base/bytes.ts";
+import type { Clock, RandomBytes } from "../../shared/base/clock.ts";
+import { FloeError } from "../../shared/base/errors.ts";
 import type { Certificate } from "../../shared/protocol/certificate.ts";
-import type { Clock, RandomBytes } from "../../shared/protocol/clock.ts";
-import { FloeError } from "../../shared/protocol/errors.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
-import type { PortableError } from "../../shared/sui/portable-error.ts";
-import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/submissions.ts";
+import type { PortableError } from "../../shared/sui/wallet/portable-error.ts";
+import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
 import { fromStoredJson, toStoredJson } from "../stored-json.ts";
 import type { AlreadyCertified, IntentRequest, IntentState, IntentView } from "./tracker-port.ts";
 import type { TailState } from "./upload-status.ts";

@@ -8,9 +8,10 @@
  * | read buffer                | `LIMITS.bodyReadBytes`                             | while the body is read          |
  * | body of unknown length     | its bytes, in steps of `LIMITS.bodyStepBytes`      | until it is in the encoder      |
  */
+
+import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobEncoder, Codec } from "../../shared/codec/codec.ts";
 import { AXES } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import { type BlobLayout, blobLayout, maxUnencodedLength, sliverBytes } from "../../shared/protocol/sizes.ts";
 import { serializedSliverBytes } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../edge-error.ts";

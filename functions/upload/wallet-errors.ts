@@ -1,9 +1,9 @@
 /** What the wallet's refusals mean for an upload. */
-import { MoveAbortError } from "../../shared/sui/move-abort.ts";
-import { PriceError } from "../../shared/sui/price.ts";
-import type { SubmissionErrorCode } from "../../shared/sui/submissions.ts";
-import { SubmissionError } from "../../shared/sui/submissions.ts";
-import { SuiError } from "../../shared/sui/sui-error.ts";
+import { MoveAbortError } from "../../shared/sui/client/move-abort.ts";
+import { SuiError } from "../../shared/sui/client/sui-error.ts";
+import { PriceError } from "../../shared/sui/wallet/price.ts";
+import type { SubmissionErrorCode } from "../../shared/sui/wallet/submissions.ts";
+import { SubmissionError } from "../../shared/sui/wallet/submissions.ts";
 import { EdgeError, type EdgeErrorCode } from "../edge-error.ts";
 
 /** Runs a wallet call and translates its typed errors; the numbers stay in the message. */

@@ -6,14 +6,15 @@
  * repeated by somebody else: what was paid has the intent's name in the wallet, slivers and confirmations are sets.
  * How an attempt failed is told to the tracker; an attempt that ends without a word counts as dead.
  */
+
+import { FloeError, ProtocolError } from "../../shared/base/errors.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { metadataRootHash } from "../../shared/codec/blob-id.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
-import { FloeError, ProtocolError } from "../../shared/protocol/errors.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
 import { serializeBlobMetadata, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import type { ChainSnapshot } from "../../shared/sui/chain-snapshot.ts";
-import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/submissions.ts";
+import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
+import type { ChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
 import { EdgeError } from "../edge-error.ts";
 import type { FailPointName } from "../fail-point-names.ts";
 import { verifiedBlobStatus } from "../read/blob-status.ts";

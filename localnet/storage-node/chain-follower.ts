@@ -8,7 +8,7 @@
  * At EpochChangeStart the follower reads the committee again and does not go on before it has the new one: a node
  * must not sign for an epoch whose shards it does not know.
  */
-import type { Clock } from "../../shared/protocol/clock.ts";
+import type { Clock } from "../../shared/base/clock.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import type { BlobRegistry } from "./blob-registry.ts";
 import type { ChainEvent, ChainSource, ChainView } from "./chain-source.ts";

@@ -1,6 +1,6 @@
 /** What a storage node needs from the chain: the committee and the ordered events, nothing else. */
 import type { Committee } from "../../shared/protocol/committee.ts";
-import type { WalrusEvent } from "../../shared/sui/events.ts";
+import type { WalrusEvent } from "../../shared/sui/walrus/events.ts";
 
 export interface ChainEvent {
   readonly event: WalrusEvent;

@@ -1,5 +1,5 @@
 /** The committee as a node stores it: JSON with public keys in base64. Written and read by the same program. */
-import { fromBase64, toBase64 } from "../../shared/protocol/bytes.ts";
+import { fromBase64, toBase64 } from "../../shared/base/bytes.ts";
 import { type Committee, checkCommittee } from "../../shared/protocol/committee.ts";
 import type { ChainView } from "./chain-source.ts";
 

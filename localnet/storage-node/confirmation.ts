@@ -6,10 +6,11 @@
  * re-hashed. The signature depends on (node, epoch, blob, persistence) only. A permanent confirmation is signed also
  * for a blob that is only registered as deletable: the contract refuses that mismatch.
  */
+
+import { ProtocolError } from "../../shared/base/errors.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { blsSign } from "../../shared/crypto/bls.ts";
 import { bftParameters } from "../../shared/protocol/bft.ts";
-import { ProtocolError } from "../../shared/protocol/errors.ts";
 import type { Axis, BlobId } from "../../shared/protocol/ids.ts";
 import {
   confirmationMessage,

@@ -8,14 +8,15 @@
  * A blob is left alone for `graceMs` after its certification, because an upload's tail is usually still arriving.
  * A blob that failed is tried again later (1 s, doubling up to a minute), for ever. Work goes one sliver at a time.
  */
+
+import type { Clock, RandomBytes } from "../../shared/base/clock.ts";
+import { FloeError, ProtocolError } from "../../shared/base/errors.ts";
+import { Gate } from "../../shared/base/gate.ts";
 import { type Codec, CodecError } from "../../shared/codec/codec.ts";
-import { Gate } from "../../shared/node/gate.ts";
 import { nodeBaseUrl } from "../../shared/node/node-address.ts";
 import { type NodeTransport, StorageNodeClient } from "../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { bftParameters } from "../../shared/protocol/bft.ts";
-import type { Clock, RandomBytes } from "../../shared/protocol/clock.ts";
-import { FloeError, ProtocolError } from "../../shared/protocol/errors.ts";
 import { AXES, type Axis, type BlobId, otherAxis, type SliverIndex } from "../../shared/protocol/ids.ts";
 import { pairOfShard, sliverOfPair } from "../../shared/protocol/mapping.ts";
 import { serializeBlobMetadata, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";

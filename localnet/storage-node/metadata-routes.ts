@@ -1,8 +1,9 @@
 /** GET, PUT and status of metadata. The order of the checks is part of the API. */
+
+import { concatBytes } from "../../shared/base/bytes.ts";
+import { ProtocolError } from "../../shared/base/errors.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { OCTET_STREAM, UPLOAD_ANSWERS } from "../../shared/node/storage-node-api.ts";
-import { concatBytes } from "../../shared/protocol/bytes.ts";
-import { ProtocolError } from "../../shared/protocol/errors.ts";
 import { type BlobId, blobIdToBytes } from "../../shared/protocol/ids.ts";
 import {
   type BlobMetadata,

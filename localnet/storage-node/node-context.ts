@@ -1,6 +1,7 @@
 /** What every handler of one node works with, and the questions they all ask. */
+
+import type { Clock } from "../../shared/base/clock.ts";
 import type { Codec } from "../../shared/codec/codec.ts";
-import type { Clock } from "../../shared/protocol/clock.ts";
 import {
   type BlobId,
   type ObjectId,

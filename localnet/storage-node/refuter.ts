@@ -10,8 +10,8 @@
 import type { Keypair } from "@mysten/sui/cryptography";
 import { refutationOf } from "../../shared/audit/refutation.ts";
 import { symbolIdOfChallenge } from "../../shared/audit/selection.ts";
+import type { Clock } from "../../shared/base/clock.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
-import type { Clock } from "../../shared/protocol/clock.ts";
 import type { Axis, ObjectId, SliverIndex, SliverPairIndex } from "../../shared/protocol/ids.ts";
 import type { ClaimSource, FiledClaim } from "./claim-source.ts";
 import type { NodeContext } from "./node-context.ts";

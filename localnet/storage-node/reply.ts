@@ -6,6 +6,8 @@
  * thrown is a bug or a broken disk: a 500 that says nothing but a trace ID.
  */
 
+import { readBounded } from "../../shared/base/bounded-body.ts";
+import { FloeError } from "../../shared/base/errors.ts";
 import {
   errorBody,
   JSON_TYPE,
@@ -15,8 +17,6 @@ import {
   UnparsableRequest,
   type UploadAnswer,
 } from "../../shared/node/storage-node-api.ts";
-import { readBounded } from "../../shared/protocol/bounded-body.ts";
-import { FloeError } from "../../shared/protocol/errors.ts";
 
 export interface NodeReply {
   readonly status: number;

@@ -1,8 +1,9 @@
 /** GET, PUT and status of slivers. The order of the checks is part of the API. */
+
+import { ProtocolError } from "../../shared/base/errors.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { UPLOAD_ANSWERS } from "../../shared/node/storage-node-api.ts";
 import { bftParameters } from "../../shared/protocol/bft.ts";
-import { ProtocolError } from "../../shared/protocol/errors.ts";
 import type { Axis, BlobId } from "../../shared/protocol/ids.ts";
 import { pairOfSliver } from "../../shared/protocol/mapping.ts";
 import { MAX_SYMBOL_BYTES } from "../../shared/protocol/sizes.ts";

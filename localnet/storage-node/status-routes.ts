@@ -1,7 +1,8 @@
 /** What a node says of a blob and of itself; unsigned, for triage. */
+
+import { toBase64 } from "../../shared/base/bytes.ts";
 import type { NodeHealth } from "../../shared/node/storage-node-api.ts";
 import { blobStatusToJson } from "../../shared/protocol/blob-status.ts";
-import { toBase64 } from "../../shared/protocol/bytes.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import type { NodeContext } from "./node-context.ts";
 import { jsonReply, type NodeReply } from "./reply.ts";

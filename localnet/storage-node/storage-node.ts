@@ -8,6 +8,8 @@
  * chain says are registered are taken in. What it stored it keeps over a restart. It shares nothing with other nodes
  * but HTTP.
  */
+
+import type { Clock } from "../../shared/base/clock.ts";
 import type { Codec } from "../../shared/codec/codec.ts";
 import {
   NODE_METHODS,
@@ -16,7 +18,6 @@ import {
   parseNodePath,
   parseUploadQuery,
 } from "../../shared/node/storage-node-api.ts";
-import type { Clock } from "../../shared/protocol/clock.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import { BlobRegistry } from "./blob-registry.ts";
 import { ChainFollower } from "./chain-follower.ts";

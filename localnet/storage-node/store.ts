@@ -14,7 +14,7 @@
  * writes may be repeated. The database is locked from opening to closing.
  */
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import { assert, FloeError } from "../../shared/protocol/errors.ts";
+import { assert, FloeError } from "../../shared/base/errors.ts";
 import { AXES, type Axis, type BlobId, type ShardIndex } from "../../shared/protocol/ids.ts";
 
 const SCHEMA_VERSION = 1;

@@ -6,13 +6,13 @@
  */
 import { GrpcWebFetchTransport, SuiGrpcClient } from "@mysten/sui/grpc";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
+import { createSuiClient, type Fetch, suiCall } from "../../shared/sui/client/sui-client.ts";
 import {
   type ChainSnapshot,
   readChainSnapshot,
   type WalrusObjectIds,
-} from "../../shared/sui/chain-snapshot.ts";
-import { eventFilter, readEventPage } from "../../shared/sui/event-pages.ts";
-import { createSuiClient, type Fetch, suiCall } from "../../shared/sui/sui-client.ts";
+} from "../../shared/sui/walrus/chain-snapshot.ts";
+import { eventFilter, readEventPage } from "../../shared/sui/walrus/event-pages.ts";
 import type { ChainSource, EventPage } from "./chain-source.ts";
 
 export interface SuiChainSourceOptions extends WalrusObjectIds {

@@ -3,10 +3,10 @@
  * these as transactions; here they may also come from the network itself, so that no wallet's coins are touched.
  */
 import { AUDIT_PROFILES } from "../../shared/audit/parameters.ts";
-import { assert } from "../../shared/protocol/errors.ts";
+import { assert } from "../../shared/base/errors.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
-import { RegistryLayout } from "../../shared/sui/audit-layouts.ts";
-import type { AuditorEntry, RegistryParams } from "../../shared/sui/audit-transactions.ts";
+import { RegistryLayout } from "../../shared/sui/audit/layouts.ts";
+import type { AuditorEntry, RegistryParams } from "../../shared/sui/audit/transactions.ts";
 import type { Packages } from "./functions.ts";
 import type { NetworkIds } from "./genesis.ts";
 import { NativeCall } from "./native-call.ts";

@@ -11,8 +11,8 @@ import {
   RegistryLayout,
   ReportFieldLayout,
   RoundFieldLayout,
-} from "../../shared/sui/audit-layouts.ts";
-import { gateWitnessType } from "../../shared/sui/publishing.ts";
+} from "../../shared/sui/audit/layouts.ts";
+import { gateWitnessType } from "../../shared/sui/audit/publishing.ts";
 import { abilities, erase, ID_TYPE, type MoveTypes, tableType } from "./move-types.ts";
 
 /** Makes the types of a gate known. */

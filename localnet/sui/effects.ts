@@ -6,7 +6,7 @@
  *   digest of events  = blake2b-256("TransactionEvents::" || vector of event)
  */
 import { bcs, TypeTagSerializer } from "@mysten/sui/bcs";
-import { assert } from "../../shared/protocol/errors.ts";
+import { assert } from "../../shared/base/errors.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import type { ExecutionErrorData } from "./execution-error.ts";
 import type { EmittedEvent } from "./ledger-state.ts";

@@ -4,7 +4,7 @@
  * A transaction that fails while it runs leaves only this: gas coins merged, gas paid, versions of its owned and
  * mutable shared inputs advanced. Lamport version = 1 + the highest version among all inputs and gas coins.
  */
-import type { CoinLayout } from "../../shared/sui/layouts.ts";
+import type { CoinLayout } from "../../shared/sui/walrus/layouts.ts";
 import { type Effects, type EffectsStatus, effectsBytes, eventsBytes, type GasUsed } from "./effects.ts";
 import type { ExecutionErrorData } from "./execution-error.ts";
 import type { Packages } from "./functions.ts";

@@ -13,7 +13,7 @@
  * `count` faults happen, then the fault is over; without it, until `none`. A later fault of another kind does not end
  * an earlier one.
  */
-import { FloeError } from "../../shared/protocol/errors.ts";
+import { FloeError } from "../../shared/base/errors.ts";
 import type { GrpcCode } from "./grpc-error.ts";
 
 export type SuiFault =

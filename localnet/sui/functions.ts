@@ -5,9 +5,9 @@
  * or a gate of one. Functions that touch the state of System or Staking abort when the Walrus package they run in is not the
  * version System is at; the others work in any. The gate runs in the Walrus version it was published with.
  */
-import { assert } from "../../shared/protocol/errors.ts";
+import { assert } from "../../shared/base/errors.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
-import { auditType } from "../../shared/sui/audit-layouts.ts";
+import { auditType } from "../../shared/sui/audit/layouts.ts";
 import { type MoveSignature, parseSignature } from "./move-signature.ts";
 import {
   CLOCK_TYPE,

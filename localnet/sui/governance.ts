@@ -4,11 +4,11 @@
  * On the public networks these follow from votes and the calls of storage nodes. Here each is one function over a
  * session; the committee stays the same, its epoch advances.
  */
-import { assert } from "../../shared/protocol/errors.ts";
+import { assert } from "../../shared/base/errors.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
-import { EVENT_LAYOUTS, type WalrusEventName } from "../../shared/sui/events.ts";
-import type { StakingLayout, StakingPoolLayout, SystemLayout } from "../../shared/sui/layouts.ts";
-import { versionKey } from "../../shared/sui/type-names.ts";
+import { versionKey } from "../../shared/sui/client/type-names.ts";
+import { EVENT_LAYOUTS, type WalrusEventName } from "../../shared/sui/walrus/events.ts";
+import type { StakingLayout, StakingPoolLayout, SystemLayout } from "../../shared/sui/walrus/layouts.ts";
 import type { NetworkIds } from "./genesis.ts";
 import type { StakingFieldLayout, SystemFieldLayout } from "./move-types.ts";
 import type { StakingInner } from "./natives/staking.ts";

@@ -7,12 +7,12 @@
  * dropped must have been used.
  */
 import { fromBase64 } from "@mysten/sui/utils";
-import { equalBytes } from "../../shared/protocol/bytes.ts";
-import { assert } from "../../shared/protocol/errors.ts";
+import { equalBytes } from "../../shared/base/bytes.ts";
+import { assert } from "../../shared/base/errors.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
-import { auditType } from "../../shared/sui/audit-layouts.ts";
-import type { CoinLayout } from "../../shared/sui/layouts.ts";
-import { UPGRADE_CAP } from "../../shared/sui/publishing.ts";
+import { auditType } from "../../shared/sui/audit/layouts.ts";
+import { UPGRADE_CAP } from "../../shared/sui/audit/publishing.ts";
+import type { CoinLayout } from "../../shared/sui/walrus/layouts.ts";
 import { ExecutionFailure, fail, failArgument } from "./execution-error.ts";
 import type { MoveFunction, Packages } from "./functions.ts";
 import { type Passing, typeName } from "./move-signature.ts";

@@ -13,7 +13,7 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { deserialize, serialize } from "node:v8";
-import { FloeError } from "../../shared/protocol/errors.ts";
+import { FloeError } from "../../shared/base/errors.ts";
 import type { Commit } from "./ledger-state.ts";
 
 /** Of the commits and of what our own packages wrote into them: claims of format 1 name no registry. */

@@ -5,8 +5,8 @@
  * like a full node that indexes behind the validators. Written first, then applied, then told.
  */
 import { bcs } from "@mysten/sui/bcs";
-import { assert } from "../../shared/protocol/errors.ts";
-import { CLOCK_OBJECT_ID } from "../../shared/sui/type-names.ts";
+import { assert } from "../../shared/base/errors.ts";
+import { CLOCK_OBJECT_ID } from "../../shared/sui/client/type-names.ts";
 import type { Execution } from "./executor.ts";
 import type { LedgerLog } from "./ledger-log.ts";
 import { type Checkpoint, type Commit, type ExecutedTransaction, LedgerState } from "./ledger-state.ts";

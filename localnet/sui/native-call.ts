@@ -4,7 +4,7 @@
  * The interpreter has checked every argument against the function's signature before the native runs, which is why
  * the accessors below may trust the kind of value they find; they assert it all the same.
  */
-import { assert } from "../../shared/protocol/errors.ts";
+import { assert } from "../../shared/base/errors.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import { ExecutionFailure } from "./execution-error.ts";
 import type { MoveSignature } from "./move-signature.ts";

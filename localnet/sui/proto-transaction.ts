@@ -5,7 +5,7 @@
  * inputs with only an ID, no gas. What is missing stays visibly missing in `UnresolvedTransaction`.
  */
 import { GrpcTypes } from "@mysten/sui/grpc";
-import { fromBase64, toBase64 } from "../../shared/protocol/bytes.ts";
+import { fromBase64, toBase64 } from "../../shared/base/bytes.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
 import { invalidArgument } from "./grpc-error.ts";
 import { canonicalType } from "./move-types.ts";

@@ -6,9 +6,9 @@
  * other would be a package whose functions nobody can run. The digests below are checked against the compiler by a test.
  */
 import { bcs } from "@mysten/sui/bcs";
+import { toHex } from "../../shared/base/bytes.ts";
+import { assert } from "../../shared/base/errors.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
-import { toHex } from "../../shared/protocol/bytes.ts";
-import { assert } from "../../shared/protocol/errors.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
 import { defineAuditTypes, defineGateTypes } from "./audit-types.ts";
 import type { Packages } from "./functions.ts";

@@ -7,9 +7,9 @@
  */
 import { bcs } from "@mysten/sui/bcs";
 import { fromBase58 } from "@mysten/sui/utils";
+import { equalBytes } from "../../shared/base/bytes.ts";
+import { assert } from "../../shared/base/errors.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
-import { equalBytes } from "../../shared/protocol/bytes.ts";
-import { assert } from "../../shared/protocol/errors.ts";
 import { type ObjectId, objectIdFromBytes } from "../../shared/protocol/ids.ts";
 import type { ObjectChange, ObjectVersion } from "./effects.ts";
 import type { BalanceDelta, EmittedEvent, LedgerState } from "./ledger-state.ts";

@@ -5,7 +5,7 @@
  * effects and a checkpoint like any other.
  */
 import { bcs } from "@mysten/sui/bcs";
-import { toBase64 } from "../../shared/protocol/bytes.ts";
+import { toBase64 } from "../../shared/base/bytes.ts";
 import { type Effects, effectsBytes, eventsBytes } from "./effects.ts";
 import { balanceChanges, type ExecutionContext } from "./executor.ts";
 import { FREE } from "./gas.ts";

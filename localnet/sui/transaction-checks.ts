@@ -2,7 +2,7 @@
  * What a validator checks before it executes a transaction. A transaction refused here leaves no trace.
  */
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
-import { CLOCK_OBJECT_ID, RANDOM_OBJECT_ID } from "../../shared/sui/type-names.ts";
+import { CLOCK_OBJECT_ID, RANDOM_OBJECT_ID } from "../../shared/sui/client/type-names.ts";
 import type { Packages } from "./functions.ts";
 import { MAX_GAS_BUDGET, minimumBudget, REFERENCE_GAS_PRICE } from "./gas.ts";
 import { invalidArgument } from "./grpc-error.ts";

@@ -2,8 +2,8 @@
  * TransactionData as parsed from its BCS bytes: strict (one spelling, nothing left over) and bounded.
  */
 import { bcs } from "@mysten/sui/bcs";
-import { equalBytes } from "../../shared/protocol/bytes.ts";
-import { assert } from "../../shared/protocol/errors.ts";
+import { equalBytes } from "../../shared/base/bytes.ts";
+import { assert } from "../../shared/base/errors.ts";
 import { invalidArgument } from "./grpc-error.ts";
 import { typedDigest } from "./objects.ts";
 

@@ -1,5 +1,5 @@
 /** Operating errors of the auditor's core. */
-import { FloeError } from "../protocol/errors.ts";
+import { FloeError } from "../base/errors.ts";
 
 export type AuditErrorCode =
   /** A draw is asked for that the protocol does not define (mode, seed length, empty population). */

@@ -10,7 +10,7 @@
  * draw that repetition and the whole sliver confirmed. A vote needs several confirmed draws from several rounds; it is
  * offered to committee operators, never cast.
  */
-import { assert } from "../protocol/errors.ts";
+import { assert } from "../base/errors.ts";
 import type { AuditParameters } from "./parameters.ts";
 import { type Challenge, compareDraws, type DrawKey, isClaimableMode } from "./selection.ts";
 import type { NodeState } from "./statistics.ts";

@@ -18,7 +18,7 @@
  * Blobs are named only where something is missing or invalid: whether such a blob was certified, and for how long, is for
  * the auditor to find out. The ID makes a batch whose reply was lost count once when it comes again.
  */
-import { FloeError } from "../protocol/errors.ts";
+import { FloeError } from "../base/errors.ts";
 import { type BlobId, type ObjectId, parseBlobId, parseObjectId } from "../protocol/ids.ts";
 
 export const EDGE_READ_OUTCOMES = ["passed", "silent", "refused", "missing", "invalid"] as const;

@@ -1,5 +1,5 @@
 /** Reads an evidence leaf back, strictly: exactly the canonical text of a record and nothing else. */
-import { FloeError } from "../protocol/errors.ts";
+import { FloeError } from "../base/errors.ts";
 import { type Axis, parseBlobId, parseObjectId, type ShardIndex } from "../protocol/ids.ts";
 import { AuditError } from "./audit-error.ts";
 import { type EvidenceAttempt, type EvidenceRecord, evidenceBytes } from "./evidence.ts";

@@ -1,5 +1,5 @@
 /** Whether a round's rows, totals and possession records follow from its leaves and from the round before. */
-import { equalBytes, fromHex, toHex } from "../protocol/bytes.ts";
+import { equalBytes, fromHex, toHex } from "../base/bytes.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import type { ChainFacts } from "./chain-facts.ts";
 import { type Differs, expecting } from "./difference.ts";

@@ -17,8 +17,9 @@
  * `disowned` is a claim about the chain (committee, blob status) that the auditor can check there: when the chain
  * contradicts it, it counts as missing.
  */
+
+import { FloeError } from "../base/errors.ts";
 import { verifyMerkleProof } from "../codec/merkle.ts";
-import { FloeError } from "../protocol/errors.ts";
 import type { SliverIndex } from "../protocol/ids.ts";
 import { sliverHash, type VerifiedMetadata } from "../protocol/metadata.ts";
 import { parseRecoverySymbols, type RecoverySymbol, symbolIdOf } from "../protocol/recovery-symbol.ts";

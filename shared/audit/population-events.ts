@@ -15,7 +15,7 @@
  * The events are those of the Walrus contracts by their Move names. Applying one twice is an error, except where the
  * chain itself repeats itself (extension, invalid, denied): the caller keeps the position it has read to.
  */
-import { assert } from "../protocol/errors.ts";
+import { assert } from "../base/errors.ts";
 import type { BlobId, ObjectId } from "../protocol/ids.ts";
 import { ENCODING_TYPE_RS2 } from "../protocol/metadata.ts";
 import { AuditError } from "./audit-error.ts";

@@ -16,11 +16,11 @@
  * entries of its own slice. Lookups stand behind `PopulationIndex`, which a database can serve.
  */
 
+import { compareBytes } from "../base/bytes.ts";
+import { assert } from "../base/errors.ts";
 import { foldToRoot, leafHashInto, proofFor, proofLength } from "../codec/merkle.ts";
 import { blake2b256Tagged } from "../crypto/blake2b.ts";
 import { BcsReader, BcsWriter } from "../protocol/bcs.ts";
-import { compareBytes } from "../protocol/bytes.ts";
-import { assert } from "../protocol/errors.ts";
 import { BLOB_ID_BYTES, type BlobId, blobIdFromBytes, blobIdToBytes } from "../protocol/ids.ts";
 import { ENCODING_TYPE_RS2, HASH_BYTES } from "../protocol/metadata.ts";
 import { encodedLength } from "../protocol/sizes.ts";

@@ -5,7 +5,7 @@
  * the panel's entry of the URL that the export came from. A report on chain binds roots, totals and rows, whether the
  * export names it or not: nobody reports one thing and publishes another.
  */
-import { FloeError } from "../protocol/errors.ts";
+import { FloeError } from "../base/errors.ts";
 import { type ObjectId, parseObjectId } from "../protocol/ids.ts";
 import type { Differs } from "./difference.ts";
 import { totalsVector } from "./report-rows.ts";

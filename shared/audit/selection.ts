@@ -16,9 +16,10 @@
  *
  * The Move module `floe_audit::select` computes the same.
  */
+
+import { assert } from "../base/errors.ts";
 import { blake2b256 } from "../crypto/blake2b.ts";
 import { BcsWriter } from "../protocol/bcs.ts";
-import { assert } from "../protocol/errors.ts";
 import type { Axis, BlobId, ShardIndex, SliverIndex, SliverPairIndex } from "../protocol/ids.ts";
 import { pairOfShard, sliverOfPair } from "../protocol/mapping.ts";
 import type { SymbolId } from "../protocol/recovery-symbol.ts";

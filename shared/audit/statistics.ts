@@ -14,7 +14,7 @@
  *
  * CUSUM (early warning) and the Beta reputation (ranking) are shown; neither ever feeds a claim.
  */
-import { assert } from "../protocol/errors.ts";
+import { assert } from "../base/errors.ts";
 import type { AuditParameters } from "./parameters.ts";
 
 const MILLION = 1_000_000;

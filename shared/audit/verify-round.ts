@@ -12,8 +12,8 @@
  * checkpoint), four kinds of excuses, availability, and which nodes had confirmed claims. `words-taken.ts` counts the
  * excuses.
  */
-import { fromHex, toHex } from "../protocol/bytes.ts";
-import { FloeError } from "../protocol/errors.ts";
+import { fromHex, toHex } from "../base/bytes.ts";
+import { FloeError } from "../base/errors.ts";
 import type { ObjectId } from "../protocol/ids.ts";
 import type { ChainFacts } from "./chain-facts.ts";
 import { type Difference, type Differs, expecting } from "./difference.ts";

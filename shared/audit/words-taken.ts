@@ -1,5 +1,5 @@
 /** What is left of excuses once all is recomputed: the auditor's word, counted, so that nobody trusts unknowingly. */
-import { FloeError } from "../protocol/errors.ts";
+import { FloeError } from "../base/errors.ts";
 import type { ChainFacts } from "./chain-facts.ts";
 import type { EvidenceRecord } from "./evidence.ts";
 import { parseLeaf } from "./evidence-leaf.ts";

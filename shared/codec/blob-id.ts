@@ -10,9 +10,10 @@
  * Root hash = Merkle root over n leaves, leaf i = primary hash and secondary hash of sliver pair i (64 bytes). The
  * contract recomputes the blob ID from the same three values when a blob is registered.
  */
+
+import { assert } from "../base/errors.ts";
 import { blake2b256 } from "../crypto/blake2b.ts";
 import { BcsWriter } from "../protocol/bcs.ts";
-import { assert } from "../protocol/errors.ts";
 import { type BlobId, blobIdFromBytes } from "../protocol/ids.ts";
 import { type BlobMetadata, ENCODING_TYPE_RS2, HASH_BYTES } from "../protocol/metadata.ts";
 import { merkleRoot } from "./merkle.ts";

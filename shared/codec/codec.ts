@@ -10,7 +10,7 @@
  * After `release()` every other method of an encoder or decoder throws `CodecError` `RELEASED`; releasing again does
  * nothing, so it may stand in a `finally`.
  */
-import { FloeError } from "../protocol/errors.ts";
+import { FloeError } from "../base/errors.ts";
 import type { Axis, BlobId, SliverIndex, SliverPairIndex } from "../protocol/ids.ts";
 import type { BlobMetadata, VerifiedMetadata } from "../protocol/metadata.ts";
 import type { InconsistencyProof, RecoverySymbol } from "../protocol/recovery-symbol.ts";

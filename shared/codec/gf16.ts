@@ -10,7 +10,7 @@
  *
  * Source: the Rust crate reed-solomon-simd 3.x; both tables are pinned by hash in the tests.
  */
-import { assert } from "../protocol/errors.ts";
+import { assert } from "../base/errors.ts";
 
 /** Order of the multiplicative group: logarithms count modulo this. */
 export const GROUP_ORDER = 65535;

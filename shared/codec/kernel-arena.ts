@@ -4,7 +4,7 @@
  * Regions lie one after the other from `ARENA`, each aligned to a cache line. A plan is a pure function of the blob's
  * layout: it tells the bytes a job needs before any memory is asked for.
  */
-import { assert } from "../protocol/errors.ts";
+import { assert } from "../base/errors.ts";
 import type { BlobLayout } from "../protocol/sizes.ts";
 import { ARENA, LEAF_SLACK } from "./kernel-exports.ts";
 import { nextPowerOfTwo, type ReedSolomonCode } from "./reed-solomon.ts";

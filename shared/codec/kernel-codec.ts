@@ -5,10 +5,10 @@
  * of the kernels' instances, pooled and bounded (`kernel-pool.ts`): an encoder or decoder holds one from opening to
  * release; single slivers and symbols borrow one within a call.
  */
-import { equalBytes } from "../protocol/bytes.ts";
-import { ProtocolError } from "../protocol/errors.ts";
+import { equalBytes } from "../base/bytes.ts";
+import { ProtocolError } from "../base/errors.ts";
+import { LIMITS } from "../base/limits.ts";
 import { AXES, type Axis, type BlobId, sliverPairIndex } from "../protocol/ids.ts";
-import { LIMITS } from "../protocol/limits.ts";
 import { type BlobMetadata, HASH_BYTES, sliverHash, type VerifiedMetadata } from "../protocol/metadata.ts";
 import { blobLayout, sliverBytes } from "../protocol/sizes.ts";
 import type { VerifiedSliver } from "../protocol/sliver.ts";

@@ -6,8 +6,8 @@
  *
  * Peak memory in the kernel: as much as the padded blob and 1 MB; outside, the bytes handed out.
  */
-import { equalBytes } from "../protocol/bytes.ts";
-import { assert } from "../protocol/errors.ts";
+import { equalBytes } from "../base/bytes.ts";
+import { assert } from "../base/errors.ts";
 import { type Axis, otherAxis } from "../protocol/ids.ts";
 import { type BlobLayout, sliverBytes, sliverSymbols, sliversToDecode } from "../protocol/sizes.ts";
 import type { VerifiedSliver } from "../protocol/sliver.ts";

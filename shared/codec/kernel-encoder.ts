@@ -8,7 +8,7 @@
  *
  * Peak memory in the kernel: 1.5 x the blob at 1000 shards and about 7 MB; outside, the slivers handed out.
  */
-import { assert } from "../protocol/errors.ts";
+import { assert } from "../base/errors.ts";
 import { type SliverPairIndex, sliverPairIndex } from "../protocol/ids.ts";
 import { sliverOfPair } from "../protocol/mapping.ts";
 import type { VerifiedMetadata } from "../protocol/metadata.ts";

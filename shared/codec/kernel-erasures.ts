@@ -5,7 +5,7 @@
  * with the missing originals, so it takes no more memory than what was received. How many originals are missing and
  * how many recoveries are held is the same number, as exactly k symbols are held.
  */
-import { assert } from "../protocol/errors.ts";
+import { assert } from "../base/errors.ts";
 import { type DecoderPlan, erasureGeometry } from "./kernel-arena.ts";
 import type { Kernel } from "./kernel-exports.ts";
 import type { ReedSolomonCode } from "./reed-solomon.ts";

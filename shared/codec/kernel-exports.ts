@@ -5,7 +5,7 @@
  * kernels' own tables; everything above is laid out by the callers (`kernel-arena.ts`). The kernels trust their
  * arguments: bounds are the layout's business, and nothing here may be called with lengths from outside.
  */
-import { assert } from "../protocol/errors.ts";
+import { assert } from "../base/errors.ts";
 
 /** First address that belongs to the callers. */
 export const ARENA = 0x60000;

@@ -1,5 +1,5 @@
 /** Metadata from what column blocks contribute, and its root hash, with the kernels' hashing. */
-import { assert } from "../protocol/errors.ts";
+import { assert } from "../base/errors.ts";
 import { HASH_BYTES, type VerifiedMetadata } from "../protocol/metadata.ts";
 import { computeBlobId } from "./blob-id.ts";
 import type { ColumnBlock } from "./kernel-columns.ts";

@@ -4,9 +4,10 @@
  * Slivers are expanded side by side in the same vectors and hashed in one run of groups, so a batch of 8 costs less a
  * sliver than one. Every job takes an instance from the pool and gives it back before it returns.
  */
+
+import { equalBytes } from "../base/bytes.ts";
+import { assert } from "../base/errors.ts";
 import type { BftParameters } from "../protocol/bft.ts";
-import { equalBytes } from "../protocol/bytes.ts";
-import { assert } from "../protocol/errors.ts";
 import type { Axis } from "../protocol/ids.ts";
 import { HASH_BYTES } from "../protocol/metadata.ts";
 import type { MerkleProof } from "../protocol/recovery-symbol.ts";

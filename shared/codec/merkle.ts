@@ -8,9 +8,10 @@
  * end, then nodes pair up. One leaf is its own root; no leaf at all has the Empty node as root. A proof lists siblings
  * from the leaf upward, ceil(log2(leaves)) of them.
  */
+
+import { equalBytes } from "../base/bytes.ts";
+import { assert } from "../base/errors.ts";
 import { blake2b256Tagged } from "../crypto/blake2b.ts";
-import { equalBytes } from "../protocol/bytes.ts";
-import { assert } from "../protocol/errors.ts";
 import { HASH_BYTES } from "../protocol/metadata.ts";
 import type { MerkleProof } from "../protocol/recovery-symbol.ts";
 

@@ -11,7 +11,7 @@
  *
  * Any k symbols determine the codeword. Source: the crate reed-solomon-simd 3.x with its default rate.
  */
-import { assert } from "../protocol/errors.ts";
+import { assert } from "../base/errors.ts";
 import { addProducts, GROUP_ORDER, LOG, type ProductTable, productTable, scaleByLog } from "./gf16.ts";
 
 export interface ReedSolomonCode {

@@ -5,10 +5,10 @@
  * Most of the time goes into hashing, n^2 leaves and 2 n^2 inner nodes at 1.7 us a block of 128 bytes. Scratch memory
  * of the stateless operations (at most a few slivers) is not counted against `maxBytes`.
  */
-import { equalBytes } from "../protocol/bytes.ts";
-import { ProtocolError } from "../protocol/errors.ts";
+import { equalBytes } from "../base/bytes.ts";
+import { ProtocolError } from "../base/errors.ts";
+import { LIMITS } from "../base/limits.ts";
 import { type Axis, type BlobId, type SliverPairIndex, sliverPairIndex } from "../protocol/ids.ts";
-import { LIMITS } from "../protocol/limits.ts";
 import { type BlobMetadata, HASH_BYTES, sliverHash, type VerifiedMetadata } from "../protocol/metadata.ts";
 import { blobLayout, sliverBytes } from "../protocol/sizes.ts";
 import { computeBlobId, metadataRootHash } from "./blob-id.ts";

@@ -8,8 +8,8 @@
  * Peak memory: the slivers kept (as long as the padded blob), the bytes handed out (`blob`: once more), and work space
  * of about 2 MiB.
  */
-import { equalBytes } from "../protocol/bytes.ts";
-import { assert } from "../protocol/errors.ts";
+import { equalBytes } from "../base/bytes.ts";
+import { assert } from "../base/errors.ts";
 import { type Axis, otherAxis } from "../protocol/ids.ts";
 import { type BlobLayout, sliverBytes, sliverSymbols, sliversToDecode } from "../protocol/sizes.ts";
 import type { VerifiedSliver } from "../protocol/sliver.ts";

@@ -8,8 +8,8 @@
  * Peak memory: 1.5 x the padded blob at n = 1000 (blob and row parity), the Merkle forest of the rows (672 n bytes),
  * work space of about 2 MiB, and whatever slivers are handed out.
  */
-import { discardBytes } from "../protocol/bytes.ts";
-import { assert } from "../protocol/errors.ts";
+import { discardBytes } from "../base/bytes.ts";
+import { assert } from "../base/errors.ts";
 import { type Axis, type SliverIndex, type SliverPairIndex, sliverPairIndex } from "../protocol/ids.ts";
 import { pairOfSliver, sliverOfPair } from "../protocol/mapping.ts";
 import { HASH_BYTES, type VerifiedMetadata } from "../protocol/metadata.ts";

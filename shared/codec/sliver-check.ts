@@ -1,5 +1,5 @@
 /** Checking one received sliver against metadata; the only place that makes `VerifiedSliver`s. */
-import { equalBytes } from "../protocol/bytes.ts";
+import { equalBytes } from "../base/bytes.ts";
 import { sliverOfPair } from "../protocol/mapping.ts";
 import { sliverHash, type VerifiedMetadata } from "../protocol/metadata.ts";
 import { blobLayout, sliverBytes } from "../protocol/sizes.ts";

@@ -1,6 +1,7 @@
 /** Merkle hashes over the expansion of one sliver: what metadata commits to. */
+
+import { assert } from "../base/errors.ts";
 import type { BftParameters } from "../protocol/bft.ts";
-import { assert } from "../protocol/errors.ts";
 import type { Axis } from "../protocol/ids.ts";
 import { HASH_BYTES } from "../protocol/metadata.ts";
 import { foldToRoot, leafHashInto } from "./merkle.ts";

@@ -6,7 +6,7 @@
  * is the symbol's place in the codeword. A symbol may carry its proof over either of the two slivers it lies on; only
  * a proof over the orthogonal axis says anything about the target's consistency.
  */
-import { assert } from "../protocol/errors.ts";
+import { assert } from "../base/errors.ts";
 import { type Axis, otherAxis, type SliverIndex } from "../protocol/ids.ts";
 import { pairOfSliver } from "../protocol/mapping.ts";
 import { sliverHash, type VerifiedMetadata } from "../protocol/metadata.ts";

@@ -5,7 +5,7 @@
  * mostly one block, so nothing is allocated per message: one state and one block serve all calls, which are
  * synchronous and leave nothing behind that the next call reads.
  */
-import { assert } from "../protocol/errors.ts";
+import { assert } from "../base/errors.ts";
 import { compress, IV } from "./blake2b-compress.ts";
 
 export const BLAKE2B_256_BYTES = 32;

@@ -15,7 +15,7 @@
  * Those who collect many signatures use a `SignatureScheme`; the one here is the oracle of the fast one.
  */
 import { bls12_381 } from "@noble/curves/bls12-381.js";
-import { equalBytes, toHex } from "../protocol/bytes.ts";
+import { equalBytes, toHex } from "../base/bytes.ts";
 import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../protocol/messages.ts";
 import { CryptoError, type CryptoErrorCode } from "./crypto-error.ts";
 import type { SignatureScheme } from "./signature-scheme.ts";

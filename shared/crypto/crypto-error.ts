@@ -1,5 +1,5 @@
 /** What goes wrong with keys and signatures from outside. */
-import { FloeError } from "../protocol/errors.ts";
+import { FloeError } from "../base/errors.ts";
 
 export type CryptoErrorCode =
   | "INVALID_SIGNATURE"

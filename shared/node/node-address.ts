@@ -7,8 +7,8 @@
  * still resolve to a private address, which Workers cannot pin: integrity never rests on the address.) On a local
  * network any host is allowed, over http.
  */
-import { FloeError } from "../protocol/errors.ts";
-import { LIMITS } from "../protocol/limits.ts";
+import { FloeError } from "../base/errors.ts";
+import { LIMITS } from "../base/limits.ts";
 
 export type NetworkKind = "local" | "public";
 

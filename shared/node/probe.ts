@@ -5,9 +5,9 @@
  * For readers of blobs there is `StorageNodeClient`; this is for those who judge nodes. The deadline runs from the call
  * and covers the body; redirects are not followed; at most `maxBytes` of a body are read.
  */
-import { readBounded } from "../protocol/bounded-body.ts";
-import type { Clock } from "../protocol/clock.ts";
-import { withDeadline } from "./deadline.ts";
+import { readBounded } from "../base/bounded-body.ts";
+import type { Clock } from "../base/clock.ts";
+import { withDeadline } from "../base/deadline.ts";
 import type { NodeTransport } from "./storage-node-client.ts";
 
 export interface ProbeRequest {

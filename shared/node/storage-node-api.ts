@@ -21,7 +21,7 @@
  * | GET  /blobs/{id}/status                             | - -> JSON blob status                         |
  * | GET  /health[?detailed=true]                        | - -> JSON health                              |
  */
-import { ProtocolError } from "../protocol/errors.ts";
+import { ProtocolError } from "../base/errors.ts";
 import {
   type Axis,
   type BlobId,

@@ -8,18 +8,18 @@
  * All uploads are idempotent on the node, so a call that timed out may be repeated.
  */
 
+import { readBounded } from "../base/bounded-body.ts";
+import type { Clock, RandomBytes } from "../base/clock.ts";
+import { backoffMs, withDeadline } from "../base/deadline.ts";
+import { FloeError } from "../base/errors.ts";
+import type { Gate } from "../base/gate.ts";
+import { LIMITS } from "../base/limits.ts";
 import { type BlobStatus, parseBlobStatus } from "../protocol/blob-status.ts";
-import { readBounded } from "../protocol/bounded-body.ts";
-import type { Clock, RandomBytes } from "../protocol/clock.ts";
-import { FloeError } from "../protocol/errors.ts";
 import { type Axis, BLOB_ID_BYTES, type BlobId, type SliverPairIndex } from "../protocol/ids.ts";
-import { LIMITS } from "../protocol/limits.ts";
 import { type Persistence, type SignedMessage, signedMessageFromJson } from "../protocol/messages.ts";
 import { type BlobMetadata, metadataBytes, parseBlobMetadataWithId } from "../protocol/metadata.ts";
 import { parseRecoverySymbols, type RecoverySymbol } from "../protocol/recovery-symbol.ts";
 import { parseSliver, type Sliver, serializedSliverBytes } from "../protocol/sliver.ts";
-import { backoffMs, withDeadline } from "./deadline.ts";
-import type { Gate } from "./gate.ts";
 import {
   JSON_TYPE,
   NODE_ERRORS,

@@ -4,7 +4,7 @@
  * Every error names the node and the route; `details.reason` is the node's own reason when it sent one. The texts of
  * nodes are never repeated in full: they are untrusted.
  */
-import { FloeError } from "../protocol/errors.ts";
+import { FloeError } from "../base/errors.ts";
 
 export type StorageNodeErrorCode =
   /** No answer within the deadline, armed when the call started. Unknown outcome for a PUT. */

@@ -4,7 +4,7 @@
  * Integers are little-endian; `uleb` is unsigned LEB128 in its only (shortest) form; a reader rejects what is
  * missing, non-minimal or left over. Contract layouts use `@mysten/sui/bcs` in `shared/sui` instead.
  */
-import { ProtocolError } from "./errors.ts";
+import { ProtocolError } from "../base/errors.ts";
 
 const MAX_ULEB = 0xffff_ffff;
 

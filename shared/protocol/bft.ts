@@ -4,7 +4,7 @@
  * Weight always counts **shards**, never nodes. The contract's forms are used everywhere: they agree with the
  * off-chain forms (`w > 2f`, `w > f`) only when n = 3f+1.
  */
-import { ProtocolError } from "./errors.ts";
+import { ProtocolError } from "../base/errors.ts";
 
 /** Below this f = 0, so there are no recovery symbols and the reference encoder aborts. */
 export const MIN_SHARDS = 4;

@@ -3,8 +3,9 @@
  *
  * The key order of the JSON is part of the protocol: the official SDK groups answers by `JSON.stringify`.
  */
+
+import { ProtocolError } from "../base/errors.ts";
 import { isQuorum, isValidity } from "./bft.ts";
-import { ProtocolError } from "./errors.ts";
 
 /** Where on the chain a status comes from. */
 export interface StatusEvent {

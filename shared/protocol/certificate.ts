@@ -4,7 +4,7 @@
  * The contract takes the signers as a bitmap: member i is bit `i mod 8` (least significant first) of byte
  * `floor(i/8)`, at most ceil(members/8) bytes; missing bytes count as zero, a set bit beyond the members aborts.
  */
-import { ProtocolError } from "./errors.ts";
+import { ProtocolError } from "../base/errors.ts";
 
 export interface Certificate {
   /** Positions in the committee's member list, ascending, each once. */

@@ -4,7 +4,7 @@
  * Members stand in contract order (ascending node ID), so a signer's index is its position here. Weight counts
  * shards. The committee's shard lists must cover every shard exactly once.
  */
-import { ProtocolError } from "./errors.ts";
+import { ProtocolError } from "../base/errors.ts";
 import type { ObjectId, ShardIndex } from "./ids.ts";
 
 export interface CommitteeMember {

@@ -5,8 +5,8 @@
  * unused and must be zero; the three other spellings of the same bytes are rejected, else one blob would have four
  * cache keys and four trackers. On chain the same bytes are a little-endian u256.
  */
-import { fromBase64Url, toBase64Url, toHex } from "./bytes.ts";
-import { ProtocolError } from "./errors.ts";
+import { fromBase64Url, toBase64Url, toHex } from "../base/bytes.ts";
+import { ProtocolError } from "../base/errors.ts";
 
 declare const brand: unique symbol;
 type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };

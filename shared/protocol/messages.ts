@@ -10,9 +10,10 @@
  * A confirmation has 40 bytes (permanent) or 72 (deletable). The parser is strict where the contract is not: it
  * rejects trailing bytes, which change what was signed.
  */
+
+import { fromBase64, toBase64 } from "../base/bytes.ts";
+import { ProtocolError } from "../base/errors.ts";
 import { BcsReader, BcsWriter } from "./bcs.ts";
-import { fromBase64, toBase64 } from "./bytes.ts";
-import { ProtocolError } from "./errors.ts";
 import {
   BLOB_ID_BYTES,
   type BlobId,

@@ -12,9 +12,10 @@
  * Nodes answer with the 32 bytes of the blob ID in front of it. The `secondaryHash` of pair i belongs to secondary
  * sliver n-1-i. An empty hash node (`00`) has no sliver that fits it and is rejected.
  */
+
+import { ProtocolError } from "../base/errors.ts";
 import { BcsReader, BcsWriter, ulebBytes } from "./bcs.ts";
 import { bftParameters, MAX_SHARDS } from "./bft.ts";
-import { ProtocolError } from "./errors.ts";
 import {
   type Axis,
   BLOB_ID_BYTES,

@@ -13,8 +13,9 @@
  * Proof: `uleb(pathLength)`, then per node `00` (empty) or `01` + 32 bytes, leaf to root.
  * RecoverySymbol (inside inconsistency proofs): `index u16, uleb(z) + z bytes, proof`.
  */
+
+import { ProtocolError } from "../base/errors.ts";
 import { BcsReader, BcsWriter } from "./bcs.ts";
-import { ProtocolError } from "./errors.ts";
 import { type Axis, type SliverIndex, sliverIndex } from "./ids.ts";
 import { HASH_BYTES } from "./metadata.ts";
 import { MAX_SYMBOL_BYTES } from "./sizes.ts";

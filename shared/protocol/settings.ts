@@ -1,5 +1,6 @@
 /** Strict readers of a deployment's settings: texts in, values out; a failure names the setting, never its value. */
-import { FloeError } from "./errors.ts";
+
+import { FloeError } from "../base/errors.ts";
 import { type ObjectId, parseObjectId } from "./ids.ts";
 
 export class ConfigError extends FloeError<"MISSING_SETTING" | "INVALID_SETTING"> {}

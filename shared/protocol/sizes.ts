@@ -6,8 +6,9 @@
  *
  * All values stay below 2^53 for every supported n and length, so plain numbers are exact.
  */
+
+import { ProtocolError } from "../base/errors.ts";
 import { type BftParameters, bftParameters } from "./bft.ts";
-import { ProtocolError } from "./errors.ts";
 import type { Axis } from "./ids.ts";
 
 /** Symbol sizes are u16 and even. */

@@ -1,8 +1,8 @@
 // If this fails, our auditors ask other things than everybody else computes: their rounds cannot be verified.
 import { describe, expect, it } from "vitest";
 import { type DrawMode, draw, drawDigest } from "../../shared/audit/selection.ts";
+import { fromHex, toHex } from "../../shared/base/bytes.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
-import { fromHex, toHex } from "../../shared/protocol/bytes.ts";
 import type { ShardIndex } from "../../shared/protocol/ids.ts";
 import { readVectors } from "../support/vectors.ts";
 

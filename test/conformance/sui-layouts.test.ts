@@ -1,8 +1,8 @@
 // If this fails, Floe misreads the chain: prices, committees or blob objects come out wrong.
 import { describe, expect, it } from "vitest";
 import { blobIdFromU256, type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
-import { EVENT_LAYOUTS, parseWalrusEvent } from "../../shared/sui/events.ts";
-import * as layouts from "../../shared/sui/layouts.ts";
+import { EVENT_LAYOUTS, parseWalrusEvent } from "../../shared/sui/walrus/events.ts";
+import * as layouts from "../../shared/sui/walrus/layouts.ts";
 
 interface OfficialLayout {
   parse(bytes: Uint8Array): unknown;

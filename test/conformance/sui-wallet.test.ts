@@ -3,6 +3,7 @@ import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import { Transaction } from "@mysten/sui/transactions";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createSuiStandIn, type SuiStandIn } from "../../localnet/sui/stand-in.ts";
+import type { Clock } from "../../shared/base/clock.ts";
 import { metadataRootHash } from "../../shared/codec/blob-id.ts";
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
 import {
@@ -13,19 +14,18 @@ import {
   serializeSignature,
 } from "../../shared/crypto/bls.ts";
 import type { Certificate } from "../../shared/protocol/certificate.ts";
-import type { Clock } from "../../shared/protocol/clock.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
 import { confirmationMessage } from "../../shared/protocol/messages.ts";
-import { ChainCache } from "../../shared/sui/chain-cache.ts";
-import { readChainSnapshot } from "../../shared/sui/chain-snapshot.ts";
-import { parseWalrusEvent } from "../../shared/sui/events.ts";
-import { registrationCost } from "../../shared/sui/price.ts";
-import type { SpendingCaps } from "../../shared/sui/spending.ts";
-import type { RegisteredBlob, RegisterRequest } from "../../shared/sui/submissions.ts";
-import { Submitter } from "../../shared/sui/submitter.ts";
-import { createSuiClient } from "../../shared/sui/sui-client.ts";
-import { createWalletChain } from "../../shared/sui/wallet-chain.ts";
-import { sqliteWalletStore } from "../unit/sui/node-sqlite-wallet.ts";
+import { createSuiClient } from "../../shared/sui/client/sui-client.ts";
+import { registrationCost } from "../../shared/sui/wallet/price.ts";
+import type { SpendingCaps } from "../../shared/sui/wallet/spending.ts";
+import type { RegisteredBlob, RegisterRequest } from "../../shared/sui/wallet/submissions.ts";
+import { Submitter } from "../../shared/sui/wallet/submitter.ts";
+import { createWalletChain } from "../../shared/sui/wallet/wallet-chain.ts";
+import { ChainCache } from "../../shared/sui/walrus/chain-cache.ts";
+import { readChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
+import { parseWalrusEvent } from "../../shared/sui/walrus/events.ts";
+import { sqliteWalletStore } from "../unit/sui/wallet/node-sqlite-wallet.ts";
 
 const N_SHARDS = 10;
 const SHARDS = [

@@ -1,10 +1,10 @@
 // If this fails, Floe cannot rebuild blobs or slivers that others stored, or accepts or refuses the wrong proofs.
 import { describe, expect, test } from "vitest";
+import { fromHex, toHex } from "../../shared/base/bytes.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { foldToRoot, leafHashInto, proofFor, verifyMerkleProof } from "../../shared/codec/merkle.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
 import { BcsWriter } from "../../shared/protocol/bcs.ts";
-import { fromHex, toHex } from "../../shared/protocol/bytes.ts";
 import {
   type Axis,
   otherAxis,

@@ -1,5 +1,6 @@
 // If this fails, Floe sends slivers to the wrong shards, pays for the wrong size, or builds messages nobody accepts.
 import { describe, expect, test } from "vitest";
+import { fromHex, toHex } from "../../shared/base/bytes.ts";
 import {
   aggregateSignatures,
   blsPublicKey,
@@ -17,7 +18,6 @@ import {
   quorumWeight,
   validityWeight,
 } from "../../shared/protocol/bft.ts";
-import { fromHex, toHex } from "../../shared/protocol/bytes.ts";
 import { bitmapToSigners, signersToBitmap } from "../../shared/protocol/certificate.ts";
 import {
   blobIdFromBytes,

@@ -1,8 +1,8 @@
 // If this fails, blobs Floe publishes get other blob IDs or slivers than the real network computes.
 import { afterAll, describe, expect, test } from "vitest";
+import { concatBytes, toHex } from "../../shared/base/bytes.ts";
 import { metadataRootHash } from "../../shared/codec/blob-id.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
-import { concatBytes, toHex } from "../../shared/protocol/bytes.ts";
 import { blobIdToBytes, blobIdToU256, type SliverPairIndex } from "../../shared/protocol/ids.ts";
 import { serializeBlobMetadata } from "../../shared/protocol/metadata.ts";
 import { blobLayout, encodedLength } from "../../shared/protocol/sizes.ts";

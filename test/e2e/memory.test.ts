@@ -1,7 +1,7 @@
 // If this fails, a handful of large uploads and reads at once kill the isolate, and everybody's requests with it.
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { LIMITS } from "../../shared/protocol/limits.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { chainEvents } from "../support/chain.ts";
 import { type HeapWatch, watchHeap } from "../support/inspector.ts";
 import {

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { parseNetworkFile } from "../../shared/protocol/network-file.ts";
+import { parseNetworkFile } from "../../shared/network/network-file.ts";
 import { type Finished, runScript } from "../support/run-script.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "floe-start-"));

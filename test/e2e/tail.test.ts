@@ -1,8 +1,8 @@
 // If this fails, blobs stay thinner than they should: slivers that no node holds until somebody repairs them.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { toHex } from "../../shared/base/bytes.ts";
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
-import { toHex } from "../../shared/protocol/bytes.ts";
 import type { BlobId, SliverPairIndex } from "../../shared/protocol/ids.ts";
 import { shardOfPair } from "../../shared/protocol/mapping.ts";
 import { prng, type System, startSystem } from "../support/system.ts";

@@ -1,6 +1,6 @@
 // If this fails, nodes that hang, lie or die decide what a client of the edge gets.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { LIMITS } from "../../shared/protocol/limits.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { bytesOf, prng, type System, sameBytes, startSystem } from "../support/system.ts";
 
 /** 100 shards on 16 nodes: nodes 0 to 3 hold 7 each, the others 6. f = 33. */

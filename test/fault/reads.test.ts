@@ -1,7 +1,7 @@
 // If this fails, a few silent, slow or lying nodes decide how long a read takes, or whether it succeeds.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { NodeFault } from "../../localnet/faults.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { encodeBlob } from "../support/encoded-blob.ts";
 import { bytesOf, prng, requestsOnceQuiet, type System, sameBytes, startSystem } from "../support/system.ts";
 

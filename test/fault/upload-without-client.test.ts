@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { UploadStatus } from "../../functions/upload/upload-status.ts";
 import { type Network, startNetwork } from "../../localnet/network.ts";
 import { type EdgeRuntime, startEdge } from "../../scripts/edge-runtime.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { certifiedBlobIds, chainEvents } from "../support/chain.ts";
 import { edgeBundle } from "../support/edge-bundle.ts";
 import { encodeBlob } from "../support/encoded-blob.ts";

@@ -12,8 +12,8 @@ import { metadataRootHash } from "../../shared/codec/blob-id.ts";
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
 import { blsPublicKey } from "../../shared/crypto/bls.ts";
 import { parseObjectId } from "../../shared/protocol/ids.ts";
-import { parseWalrusEvent } from "../../shared/sui/events.ts";
-import { createSuiClient } from "../../shared/sui/sui-client.ts";
+import { createSuiClient } from "../../shared/sui/client/sui-client.ts";
+import { parseWalrusEvent } from "../../shared/sui/walrus/events.ts";
 import { edgeBundle } from "../support/edge-bundle.ts";
 import { until } from "../support/until.ts";
 

@@ -1,7 +1,7 @@
 // If this fails, the audit panel of the embedded network and the contract that would be published disagree.
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { setGateTransaction } from "../../shared/sui/audit-panel-transactions.ts";
+import { setGateTransaction } from "../../shared/sui/audit/panel-transactions.ts";
 import { moveModule, stateAssertions } from "../support/audit-move-model.ts";
 import { SEQUENCE_PARAMS, STRAY_SEQUENCE, sequences } from "../support/audit-operations.ts";
 import { runSequence } from "../support/audit-sequences.ts";

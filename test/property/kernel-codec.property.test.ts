@@ -1,10 +1,10 @@
 // If this fails, the fast codec writes slivers nobody else can read, or cannot read what others wrote.
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { toHex } from "../../shared/base/bytes.ts";
 import { metadataRootHash } from "../../shared/codec/blob-id.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
-import { toHex } from "../../shared/protocol/bytes.ts";
 import { AXES, type Axis, otherAxis, type SliverIndex } from "../../shared/protocol/ids.ts";
 import { pairOfSliver } from "../../shared/protocol/mapping.ts";
 import { blobLayout, sliversToDecode } from "../../shared/protocol/sizes.ts";

@@ -1,12 +1,12 @@
 // If this fails, some bytes from outside crash a Worker, or two different byte strings mean the same thing.
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { ProtocolError } from "../../shared/base/errors.ts";
+import { parseNetworkFile } from "../../shared/network/network-file.ts";
 import { bitmapToSigners, signersToBitmap } from "../../shared/protocol/certificate.ts";
-import { ProtocolError } from "../../shared/protocol/errors.ts";
 import { blobIdFromBytes, blobIdToBytes, parseBlobId, parseObjectId } from "../../shared/protocol/ids.ts";
 import { confirmationMessage, parseConfirmation } from "../../shared/protocol/messages.ts";
 import { parseBlobMetadata, serializeBlobMetadata } from "../../shared/protocol/metadata.ts";
-import { parseNetworkFile } from "../../shared/protocol/network-file.ts";
 import {
   parseInconsistencyProof,
   parseRecoverySymbols,

@@ -10,10 +10,10 @@ import { systemClock } from "../../localnet/clock.ts";
 import type { Network } from "../../localnet/network.ts";
 import { AUDIT_PROFILES, type AuditParameters } from "../../shared/audit/parameters.ts";
 import { addTrial, newPossession, nodeState, possessionTest } from "../../shared/audit/statistics.ts";
-import type { Clock } from "../../shared/protocol/clock.ts";
+import type { Clock } from "../../shared/base/clock.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
-import type { ClaimOnChain } from "../../shared/sui/audit-reader.ts";
-import { createSuiClient } from "../../shared/sui/sui-client.ts";
+import type { ClaimOnChain } from "../../shared/sui/audit/reader.ts";
+import { createSuiClient } from "../../shared/sui/client/sui-client.ts";
 import { type TestAuditor, testAuditor } from "./audit-system.ts";
 
 const TEST = possessionTest(AUDIT_PROFILES.local);

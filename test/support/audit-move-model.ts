@@ -18,9 +18,9 @@ import {
   PopulationsFieldLayout,
   ReportFieldLayout,
   RoundFieldLayout,
-} from "../../shared/sui/audit-layouts.ts";
-import type { AuditContracts } from "../../shared/sui/audit-transactions.ts";
-import { fieldId, readObjects } from "../../shared/sui/object-reader.ts";
+} from "../../shared/sui/audit/layouts.ts";
+import type { AuditContracts } from "../../shared/sui/audit/transactions.ts";
+import { fieldId, readObjects } from "../../shared/sui/client/object-reader.ts";
 import { bytesLiteral } from "../unit/move/move-literals.ts";
 import { EPOCHS, SEQUENCE_PARAMS } from "./audit-operations.ts";
 import { paramsLiteral, type SequenceRun, type Step } from "./audit-sequences.ts";

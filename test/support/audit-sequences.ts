@@ -5,16 +5,16 @@
 import type { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import type { Transaction } from "@mysten/sui/transactions";
 import type { Challenge } from "../../shared/audit/selection.ts";
-import { toHex } from "../../shared/protocol/bytes.ts";
+import { toHex } from "../../shared/base/bytes.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
-import { AuditBuilder } from "../../shared/sui/audit-builder.ts";
-import { AUDIT_EVENT_LAYOUTS } from "../../shared/sui/audit-events.ts";
+import { AuditBuilder } from "../../shared/sui/audit/builder.ts";
+import { AUDIT_EVENT_LAYOUTS } from "../../shared/sui/audit/events.ts";
 import {
   addAuditorsTransaction,
   deactivateAuditorsTransaction,
   setParamsTransaction,
   setPausedTransaction,
-} from "../../shared/sui/audit-panel-transactions.ts";
+} from "../../shared/sui/audit/panel-transactions.ts";
 import {
   type AuditContracts,
   attestTransaction,
@@ -29,7 +29,7 @@ import {
   refuteTransaction,
   type SharedRef,
   withdrawTransaction,
-} from "../../shared/sui/audit-transactions.ts";
+} from "../../shared/sui/audit/transactions.ts";
 import { bytesLiteral, pathLiteral } from "../unit/move/move-literals.ts";
 import {
   type ClaimCall,

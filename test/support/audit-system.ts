@@ -12,11 +12,11 @@ import type { LedgerSql } from "../../auditor/ledger/ledger-sql.ts";
 import { systemClock } from "../../localnet/clock.ts";
 import { nodeLedger } from "../../scripts/node-ledger.ts";
 import { AUDIT_PROFILES, type AuditParameters } from "../../shared/audit/parameters.ts";
-import { Gate } from "../../shared/node/gate.ts";
-import type { Clock } from "../../shared/protocol/clock.ts";
-import type { FailPoint } from "../../shared/protocol/fail-point.ts";
-import type { NetworkFile } from "../../shared/protocol/network-file.ts";
-import { createSuiClient } from "../../shared/sui/sui-client.ts";
+import type { Clock } from "../../shared/base/clock.ts";
+import type { FailPoint } from "../../shared/base/fail-point.ts";
+import { Gate } from "../../shared/base/gate.ts";
+import type { NetworkFile } from "../../shared/network/network-file.ts";
+import { createSuiClient } from "../../shared/sui/client/sui-client.ts";
 import { JumpingClock } from "./jumping-clock.ts";
 
 export interface TestAuditor {

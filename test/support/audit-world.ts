@@ -11,12 +11,12 @@ import { type Challenge, challengeOf, DRAW_MODES } from "../../shared/audit/sele
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
 import { type BlobId, type ObjectId, parseObjectId, type ShardIndex } from "../../shared/protocol/ids.ts";
 import { sliverOfPair } from "../../shared/protocol/mapping.ts";
-import { type AuditEvent, parseAuditEvent } from "../../shared/sui/audit-events.ts";
+import { type AuditEvent, parseAuditEvent } from "../../shared/sui/audit/events.ts";
 import {
   addAuditorsTransaction,
   createRegistryTransaction,
-} from "../../shared/sui/audit-panel-transactions.ts";
-import { type RegistryState, readClaims, readRegistry, readRound } from "../../shared/sui/audit-reader.ts";
+} from "../../shared/sui/audit/panel-transactions.ts";
+import { type RegistryState, readClaims, readRegistry, readRound } from "../../shared/sui/audit/reader.ts";
 import {
   type AuditContracts,
   type ClaimToFile,
@@ -26,8 +26,8 @@ import {
   type RegistryParams,
   reportTransaction,
   type SharedRef,
-} from "../../shared/sui/audit-transactions.ts";
-import type { ObjectRef } from "../../shared/sui/blob-transactions.ts";
+} from "../../shared/sui/audit/transactions.ts";
+import type { ObjectRef } from "../../shared/sui/wallet/blob-transactions.ts";
 import { type EncodedBlob, encodeBlob, someBlob } from "./encoded-blob.ts";
 import {
   abortOf,

@@ -1,8 +1,8 @@
 /** What the chain says, read over real gRPC: the tests' second opinion on what the edge claims. */
 import { SuiGrpcClient } from "@mysten/sui/grpc";
-import type { NetworkFile } from "../../shared/protocol/network-file.ts";
-import { readChainSnapshot } from "../../shared/sui/chain-snapshot.ts";
-import { parseWalrusEvent, type WalrusEvent, type WalrusEventName } from "../../shared/sui/events.ts";
+import type { NetworkFile } from "../../shared/network/network-file.ts";
+import { readChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
+import { parseWalrusEvent, type WalrusEvent, type WalrusEventName } from "../../shared/sui/walrus/events.ts";
 
 export const suiClient = (file: NetworkFile): SuiGrpcClient =>
   new SuiGrpcClient({ network: "testnet", baseUrl: file.sui.url });

@@ -9,7 +9,7 @@ import type { Network } from "../../localnet/network.ts";
 import { AXES, type BlobId, blobIdToBytes, type SliverPairIndex } from "../../shared/protocol/ids.ts";
 import { shardOfPair, sliverOfPair } from "../../shared/protocol/mapping.ts";
 import { serializeBlobMetadata } from "../../shared/protocol/metadata.ts";
-import { createSuiClient } from "../../shared/sui/sui-client.ts";
+import { createSuiClient } from "../../shared/sui/client/sui-client.ts";
 import { encodeBlob, pairIndexes } from "./encoded-blob.ts";
 
 export interface RawEvent {

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { type EdgeRuntime, startEdge } from "../../scripts/edge-runtime.ts";
-import type { NetworkFile } from "../../shared/protocol/network-file.ts";
+import type { NetworkFile } from "../../shared/network/network-file.ts";
 import { edgeBundle } from "./edge-bundle.ts";
 
 /** Durable Object bindings of the Worker, and the class behind each. */

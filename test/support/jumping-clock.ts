@@ -5,7 +5,7 @@
  */
 import { systemClock } from "../../localnet/clock.ts";
 import { AUDIT_PROFILES, type AuditParameters } from "../../shared/audit/parameters.ts";
-import type { Clock } from "../../shared/protocol/clock.ts";
+import type { Clock } from "../../shared/base/clock.ts";
 
 /** For the panel of the network (`auditParams`). */
 export const LONG_SLOTS = { periodMs: 600_000, windowMs: 300_000 } as const;

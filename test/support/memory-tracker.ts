@@ -2,10 +2,10 @@
 import { DatabaseSync } from "node:sqlite";
 import type { Tracker, UploaderPort } from "../../functions/upload/tracker-port.ts";
 import { TrackerService } from "../../functions/upload/tracker-service.ts";
+import type { Clock } from "../../shared/base/clock.ts";
+import { type FailPoint, noFailPoints } from "../../shared/base/fail-point.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import { nobleSignatures } from "../../shared/crypto/bls.ts";
-import type { Clock } from "../../shared/protocol/clock.ts";
-import { type FailPoint, noFailPoints } from "../../shared/protocol/fail-point.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 
 export const LEASE_MS = LIMITS.uploadLeaseMs;
 

@@ -1,6 +1,6 @@
 /** Claims every strict parser of outside bytes must meet. */
 import { expect } from "vitest";
-import { ProtocolError } from "../../shared/protocol/errors.ts";
+import { ProtocolError } from "../../shared/base/errors.ts";
 
 /** Cutting the bytes anywhere is refused as malformed, and one more byte as trailing; neither crashes. */
 export function expectExactLength(valid: Uint8Array, parse: (bytes: Uint8Array) => unknown): void {

@@ -11,13 +11,13 @@ import { nodeLedger } from "../../scripts/node-ledger.ts";
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
 import { MemoryPopulation } from "../../shared/audit/population.ts";
 import { drawCounts, planRound } from "../../shared/audit/selection.ts";
+import { toHex } from "../../shared/base/bytes.ts";
+import { Gate } from "../../shared/base/gate.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
-import { Gate } from "../../shared/node/gate.ts";
 import type { NodeTransport } from "../../shared/node/storage-node-client.ts";
-import { toHex } from "../../shared/protocol/bytes.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import { objectIdFromBytes, type ShardIndex } from "../../shared/protocol/ids.ts";
-import { SuiError } from "../../shared/sui/sui-error.ts";
+import { SuiError } from "../../shared/sui/client/sui-error.ts";
 import { type EncodedBlob, encodeBlob, someBlob } from "./encoded-blob.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 

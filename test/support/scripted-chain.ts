@@ -6,7 +6,7 @@ import type {
   EventPage,
 } from "../../localnet/storage-node/chain-source.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
-import type { WalrusEvent } from "../../shared/sui/events.ts";
+import type { WalrusEvent } from "../../shared/sui/walrus/events.ts";
 
 export class ScriptedChain implements ChainSource {
   #view: ChainView;

@@ -7,8 +7,8 @@ import type { Services } from "../../functions/services.ts";
 import { finishTail, finishUpload } from "../../functions/upload/finish-upload.ts";
 import { bindIdempotencyKey } from "../../functions/upload/idempotency.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
-import { registrationCost } from "../../shared/sui/price.ts";
-import type { CertifyRequest, RegisterRequest } from "../../shared/sui/submissions.ts";
+import { registrationCost } from "../../shared/sui/wallet/price.ts";
+import type { CertifyRequest, RegisterRequest } from "../../shared/sui/wallet/submissions.ts";
 import { MemoryTracker } from "./memory-tracker.ts";
 import { EPOCH, type ScriptedNodes } from "./scripted-nodes.ts";
 

@@ -7,10 +7,12 @@ import { KernelLease } from "../../functions/kernel-lease.ts";
 import { NodeFaults } from "../../functions/node-faults.ts";
 import { SharedReads } from "../../functions/read/shared-reads.ts";
 import type { Services } from "../../functions/services.ts";
+import { concatBytes, toHex } from "../../shared/base/bytes.ts";
+import { Gate } from "../../shared/base/gate.ts";
+import { LIMITS } from "../../shared/base/limits.ts";
 import type { Codec } from "../../shared/codec/codec.ts";
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
 import { blsPublicKey, blsSign } from "../../shared/crypto/bls.ts";
-import { Gate } from "../../shared/node/gate.ts";
 import {
   errorBody,
   JSON_TYPE,
@@ -23,7 +25,6 @@ import {
 } from "../../shared/node/storage-node-api.ts";
 import type { BlobStatus } from "../../shared/protocol/blob-status.ts";
 import { blobStatusToJson } from "../../shared/protocol/blob-status.ts";
-import { concatBytes, toHex } from "../../shared/protocol/bytes.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import {
   type Axis,
@@ -34,13 +35,12 @@ import {
   shardIndex,
   sliverPairIndex,
 } from "../../shared/protocol/ids.ts";
-import { LIMITS } from "../../shared/protocol/limits.ts";
 import { shardOfPair } from "../../shared/protocol/mapping.ts";
 import { confirmationMessage, signedMessageToJson } from "../../shared/protocol/messages.ts";
 import { serializeBlobMetadataWithId, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { serializeRecoverySymbols } from "../../shared/protocol/recovery-symbol.ts";
 import { parseSliver } from "../../shared/protocol/sliver.ts";
-import type { ChainSnapshot } from "../../shared/sui/chain-snapshot.ts";
+import type { ChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
 export const EPOCH = 7;

@@ -4,14 +4,14 @@
  */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import type { UploadStatus } from "../../functions/upload/upload-status.ts";
+import { toHex } from "../../shared/base/bytes.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";
-import { toHex } from "../../shared/protocol/bytes.ts";
 import { AXES, type Axis, type BlobId, shardIndex } from "../../shared/protocol/ids.ts";
 import { pairOfShard, sliverOfPair } from "../../shared/protocol/mapping.ts";
-import { type ChainSnapshot, readChainSnapshot } from "../../shared/sui/chain-snapshot.ts";
-import { parseWalrusEvent, type WalrusEvent } from "../../shared/sui/events.ts";
-import { registrationCost } from "../../shared/sui/price.ts";
+import { registrationCost } from "../../shared/sui/wallet/price.ts";
+import { type ChainSnapshot, readChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
+import { parseWalrusEvent, type WalrusEvent } from "../../shared/sui/walrus/events.ts";
 import { suiClient } from "./chain.ts";
 import { type EncodedBlob, encodeBlob } from "./encoded-blob.ts";
 import type { FaultSystem } from "./fault-system.ts";

@@ -10,6 +10,8 @@ import {
   type TransactionResult,
 } from "@mysten/sui/transactions";
 import { createSuiStandIn, type SuiStandIn, type SuiStandInOptions } from "../../localnet/sui/stand-in.ts";
+import { toHex } from "../../shared/base/bytes.ts";
+import type { Clock } from "../../shared/base/clock.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
 import {
   aggregateSignatures,
@@ -20,9 +22,7 @@ import {
   serializeSignature,
 } from "../../shared/crypto/bls.ts";
 import { BcsWriter } from "../../shared/protocol/bcs.ts";
-import { toHex } from "../../shared/protocol/bytes.ts";
 import { type Certificate, signersToBitmap } from "../../shared/protocol/certificate.ts";
-import type { Clock } from "../../shared/protocol/clock.ts";
 import {
   type BlobId,
   blobIdFromBytes,

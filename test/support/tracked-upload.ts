@@ -1,7 +1,7 @@
 /** One upload of 17 bytes to seven nodes of a shard each, as a tracker's callers describe it. */
 import type { IntentRequest } from "../../functions/upload/tracker-port.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
-import type { RegisteredBlob } from "../../shared/sui/submissions.ts";
+import type { RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
 import { EPOCH, ScriptedNodes } from "./scripted-nodes.ts";
 
 export const BLOB = "M4hsZGQ1oCktdzegB6HnI6Mi28S2nqOPHxK-W7_4BUk" as BlobId;

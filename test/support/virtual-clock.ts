@@ -1,6 +1,6 @@
 /** A clock that jumps: when nothing else is left to do, time moves to the earliest pending sleep. */
 import { setImmediate } from "node:timers/promises";
-import type { Clock } from "../../shared/protocol/clock.ts";
+import type { Clock } from "../../shared/base/clock.ts";
 
 /** Turns of the event loop without a new or cancelled sleep after which nothing but time can go on. */
 const IDLE_TURNS = 20;

@@ -1,11 +1,11 @@
 /** What the natives of `floe_audit` share: aborts and events of the package, the clock, tables. */
-import { assert } from "../../../shared/protocol/errors.ts";
+import { assert } from "../../../shared/base/errors.ts";
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
 import {
   AUDIT_EVENT_LAYOUTS,
   type AuditEventName,
   auditEventType,
-} from "../../../shared/sui/audit-events.ts";
+} from "../../../shared/sui/audit/events.ts";
 import {
   type AuditPopulationLayout,
   type AuditReportLayout,
@@ -14,7 +14,7 @@ import {
   auditType,
   type ClaimLayout,
   type RegistryLayout,
-} from "../../../shared/sui/audit-layouts.ts";
+} from "../../../shared/sui/audit/layouts.ts";
 import { ExecutionFailure } from "../execution-error.ts";
 import { ClockLayout, ID_TYPE, tableType } from "../move-types.ts";
 import type { NativeCall } from "../native-call.ts";

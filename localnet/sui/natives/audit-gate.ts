@@ -1,6 +1,6 @@
 /** Module `gate` of `floe_audit_walrus`: ties a claim to the Walrus committee of its epoch. */
-import { ClaimLayout } from "../../../shared/sui/audit-layouts.ts";
-import { gateWitnessType } from "../../../shared/sui/publishing.ts";
+import { ClaimLayout } from "../../../shared/sui/audit/layouts.ts";
+import { gateWitnessType } from "../../../shared/sui/audit/publishing.ts";
 import { ExecutionFailure } from "../execution-error.ts";
 import { typeNameText } from "../move-types.ts";
 import type { NativeCall, NativeTable } from "../native-call.ts";

@@ -5,11 +5,11 @@
  * of `shared/audit` compute the same without such bounds; here every check has its place and its code.
  */
 import { drawDigest } from "../../../shared/audit/selection.ts";
+import { equalBytes } from "../../../shared/base/bytes.ts";
 import { blake2b256 } from "../../../shared/crypto/blake2b.ts";
 import { BcsReader, BcsWriter } from "../../../shared/protocol/bcs.ts";
-import { equalBytes } from "../../../shared/protocol/bytes.ts";
 import type { ShardIndex } from "../../../shared/protocol/ids.ts";
-import { PopEntryLayout } from "../../../shared/sui/audit-layouts.ts";
+import { PopEntryLayout } from "../../../shared/sui/audit/layouts.ts";
 import { ExecutionFailure } from "../execution-error.ts";
 import type { NativeCall, NativeTable } from "../native-call.ts";
 import { abortIn, type Claim } from "./audit-call.ts";

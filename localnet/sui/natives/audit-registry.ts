@@ -5,7 +5,7 @@
  * with its session, so changes may precede checks as they do in Move.
  */
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
-import { auditType, RegistryLayout } from "../../../shared/sui/audit-layouts.ts";
+import { auditType, RegistryLayout } from "../../../shared/sui/audit/layouts.ts";
 import { ExecutionFailure } from "../execution-error.ts";
 import { typeNameText } from "../move-types.ts";
 import type { NativeCall, NativeTable } from "../native-call.ts";

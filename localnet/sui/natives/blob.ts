@@ -1,5 +1,10 @@
 /** Functions of `walrus::blob`, `walrus::metadata` and `walrus::shared_blob`. */
-import { BlobLayout, CoinLayout, MetadataLayout, SharedBlobLayout } from "../../../shared/sui/layouts.ts";
+import {
+  BlobLayout,
+  CoinLayout,
+  MetadataLayout,
+  SharedBlobLayout,
+} from "../../../shared/sui/walrus/layouts.ts";
 import type { NativeCall, NativeTable } from "../native-call.ts";
 import { addMetadata, type Metadata, metadataOf, removeMetadata } from "./metadata.ts";
 import { extendBlob, systemInner } from "./system.ts";

@@ -1,6 +1,6 @@
 /** Functions of the Sui framework (`0x2`) that Walrus transactions are built from: coins, balances, funds. */
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
-import { CoinLayout } from "../../../shared/sui/layouts.ts";
+import { CoinLayout } from "../../../shared/sui/walrus/layouts.ts";
 import { SYSTEM_ADDRESS } from "../move-types.ts";
 import type { NativeCall, NativeTable } from "../native-call.ts";
 

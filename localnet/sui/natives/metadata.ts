@@ -1,7 +1,7 @@
 /** The attributes of a Blob object: its dynamic field under `vector<u8>` "metadata". */
 import { bcs } from "@mysten/sui/bcs";
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
-import { METADATA_KEY, type MetadataLayout } from "../../../shared/sui/layouts.ts";
+import { METADATA_KEY, type MetadataLayout } from "../../../shared/sui/walrus/layouts.ts";
 import type { MetadataFieldLayout } from "../move-types.ts";
 import type { NativeCall } from "../native-call.ts";
 

@@ -9,9 +9,9 @@
  */
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha3_256 } from "@noble/hashes/sha3.js";
-import { assert } from "../../../shared/protocol/errors.ts";
+import { assert } from "../../../shared/base/errors.ts";
 import { objectIdToBytes } from "../../../shared/protocol/ids.ts";
-import { auditKeys } from "../../../shared/sui/audit-layouts.ts";
+import { auditKeys } from "../../../shared/sui/audit/layouts.ts";
 import { type RandomInnerFieldLayout, RandomLayout } from "../move-types.ts";
 import type { NativeCall } from "../native-call.ts";
 

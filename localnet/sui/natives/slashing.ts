@@ -4,15 +4,15 @@
  * A proposal belongs to one epoch and weighs its voters' shards; executing it burns the commission that the node's
  * pool has gathered. No event tells of any of it. The treasury's own books of the WAL supply are not kept here.
  */
-import { assert } from "../../../shared/protocol/errors.ts";
+import { assert } from "../../../shared/base/errors.ts";
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
-import { auditKeys } from "../../../shared/sui/audit-layouts.ts";
-import type { AuthorizedLayout, StakingPoolLayout } from "../../../shared/sui/layouts.ts";
+import { auditKeys } from "../../../shared/sui/audit/layouts.ts";
 import {
   SlashingManagerLayout,
   type SlashingProposalFieldLayout,
   type SlashingProposalLayout,
-} from "../../../shared/sui/slashing.ts";
+} from "../../../shared/sui/audit/slashing.ts";
+import type { AuthorizedLayout, StakingPoolLayout } from "../../../shared/sui/walrus/layouts.ts";
 import { ID_TYPE } from "../move-types.ts";
 import type { NativeCall, NativeTable } from "../native-call.ts";
 import { type StakingInner, stakingInner } from "./staking.ts";

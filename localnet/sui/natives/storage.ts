@@ -1,5 +1,5 @@
 /** Functions of `walrus::storage_resource`: splitting, fusing and destroying storage. */
-import { StorageLayout } from "../../../shared/sui/layouts.ts";
+import { StorageLayout } from "../../../shared/sui/walrus/layouts.ts";
 import type { NativeCall, NativeTable } from "../native-call.ts";
 
 type Storage = ReturnType<typeof StorageLayout.parse>;

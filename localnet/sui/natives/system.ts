@@ -5,21 +5,22 @@
  * one: it holds what nodes will be paid for that epoch and how much of the capacity is sold in it. Checks run in the
  * contract's order, each with its module and code.
  */
+
+import { assert, ProtocolError } from "../../../shared/base/errors.ts";
 import { blake2b256 } from "../../../shared/crypto/blake2b.ts";
 import { BcsWriter } from "../../../shared/protocol/bcs.ts";
-import { assert, ProtocolError } from "../../../shared/protocol/errors.ts";
 import { bytesToU256, u256ToBytes } from "../../../shared/protocol/ids.ts";
 import { ENCODING_TYPE_RS2 } from "../../../shared/protocol/metadata.ts";
 import { encodedLength, STORAGE_UNIT_BYTES } from "../../../shared/protocol/sizes.ts";
-import { EVENT_LAYOUTS } from "../../../shared/sui/events.ts";
+import { versionKey } from "../../../shared/sui/client/type-names.ts";
+import { EVENT_LAYOUTS } from "../../../shared/sui/walrus/events.ts";
 import {
   BlobLayout,
   CoinLayout,
   StorageLayout,
   SystemLayout,
   type SystemStateInnerLayout,
-} from "../../../shared/sui/layouts.ts";
-import { versionKey } from "../../../shared/sui/type-names.ts";
+} from "../../../shared/sui/walrus/layouts.ts";
 import type { SystemFieldLayout } from "../move-types.ts";
 import type { NativeCall, NativeTable } from "../native-call.ts";
 import { certifiedBlob, certifiedInvalidBlobId, verifyCertificate } from "./certificates.ts";

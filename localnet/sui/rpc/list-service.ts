@@ -13,7 +13,7 @@
  * | LEDGER_TIP       | no                     | there is no more for now                                 |
  */
 import { GrpcTypes } from "@mysten/sui/grpc";
-import { assert } from "../../../shared/protocol/errors.ts";
+import { assert } from "../../../shared/base/errors.ts";
 import { applyMask } from "../field-mask.ts";
 import { GrpcError, invalidArgument } from "../grpc-error.ts";
 import { type Methods, streaming } from "../grpc-web.ts";

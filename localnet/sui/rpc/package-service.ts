@@ -1,8 +1,8 @@
 /** MovePackageService: signatures of functions, and where the types of the Walrus package were first defined. */
 import { GrpcTypes } from "@mysten/sui/grpc";
-import { EVENT_LAYOUTS } from "../../../shared/sui/events.ts";
-import { SLASHING_STRUCTS } from "../../../shared/sui/slashing.ts";
-import { parseStructName, WALRUS_STRUCTS } from "../../../shared/sui/type-names.ts";
+import { SLASHING_STRUCTS } from "../../../shared/sui/audit/slashing.ts";
+import { parseStructName, WALRUS_STRUCTS } from "../../../shared/sui/client/type-names.ts";
+import { EVENT_LAYOUTS } from "../../../shared/sui/walrus/events.ts";
 import type { MoveFunction, Package } from "../functions.ts";
 import { notFound } from "../grpc-error.ts";
 import { type Methods, unary } from "../grpc-web.ts";

@@ -1,7 +1,7 @@
 /** StateService: what an address owns, what lies below an object, what a coin is. */
 import { GrpcTypes } from "@mysten/sui/grpc";
 import { normalizeStructTag, parseStructTag } from "@mysten/sui/utils";
-import { assert } from "../../../shared/protocol/errors.ts";
+import { assert } from "../../../shared/base/errors.ts";
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
 import { applyMask } from "../field-mask.ts";
 import { invalidArgument, notFound } from "../grpc-error.ts";

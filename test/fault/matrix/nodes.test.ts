@@ -1,8 +1,8 @@
 // If this fails, storage nodes that are down, slow or lying decide whether blobs are stored, and what readers get.
 import { afterAll, describe, expect, it } from "vitest";
+import { LIMITS } from "../../../shared/base/limits.ts";
 import { parseBlsPublicKey, parseBlsSignature, verifyAggregate } from "../../../shared/crypto/bls.ts";
 import { isQuorum } from "../../../shared/protocol/bft.ts";
-import { LIMITS } from "../../../shared/protocol/limits.ts";
 import { confirmationMessage } from "../../../shared/protocol/messages.ts";
 import { ScriptedEdge } from "../../support/scripted-edge.ts";
 import { hang, ScriptedNodes } from "../../support/scripted-nodes.ts";

@@ -18,8 +18,8 @@ const CONFIRMATIONS = "functions/upload/confirmations.ts";
 const CONFIRMATIONS_TEST = "test/unit/functions/confirmations.test.ts";
 const SLIVER_CHECK = "shared/codec/sliver-check.ts";
 const CODEC_TEST = "test/unit/codec/reference-codec.test.ts";
-const ENGINE = "shared/sui/submission-engine.ts";
-const SUBMITTER_TEST = "test/unit/sui/submitter.test.ts";
+const ENGINE = "shared/sui/wallet/engine.ts";
+const SUBMITTER_TEST = "test/unit/sui/wallet/submitter.test.ts";
 const EDGE_TEST = "test/unit/functions/edge.test.ts";
 const TRACKER_TEST = "test/unit/functions/tracker.test.ts";
 const UPLOAD_TEST = "test/unit/functions/upload.test.ts";
@@ -145,7 +145,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     file: ENGINE,
     find: "const nowMs = clock.nowMs();\n    store.apply({",
     replace: "const nowMs = clock.nowMs();\n    await chain.execute(built, signature);\n    store.apply({",
-    test: { file: "test/unit/sui/persist-before-send.test.ts", name: "before its first byte leaves" },
+    test: { file: "test/unit/sui/wallet/persist-before-send.test.ts", name: "before its first byte leaves" },
   },
   {
     guard: '"not found" is not "not executed"',
@@ -156,7 +156,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     guard: "one intent is one purchase",
-    file: "shared/sui/submitter.ts",
+    file: "shared/sui/wallet/submitter.ts",
     find: "if (known.kind !== kind || !isSameIntent(known.request, request)) {",
     replace: "if (known.kind !== kind) {",
     test: { file: SUBMITTER_TEST, name: "refuses another request under the same intent" },
@@ -171,7 +171,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     guard: "spending stops at its cap",
-    file: "shared/sui/spending.ts",
+    file: "shared/sui/wallet/spending.ts",
     find: "if (limit === undefined || spent + frost <= limit) return;",
     replace: "if (limit === undefined || spent <= limit) return;",
     test: { file: SUBMITTER_TEST, name: "stops at the cap per day" },
@@ -206,7 +206,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     guard: "six requests are in flight, not more",
-    file: "shared/node/gate.ts",
+    file: "shared/base/gate.ts",
     find: "if (this.#inFlight >= this.#limit) {",
     replace: "if (this.#inFlight > this.#limit) {",
     test: { file: "test/unit/node/storage-node-client.test.ts", name: "runs as many tasks as it has places" },

@@ -24,9 +24,9 @@ import {
   serializeRows,
   totalsVector,
 } from "../../../shared/audit/report-rows.ts";
+import { concatBytes, toHex } from "../../../shared/base/bytes.ts";
 import { merkleRoot } from "../../../shared/codec/merkle.ts";
 import { blake2b256 } from "../../../shared/crypto/blake2b.ts";
-import { concatBytes, toHex } from "../../../shared/protocol/bytes.ts";
 import { blobIdOf, challengeWith, drawKey, objectIdOf } from "./fixtures.ts";
 
 const record = (mode: 0 | 1 | 2 | 3, shard: number, t: number): EvidenceRecord => ({

@@ -7,6 +7,7 @@ import {
   verifySymbolAnswer,
 } from "../../../shared/audit/outcomes.ts";
 import { symbolIdOfChallenge } from "../../../shared/audit/selection.ts";
+import { concatBytes } from "../../../shared/base/bytes.ts";
 import { createReferenceCodec } from "../../../shared/codec/reference-codec.ts";
 import {
   errorBody,
@@ -14,7 +15,6 @@ import {
   type NodeErrorName,
   parseErrorBody,
 } from "../../../shared/node/storage-node-api.ts";
-import { concatBytes } from "../../../shared/protocol/bytes.ts";
 import { AXES, otherAxis, type SliverIndex, type SliverPairIndex } from "../../../shared/protocol/ids.ts";
 import { pairOfSliver, sliverOfPair } from "../../../shared/protocol/mapping.ts";
 import { type RecoverySymbol, serializeRecoverySymbols } from "../../../shared/protocol/recovery-symbol.ts";

@@ -8,7 +8,7 @@ import {
   type PopulationEvent,
   type Stratum,
 } from "../../../shared/audit/population-events.ts";
-import type { WalrusEventOf } from "../../../shared/sui/events.ts";
+import type { WalrusEventOf } from "../../../shared/sui/walrus/events.ts";
 import { blobIdOf, objectIdOf } from "./fixtures.ts";
 
 /** Compiles only while the chain's events, as they are parsed, are what a population reads. */

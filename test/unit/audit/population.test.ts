@@ -14,8 +14,8 @@ import {
   sliceCount,
   sliceNode,
 } from "../../../shared/audit/population.ts";
+import { concatBytes, toHex } from "../../../shared/base/bytes.ts";
 import { merkleRoot, verifyMerkleProof } from "../../../shared/codec/merkle.ts";
-import { concatBytes, toHex } from "../../../shared/protocol/bytes.ts";
 import { blobIdToBytes } from "../../../shared/protocol/ids.ts";
 import { encodedLength } from "../../../shared/protocol/sizes.ts";
 import { blobOf, populationOf } from "./fixtures.ts";

@@ -12,8 +12,8 @@ import {
   symbolIdOfChallenge,
 } from "../../../shared/audit/selection.ts";
 import { isVacuous } from "../../../shared/audit/vacuous.ts";
+import { toHex } from "../../../shared/base/bytes.ts";
 import { createReferenceCodec } from "../../../shared/codec/reference-codec.ts";
-import { toHex } from "../../../shared/protocol/bytes.ts";
 import { AXES, type Axis, type SliverIndex, type SliverPairIndex } from "../../../shared/protocol/ids.ts";
 import { shardOfPair } from "../../../shared/protocol/mapping.ts";
 import { blobLayout, encodedLength } from "../../../shared/protocol/sizes.ts";

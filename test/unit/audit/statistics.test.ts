@@ -18,7 +18,7 @@ import {
   reputationInterval,
   trialsToDetect,
 } from "../../../shared/audit/statistics.ts";
-import { toHex } from "../../../shared/protocol/bytes.ts";
+import { toHex } from "../../../shared/base/bytes.ts";
 
 const P = AUDIT_PROFILES.public;
 const TEST = possessionTest(P);

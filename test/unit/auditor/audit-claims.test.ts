@@ -6,8 +6,8 @@ import { panelText, readOpenClaimsOf } from "../../../cli/audit-panel-show.ts";
 import { serializeEntry } from "../../../shared/audit/population.ts";
 import type { DrawKey } from "../../../shared/audit/selection.ts";
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
-import { readRegistry } from "../../../shared/sui/audit-reader.ts";
-import { createSuiClient } from "../../../shared/sui/sui-client.ts";
+import { readRegistry } from "../../../shared/sui/audit/reader.ts";
+import { createSuiClient } from "../../../shared/sui/client/sui-client.ts";
 import {
   accuse,
   allClaims,

@@ -13,13 +13,13 @@ import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import type { Challenge } from "../../../shared/audit/selection.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
+import { parseBundle } from "../../../shared/sui/audit/parse-bundle.ts";
 import {
   attestTransaction,
   finalizeTransaction,
   type SharedRef,
-} from "../../../shared/sui/audit-transactions.ts";
-import { readChainSnapshot } from "../../../shared/sui/chain-snapshot.ts";
-import { parseBundle } from "../../../shared/sui/parse-bundle.ts";
+} from "../../../shared/sui/audit/transactions.ts";
+import { readChainSnapshot } from "../../../shared/sui/walrus/chain-snapshot.ts";
 import { AUDIT_PARAMS, AuditWorld } from "../../support/audit-world.ts";
 
 const P = AUDIT_PROFILES.local;

@@ -23,8 +23,8 @@ import { NO_OUTCOMES, serializeRow } from "../../../shared/audit/report-rows.ts"
 import { newPossession } from "../../../shared/audit/statistics.ts";
 import type { Committee } from "../../../shared/protocol/committee.ts";
 import { type BlobId, blobIdFromBytes, type ObjectId } from "../../../shared/protocol/ids.ts";
-import type { ChainSnapshot } from "../../../shared/sui/chain-snapshot.ts";
-import { SuiError } from "../../../shared/sui/sui-error.ts";
+import { SuiError } from "../../../shared/sui/client/sui-error.ts";
+import type { ChainSnapshot } from "../../../shared/sui/walrus/chain-snapshot.ts";
 import { objectIdOf } from "../audit/fixtures.ts";
 
 const TOKEN = "the-token-of-this-auditor-0123456789";

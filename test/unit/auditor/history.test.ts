@@ -14,11 +14,11 @@ import {
 import { systemClock } from "../../../localnet/clock.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import type { RoundExport } from "../../../shared/audit/round-export.ts";
-import { Gate } from "../../../shared/node/gate.ts";
-import { toHex } from "../../../shared/protocol/bytes.ts";
-import { FloeError } from "../../../shared/protocol/errors.ts";
+import { toHex } from "../../../shared/base/bytes.ts";
+import { FloeError } from "../../../shared/base/errors.ts";
+import { Gate } from "../../../shared/base/gate.ts";
 import type { BlobId } from "../../../shared/protocol/ids.ts";
-import type { CertifiedEventBlob } from "../../../shared/sui/chain-snapshot.ts";
+import type { CertifiedEventBlob } from "../../../shared/sui/walrus/chain-snapshot.ts";
 import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";
 import {
   EventBlobWriter,

@@ -8,9 +8,9 @@ import { answer } from "../../../auditor/face/routes.ts";
 import { readMeta } from "../../../auditor/ledger/ledger-sql.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
-import { Gate } from "../../../shared/node/gate.ts";
+import { Gate } from "../../../shared/base/gate.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
-import { SuiError } from "../../../shared/sui/sui-error.ts";
+import { SuiError } from "../../../shared/sui/client/sui-error.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 const SYSTEM = parseObjectId(`0x${"1".repeat(64)}`);

@@ -20,8 +20,8 @@ import { otherAxis, type ShardIndex, type SliverIndex } from "../../../shared/pr
 import { pairOfShard, sliverOfPair } from "../../../shared/protocol/mapping.ts";
 import { serializeBlobMetadataWithId } from "../../../shared/protocol/metadata.ts";
 import { serializeRecoverySymbols } from "../../../shared/protocol/recovery-symbol.ts";
-import type { ChainSnapshot } from "../../../shared/sui/chain-snapshot.ts";
-import { SuiError } from "../../../shared/sui/sui-error.ts";
+import { SuiError } from "../../../shared/sui/client/sui-error.ts";
+import type { ChainSnapshot } from "../../../shared/sui/walrus/chain-snapshot.ts";
 import type { EncodedBlob } from "../../support/encoded-blob.ts";
 import { committeeOf, EPOCH, PlannedRound } from "../../support/planned-round.ts";
 

@@ -17,7 +17,7 @@ import {
   type PopulationStore,
   type Stratum,
 } from "../../../shared/audit/population-events.ts";
-import { toHex } from "../../../shared/protocol/bytes.ts";
+import { toHex } from "../../../shared/base/bytes.ts";
 import { propertyRuns } from "../../support/property.ts";
 import { blobIdOf, objectIdOf } from "../audit/fixtures.ts";
 

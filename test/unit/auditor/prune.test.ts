@@ -8,12 +8,12 @@ import { Rounds } from "../../../auditor/ledger/rounds.ts";
 import { pruneChain, pruneLedger } from "../../../auditor/prune.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
-import { hasPopulations, readRound } from "../../../shared/sui/audit-reader.ts";
+import { hasPopulations, readRound } from "../../../shared/sui/audit/reader.ts";
 import {
   attestTransaction,
   finalizeTransaction,
   type SharedRef,
-} from "../../../shared/sui/audit-transactions.ts";
+} from "../../../shared/sui/audit/transactions.ts";
 import { AUDIT_PARAMS, AuditWorld, EPOCH, ROUND } from "../../support/audit-world.ts";
 import { testWallet } from "../../support/sui-network.ts";
 

@@ -4,9 +4,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
 import { suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
 import { type Network, startNetwork } from "../../../localnet/network.ts";
+import type { Log } from "../../../shared/base/log.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
-import type { Log } from "../../../shared/protocol/log.ts";
-import { createSuiClient } from "../../../shared/sui/sui-client.ts";
+import { createSuiClient } from "../../../shared/sui/client/sui-client.ts";
 import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";
 import { JumpingClock, LONG_SLOTS, PATIENT } from "../../support/jumping-clock.ts";
 

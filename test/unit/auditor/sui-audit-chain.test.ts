@@ -13,19 +13,19 @@ import { encodeCursor } from "../../../localnet/sui/rpc/list-service.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import { serializeEntry } from "../../../shared/audit/population.ts";
 import type { DrawKey } from "../../../shared/audit/selection.ts";
-import type { Clock } from "../../../shared/protocol/clock.ts";
+import type { Clock } from "../../../shared/base/clock.ts";
 import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
-import { parseAuditEvent } from "../../../shared/sui/audit-events.ts";
+import { parseAuditEvent } from "../../../shared/sui/audit/events.ts";
 import {
   createRegistryTransaction,
   setParamsTransaction,
   setPausedTransaction,
-} from "../../../shared/sui/audit-panel-transactions.ts";
-import { readRegistry, readRound } from "../../../shared/sui/audit-reader.ts";
-import { openRoundTransaction } from "../../../shared/sui/audit-transactions.ts";
-import { buildChecked, sendOnce } from "../../../shared/sui/send-once.ts";
-import { createSuiClient } from "../../../shared/sui/sui-client.ts";
-import { createWalletChain } from "../../../shared/sui/wallet-chain.ts";
+} from "../../../shared/sui/audit/panel-transactions.ts";
+import { readRegistry, readRound } from "../../../shared/sui/audit/reader.ts";
+import { openRoundTransaction } from "../../../shared/sui/audit/transactions.ts";
+import { createSuiClient } from "../../../shared/sui/client/sui-client.ts";
+import { buildChecked, sendOnce } from "../../../shared/sui/wallet/send-once.ts";
+import { createWalletChain } from "../../../shared/sui/wallet/wallet-chain.ts";
 import { auditorWithKey, chainWithKey } from "../../support/audit-accuse.ts";
 import { testAuditor } from "../../support/audit-system.ts";
 import { prng, type System, startSystem } from "../../support/system.ts";

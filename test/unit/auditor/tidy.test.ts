@@ -5,7 +5,7 @@ import type { AuditChain } from "../../../auditor/chain/audit-chain.ts";
 import type { ChainReader } from "../../../auditor/chain/chain-reader.ts";
 import { nodeLedger } from "../../../scripts/node-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
-import { Gate } from "../../../shared/node/gate.ts";
+import { Gate } from "../../../shared/base/gate.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 /** More than one call deletes, of either kind. */

@@ -22,8 +22,8 @@ import { addTrial, nodeState, possessionTest } from "../../../shared/audit/stati
 import { possessionTrial } from "../../../shared/audit/verdict.ts";
 import { verifyRound } from "../../../shared/audit/verify-round.ts";
 import { wordsTaken } from "../../../shared/audit/words-taken.ts";
-import { fromHex, toHex } from "../../../shared/protocol/bytes.ts";
-import { FloeError } from "../../../shared/protocol/errors.ts";
+import { fromHex, toHex } from "../../../shared/base/bytes.ts";
+import { FloeError } from "../../../shared/base/errors.ts";
 import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";
 import { JumpingClock, LONG_SLOTS, PATIENT } from "../../support/jumping-clock.ts";
 import { prng, type System, startSystem, uploadsOver } from "../../support/system.ts";

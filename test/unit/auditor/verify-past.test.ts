@@ -10,7 +10,7 @@ import type { RoundExport } from "../../../shared/audit/round-export.ts";
 import { nodeState, type PossessionState, possessionTest } from "../../../shared/audit/statistics.ts";
 import { verifyRound } from "../../../shared/audit/verify-round.ts";
 import { wordsTaken } from "../../../shared/audit/words-taken.ts";
-import { fromHex, toHex } from "../../../shared/protocol/bytes.ts";
+import { fromHex, toHex } from "../../../shared/base/bytes.ts";
 import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
 import { type TestAuditor, testAuditor } from "../../support/audit-system.ts";
 import { prng, type System, startSystem } from "../../support/system.ts";

@@ -1,5 +1,6 @@
 // If this fails, every recovery symbol is wrong and nothing Floe stores can be read by anybody else.
 import { describe, expect, test } from "vitest";
+import { toHex } from "../../../shared/base/bytes.ts";
 import {
   addProducts,
   EXP,
@@ -11,7 +12,6 @@ import {
   scaleByLog,
 } from "../../../shared/codec/gf16.ts";
 import { blake2b256 } from "../../../shared/crypto/blake2b.ts";
-import { toHex } from "../../../shared/protocol/bytes.ts";
 import { prng } from "../../support/vectors.ts";
 
 const SAMPLES = [...new Uint16Array(prng(77, 128).buffer), 0, 1, 2, 3, 255, 256, 65535];

@@ -1,8 +1,8 @@
 // If this fails, every blob ID, sliver hash and Merkle proof Floe makes is wrong on the real network.
 import { blake2b } from "@noble/hashes/blake2.js";
 import { describe, expect, test } from "vitest";
+import { toHex } from "../../../shared/base/bytes.ts";
 import { blake2b256, blake2b256Tagged } from "../../../shared/crypto/blake2b.ts";
-import { toHex } from "../../../shared/protocol/bytes.ts";
 
 const oracle = (bytes: Uint8Array): string => toHex(blake2b(bytes, { dkLen: 32 }));
 const pattern = (length: number, seed: number): Uint8Array =>

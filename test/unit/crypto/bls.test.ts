@@ -1,6 +1,7 @@
 // If this fails, Floe builds certificates the contract rejects, or accepts confirmations nobody signed.
 import { bls12_381 } from "@noble/curves/bls12-381.js";
 import { describe, expect, test } from "vitest";
+import { fromHex, toHex } from "../../../shared/base/bytes.ts";
 import {
   aggregatePublicKeys,
   aggregateSignatures,
@@ -14,7 +15,6 @@ import {
   verifyAggregate,
   verifyBls,
 } from "../../../shared/crypto/bls.ts";
-import { fromHex, toHex } from "../../../shared/protocol/bytes.ts";
 
 const MESSAGE = new TextEncoder().encode("a message");
 const secretKeys = [1, 2, 3, 4, 5].map((i) => new Uint8Array(32).fill(i));

@@ -4,6 +4,7 @@ import * as walrusWasm from "@mysten/walrus-wasm";
 import { bls12_381 } from "@noble/curves/bls12-381.js";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { fromHex, toHex } from "../../../shared/base/bytes.ts";
 import { blsPublicKey, blsSign, nobleSignatures } from "../../../shared/crypto/bls.ts";
 import {
   type AttributedSignature,
@@ -12,7 +13,6 @@ import {
   type SignatureScheme,
 } from "../../../shared/crypto/signature-scheme.ts";
 import { createWasmSignatures, type WasmBlsFunctions } from "../../../shared/crypto/wasm-signatures.ts";
-import { fromHex, toHex } from "../../../shared/protocol/bytes.ts";
 import { propertyRuns } from "../../support/property.ts";
 
 // The package types its lists as `any`.

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { reachableNodes } from "../../../functions/services.ts";
 import { distribute, type NodeOutcome } from "../../../functions/upload/distribute.ts";
 import { StoredSlivers } from "../../../functions/upload/stored-slivers.ts";
-import { LIMITS } from "../../../shared/protocol/limits.ts";
+import { LIMITS } from "../../../shared/base/limits.ts";
 import { serializeBlobMetadata } from "../../../shared/protocol/metadata.ts";
 import { errorResponse, hang, refuse, type Script, ScriptedNodes } from "../../support/scripted-nodes.ts";
 

@@ -10,9 +10,9 @@ import {
   type EdgeReadsBatch,
   parseEdgeReads,
 } from "../../../shared/audit/edge-reads.ts";
-import type { RandomBytes } from "../../../shared/protocol/clock.ts";
+import type { RandomBytes } from "../../../shared/base/clock.ts";
+import { LIMITS } from "../../../shared/base/limits.ts";
 import { type BlobId, blobIdFromBytes, type ObjectId } from "../../../shared/protocol/ids.ts";
-import { LIMITS } from "../../../shared/protocol/limits.ts";
 import type { VerifiedMetadata } from "../../../shared/protocol/metadata.ts";
 import { hang, refuse, type Script, ScriptedNodes } from "../../support/scripted-nodes.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { EdgeError, type EdgeErrorCode } from "../../../functions/edge-error.ts";
 import { publicError } from "../../../functions/http-errors.ts";
 import { CodecError } from "../../../shared/codec/codec.ts";
-import { SuiError } from "../../../shared/sui/sui-error.ts";
+import { SuiError } from "../../../shared/sui/client/sui-error.ts";
 import { ScriptedEdge } from "../../support/scripted-edge.ts";
 import { down, hang, refuse, ScriptedNodes } from "../../support/scripted-nodes.ts";
 

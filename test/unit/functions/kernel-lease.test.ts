@@ -1,7 +1,7 @@
 // If this fails, concurrent requests exceed the isolate's memory and all die, or refused ones are refused for ever.
 import { describe, expect, it } from "vitest";
 import { type HeldMemory, KernelLease, LeaseError } from "../../../functions/kernel-lease.ts";
-import { LIMITS } from "../../../shared/protocol/limits.ts";
+import { LIMITS } from "../../../shared/base/limits.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 const clock = new VirtualClock();

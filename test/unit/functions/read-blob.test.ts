@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { EdgeError } from "../../../functions/edge-error.ts";
 import { fetchMetadata } from "../../../functions/read/fetch-metadata.ts";
 import { checkPaddingRows, readBlob } from "../../../functions/read/read-blob.ts";
-import { LIMITS } from "../../../shared/protocol/limits.ts";
+import { LIMITS } from "../../../shared/base/limits.ts";
 import { serializeBlobMetadataWithId } from "../../../shared/protocol/metadata.ts";
 import { down, hang, refuse, type Script, ScriptedNodes } from "../../support/scripted-nodes.ts";
 

@@ -1,9 +1,9 @@
 // If this fails, an upload forgets what it has paid for, is worked on twice, or waits for ever.
 import { describe, expect, it } from "vitest";
 import type { Claim, IntentRequest, WorkTurn } from "../../../functions/upload/tracker-port.ts";
+import { LIMITS } from "../../../shared/base/limits.ts";
 import { blsSign } from "../../../shared/crypto/bls.ts";
 import { type ObjectId, shardIndex } from "../../../shared/protocol/ids.ts";
-import { LIMITS } from "../../../shared/protocol/limits.ts";
 import { confirmationMessage, type Persistence } from "../../../shared/protocol/messages.ts";
 import { LEASE_MS, MemoryTracker } from "../../support/memory-tracker.ts";
 import { EPOCH } from "../../support/scripted-nodes.ts";

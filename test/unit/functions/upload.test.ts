@@ -3,9 +3,9 @@ import { describe, expect, it } from "vitest";
 import type { Services } from "../../../functions/services.ts";
 import { finishUpload } from "../../../functions/upload/finish-upload.ts";
 import type { StagedObjects } from "../../../functions/upload/staging.ts";
+import { LIMITS } from "../../../shared/base/limits.ts";
 import type { BlobId } from "../../../shared/protocol/ids.ts";
-import { LIMITS } from "../../../shared/protocol/limits.ts";
-import { SubmissionError } from "../../../shared/sui/submissions.ts";
+import { SubmissionError } from "../../../shared/sui/wallet/submissions.ts";
 import { ScriptedEdge } from "../../support/scripted-edge.ts";
 import { EPOCH, refuse, ScriptedNodes } from "../../support/scripted-nodes.ts";
 

@@ -5,8 +5,10 @@ import { readOpenClaimsOf } from "../../../cli/audit-panel-show.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import type { Challenge } from "../../../shared/audit/selection.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
-import { setGateTransaction } from "../../../shared/sui/audit-panel-transactions.ts";
-import { readClaims, readClaimsOfAnyRegistry, readOpenClaims } from "../../../shared/sui/audit-reader.ts";
+import { readEscalation } from "../../../shared/sui/audit/escalation.ts";
+import { setGateTransaction } from "../../../shared/sui/audit/panel-transactions.ts";
+import { gateWitnessType } from "../../../shared/sui/audit/publishing.ts";
+import { readClaims, readClaimsOfAnyRegistry, readOpenClaims } from "../../../shared/sui/audit/reader.ts";
 import {
   type AuditContracts,
   attestTransaction,
@@ -16,10 +18,8 @@ import {
   refuteTransaction,
   type SharedRef,
   withdrawTransaction,
-} from "../../../shared/sui/audit-transactions.ts";
-import { readChainSnapshot } from "../../../shared/sui/chain-snapshot.ts";
-import { readEscalation } from "../../../shared/sui/escalation.ts";
-import { gateWitnessType } from "../../../shared/sui/publishing.ts";
+} from "../../../shared/sui/audit/transactions.ts";
+import { readChainSnapshot } from "../../../shared/sui/walrus/chain-snapshot.ts";
 import { AUDIT_PARAMS, AuditWorld, ROUND } from "../../support/audit-world.ts";
 
 let world: AuditWorld;

@@ -9,9 +9,9 @@ import {
   setGateTransaction,
   setParamsTransaction,
   setPausedTransaction,
-} from "../../../shared/sui/audit-panel-transactions.ts";
-import { readDeclaredPopulation, readReport, readRound } from "../../../shared/sui/audit-reader.ts";
-import { openRoundTransaction } from "../../../shared/sui/audit-transactions.ts";
+} from "../../../shared/sui/audit/panel-transactions.ts";
+import { readDeclaredPopulation, readReport, readRound } from "../../../shared/sui/audit/reader.ts";
+import { openRoundTransaction } from "../../../shared/sui/audit/transactions.ts";
 import { AUDIT_PARAMS, AuditWorld, EPOCH, ROUND } from "../../support/audit-world.ts";
 import { testWallet } from "../../support/sui-network.ts";
 

@@ -5,14 +5,14 @@ import { StakingFieldLayout, SystemFieldLayout } from "../../../localnet/sui/mov
 import { dynamicFieldId } from "../../../localnet/sui/objects.ts";
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
 import { invalidBlobIdMessage } from "../../../shared/protocol/messages.ts";
-import { parseWalrusEvent } from "../../../shared/sui/events.ts";
+import { versionKey } from "../../../shared/sui/client/type-names.ts";
+import { parseWalrusEvent } from "../../../shared/sui/walrus/events.ts";
 import {
   BlobLayout,
   SharedBlobLayout,
   StakingPoolLayout,
   StorageLayout,
-} from "../../../shared/sui/layouts.ts";
-import { versionKey } from "../../../shared/sui/type-names.ts";
+} from "../../../shared/sui/walrus/layouts.ts";
 import {
   Calls,
   certifiedBlob,

@@ -7,7 +7,7 @@ import { Transaction } from "@mysten/sui/transactions";
 import { afterEach, describe, expect, it } from "vitest";
 import { applyMask } from "../../../localnet/sui/field-mask.ts";
 import { parseSignature, typeName } from "../../../localnet/sui/move-signature.ts";
-import { StakingPoolLayout } from "../../../shared/sui/layouts.ts";
+import { StakingPoolLayout } from "../../../shared/sui/walrus/layouts.ts";
 import {
   Calls,
   certifiedBlob,

@@ -2,10 +2,10 @@
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import { afterEach, expect, test } from "vitest";
 import { type Network, startNetwork } from "../../../localnet/network.ts";
+import { parseNetworkFile } from "../../../shared/network/network-file.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
-import { parseNetworkFile } from "../../../shared/protocol/network-file.ts";
-import { readRegistry } from "../../../shared/sui/audit-reader.ts";
-import { createSuiClient } from "../../../shared/sui/sui-client.ts";
+import { readRegistry } from "../../../shared/sui/audit/reader.ts";
+import { createSuiClient } from "../../../shared/sui/client/sui-client.ts";
 
 let network: Network | undefined;
 afterEach(() => network?.close());

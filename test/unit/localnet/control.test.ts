@@ -3,7 +3,7 @@ import { request as httpRequest } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Controlled, serveControl } from "../../../localnet/control.ts";
 import type { FetchServer } from "../../../localnet/http-server.ts";
-import type { NetworkFile } from "../../../shared/protocol/network-file.ts";
+import type { NetworkFile } from "../../../shared/network/network-file.ts";
 
 const calls: unknown[][] = [];
 const file = { nShards: 40, epoch: 1 } as NetworkFile;

@@ -2,9 +2,9 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { systemClock } from "../../../localnet/clock.ts";
 import { NodeHost } from "../../../localnet/node-host.ts";
+import { toHex } from "../../../shared/base/bytes.ts";
 import { blake2b256 } from "../../../shared/crypto/blake2b.ts";
 import { blsPublicKey } from "../../../shared/crypto/bls.ts";
-import { toHex } from "../../../shared/protocol/bytes.ts";
 import type { Committee } from "../../../shared/protocol/committee.ts";
 import { parseObjectId, type ShardIndex } from "../../../shared/protocol/ids.ts";
 import { pairOfShard } from "../../../shared/protocol/mapping.ts";

@@ -1,10 +1,10 @@
 // If this fails, a badly encoded blob cannot be marked invalid, and readers get different bytes for one blob ID.
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { toHex } from "../../../shared/base/bytes.ts";
 import { computeBlobId, metadataRootHash } from "../../../shared/codec/blob-id.ts";
 import { CodecError } from "../../../shared/codec/codec.ts";
 import { blsPublicKey, parseBlsPublicKey, parseBlsSignature, verifyBls } from "../../../shared/crypto/bls.ts";
 import { parseSuccessBody } from "../../../shared/node/storage-node-api.ts";
-import { toHex } from "../../../shared/protocol/bytes.ts";
 import { parseObjectId, type SliverIndex, type SliverPairIndex } from "../../../shared/protocol/ids.ts";
 import { invalidBlobIdMessage, signedMessageFromJson } from "../../../shared/protocol/messages.ts";
 import {

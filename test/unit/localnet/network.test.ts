@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { type Network, type NetworkOptions, startNetwork } from "../../../localnet/network.ts";
+import { parseNetworkFile } from "../../../shared/network/network-file.ts";
 import { parseSuccessBody } from "../../../shared/node/storage-node-api.ts";
-import { parseNetworkFile } from "../../../shared/protocol/network-file.ts";
 
 const cleanup: (() => Promise<void> | void)[] = [];
 afterEach(async () => {

@@ -1,6 +1,6 @@
 // If this fails, official clients misread our nodes: another code, reason, text or byte than a real node would send.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { toHex } from "../../../shared/protocol/bytes.ts";
+import { toHex } from "../../../shared/base/bytes.ts";
 import { blobIdFromBytes, parseObjectId, type SliverPairIndex } from "../../../shared/protocol/ids.ts";
 import { shardOfPair } from "../../../shared/protocol/mapping.ts";
 import { committee, encodeBlob, type LoneNode, N_SHARDS, startLoneNode } from "../../support/lone-node.ts";

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { NodeStore } from "../../../localnet/storage-node/store.ts";
+import { toHex } from "../../../shared/base/bytes.ts";
 import { blsPublicKey, parseBlsPublicKey, parseBlsSignature, verifyBls } from "../../../shared/crypto/bls.ts";
 import { parseSuccessBody } from "../../../shared/node/storage-node-api.ts";
-import { toHex } from "../../../shared/protocol/bytes.ts";
 import { parseObjectId, type ShardIndex } from "../../../shared/protocol/ids.ts";
 import { pairOfShard } from "../../../shared/protocol/mapping.ts";
 import {

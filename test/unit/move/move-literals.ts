@@ -1,5 +1,5 @@
 /** Values as Move source text. */
-import { toHex } from "../../../shared/protocol/bytes.ts";
+import { toHex } from "../../../shared/base/bytes.ts";
 
 export const bytesLiteral = (bytes: Uint8Array): string => `x"${toHex(bytes)}"`;
 

@@ -12,10 +12,10 @@ import {
   type DrawMode,
   symbolIdOfChallenge,
 } from "../../../shared/audit/selection.ts";
+import { fromHex } from "../../../shared/base/bytes.ts";
+import { assert } from "../../../shared/base/errors.ts";
 import type { Codec } from "../../../shared/codec/codec.ts";
 import { blake2b256 } from "../../../shared/crypto/blake2b.ts";
-import { fromHex } from "../../../shared/protocol/bytes.ts";
-import { assert } from "../../../shared/protocol/errors.ts";
 import {
   type Axis,
   type BlobId,

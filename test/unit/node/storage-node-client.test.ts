@@ -1,12 +1,12 @@
 // If this fails, a storage node can hang, mislead or flood whoever calls it.
 import { describe, expect, it } from "vitest";
-import { Gate } from "../../../shared/node/gate.ts";
+import { FloeError } from "../../../shared/base/errors.ts";
+import { Gate } from "../../../shared/base/gate.ts";
+import { LIMITS } from "../../../shared/base/limits.ts";
 import { nodeBaseUrl } from "../../../shared/node/node-address.ts";
 import { type CallOptions, StorageNodeClient } from "../../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../../shared/node/storage-node-errors.ts";
-import { FloeError } from "../../../shared/protocol/errors.ts";
 import type { BlobId, SliverPairIndex } from "../../../shared/protocol/ids.ts";
-import { LIMITS } from "../../../shared/protocol/limits.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 const BLOB = "M4hsZGQ1oCktdzegB6HnI6Mi28S2nqOPHxK-W7_4BUk" as BlobId;

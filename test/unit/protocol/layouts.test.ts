@@ -1,7 +1,7 @@
 // If this fails, a storage node's malformed answer is taken for a sliver, metadata, symbol, proof or confirmation.
 import { describe, expect, test } from "vitest";
+import { concatBytes, toBase64 } from "../../../shared/base/bytes.ts";
 import { BcsWriter } from "../../../shared/protocol/bcs.ts";
-import { concatBytes, toBase64 } from "../../../shared/protocol/bytes.ts";
 import {
   blobIdFromBytes,
   parseObjectId,

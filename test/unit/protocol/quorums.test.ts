@@ -1,5 +1,6 @@
 // If this fails, Floe certifies with too few shards, trusts too few nodes, or names the wrong signers to the contract.
 import { describe, expect, test } from "vitest";
+import { parseNetworkFile } from "../../../shared/network/network-file.ts";
 import {
   bftParameters,
   isQuorum,
@@ -16,7 +17,6 @@ import {
   weightOf,
 } from "../../../shared/protocol/committee.ts";
 import { objectIdFromBytes, type ShardIndex } from "../../../shared/protocol/ids.ts";
-import { parseNetworkFile } from "../../../shared/protocol/network-file.ts";
 import { protocolError } from "../../support/parsers.ts";
 
 describe("thresholds", () => {

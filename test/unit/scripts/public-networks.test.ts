@@ -5,8 +5,8 @@ import { describe, expect, it } from "vitest";
 import { unstable_readConfig } from "wrangler";
 import { placeOf } from "../../../cli/audit-place.ts";
 import { ROOT } from "../../../scripts/worker-bundle.ts";
+import { PUBLIC_NETWORKS } from "../../../shared/network/public-networks.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
-import { PUBLIC_NETWORKS } from "../../../shared/protocol/public-networks.ts";
 
 const OFFICIAL = { mainnet: MAINNET_WALRUS_PACKAGE_CONFIG, testnet: TESTNET_WALRUS_PACKAGE_CONFIG };
 const NAMES = ["mainnet", "testnet"] as const;
