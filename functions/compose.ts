@@ -13,19 +13,19 @@ import { LIMITS } from "../shared/base/limits.ts";
 import type { Log } from "../shared/base/log.ts";
 import { createKernelCodec } from "../shared/codec/kernel-codec.ts";
 import { remoteCall } from "../shared/sui/wallet/portable-error.ts";
-import { ChainMemo } from "./chain-memo.ts";
-import { EdgeReads } from "./edge-reads.ts";
+import { KernelLease } from "./base/isolate-memory.ts";
+import { repeatBroken } from "./base/repeat-broken.ts";
+import { ChainMemo } from "./chain/chain-memo.ts";
 import type { EdgeConfig, Env } from "./env.ts";
-import { KernelLease } from "./kernel-lease.ts";
-import { NodeFaults } from "./node-faults.ts";
+import { EdgeReads } from "./nodes/edge-reads.ts";
+import { NodeFaults } from "./nodes/node-faults.ts";
+import { sendEdgeReads } from "./nodes/send-edge-reads.ts";
 import { systemClock, systemRandom } from "./platform.ts";
 import { SharedReads } from "./read/shared-reads.ts";
-import { repeatBroken } from "./repeat-broken.ts";
-import { sendEdgeReads } from "./send-edge-reads.ts";
 import type { Chain, Services, WalletPort } from "./services.ts";
-import { stagedObjects } from "./staged-objects.ts";
+import type { Tracker } from "./tracker/port.ts";
+import { stagedObjects } from "./tracker/r2-staged-objects.ts";
 import { bindIdempotencyKey, type IdempotencyKeyPort } from "./upload/idempotency.ts";
-import type { Tracker } from "./upload/tracker-port.ts";
 
 const writeLog = (requestId: string): Log => {
   return (event, fields) => console.log(JSON.stringify({ event, requestId, ...fields }));

@@ -1,14 +1,15 @@
 /** The edge Worker "floe": composition root, no logic. */
-import { createServices, finishInvocation, newRequestId } from "./compose.ts";
-import { EdgeError } from "./edge-error.ts";
-import { type Env, parseConfig } from "./env.ts";
-import { errorResponse, route } from "./router.ts";
 
-export { BlobTracker } from "./blob-tracker.do.ts";
-export { ChainView } from "./chain-view.do.ts";
-export { IdempotencyKey } from "./idempotency-key.do.ts";
+import { EdgeError } from "./base/edge-error.ts";
+import { createServices, finishInvocation, newRequestId } from "./compose.ts";
+import { type Env, parseConfig } from "./env.ts";
+import { errorResponse, route } from "./http/router.ts";
+
+export { ChainView } from "./chain/chain-view.do.ts";
+export { BlobTracker } from "./tracker/blob-tracker.do.ts";
+export { IdempotencyKey } from "./upload/idempotency-key.do.ts";
 export { Uploader } from "./uploader.ts";
-export { Wallet } from "./wallet.do.ts";
+export { Wallet } from "./wallet/wallet.do.ts";
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {

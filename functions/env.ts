@@ -38,8 +38,8 @@ import {
 } from "../shared/protocol/settings.ts";
 import type { SpendingCaps } from "../shared/sui/wallet/spending.ts";
 import type { Chain, WalletPort } from "./services.ts";
+import type { Tracker } from "./tracker/port.ts";
 import type { IdempotencyKeyPort } from "./upload/idempotency.ts";
-import type { Tracker } from "./upload/tracker-port.ts";
 
 /** Durable Objects as their callers see them; the classes themselves import this file. */
 type ObjectsOf<Port> = DurableObjectNamespace<Port & Rpc.DurableObjectBranded>;

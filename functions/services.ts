@@ -20,12 +20,12 @@ import type {
   RegisterRequest,
 } from "../shared/sui/wallet/submissions.ts";
 import type { ChainSnapshot } from "../shared/sui/walrus/chain-snapshot.ts";
-import type { EdgeReads } from "./edge-reads.ts";
-import type { KernelLease } from "./kernel-lease.ts";
-import type { NodeFaults } from "./node-faults.ts";
+import type { KernelLease } from "./base/isolate-memory.ts";
+import type { EdgeReads } from "./nodes/edge-reads.ts";
+import type { NodeFaults } from "./nodes/node-faults.ts";
 import type { SharedReads } from "./read/shared-reads.ts";
+import type { IntentRequest, Tracker } from "./tracker/port.ts";
 import type { StagedObjects } from "./upload/staging.ts";
-import type { IntentRequest, Tracker } from "./upload/tracker-port.ts";
 
 /** What is known of the chain; an answer is at most `LIMITS.chainSnapshotMs` old, or as fresh as asked for. */
 export interface Chain {

@@ -7,8 +7,8 @@ import { type BlobId, parseBlobId } from "../shared/protocol/ids.ts";
 import { createServices, newRequestId } from "./compose.ts";
 import { type Env, parseConfig } from "./env.ts";
 import type { Services } from "./services.ts";
+import type { UploaderPort } from "./tracker/port.ts";
 import { finishTail, finishUpload } from "./upload/finish-upload.ts";
-import type { UploaderPort } from "./upload/tracker-port.ts";
 
 export class Uploader extends WorkerEntrypoint<Env> implements UploaderPort {
   async finish(blobId: BlobId, intentId: string): Promise<void> {

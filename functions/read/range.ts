@@ -2,7 +2,7 @@
  * The Range header: one range of bytes. A superset of the official aggregator's: besides `bytes=a-b` also open-ended
  * and suffix ranges, and an end beyond the blob is clamped (RFC 9110).
  */
-import { EdgeError } from "../edge-error.ts";
+import { EdgeError } from "../base/edge-error.ts";
 
 /** Half-open: `start <= byte < end`. */
 export interface ByteRange {

@@ -15,7 +15,7 @@ import type { SliverIndex, SliverPairIndex } from "../../shared/protocol/ids.ts"
 import { sliverHash, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { blobLayout, sliverBytes } from "../../shared/protocol/sizes.ts";
 import type { Sliver } from "../../shared/protocol/sliver.ts";
-import { EdgeError } from "../edge-error.ts";
+import { EdgeError } from "../base/edge-error.ts";
 import type { Services } from "../services.ts";
 import type { ByteRange } from "./range.ts";
 import { rebuildBytes } from "./rebuild-sliver.ts";

@@ -1,7 +1,7 @@
 /** The strict consistency check: nothing is sent before the whole blob, encoded again, gives the same blob ID. */
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import { EdgeError } from "../edge-error.ts";
+import { EdgeError } from "../base/edge-error.ts";
 import type { Services } from "../services.ts";
 import { readBlob } from "./read-blob.ts";
 

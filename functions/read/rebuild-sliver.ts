@@ -17,7 +17,7 @@ import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { type RecoverySymbol, symbolIdOf } from "../../shared/protocol/recovery-symbol.ts";
 import { type BlobLayout, blobLayout, sliverSymbols } from "../../shared/protocol/sizes.ts";
 import type { VerifiedSliver } from "../../shared/protocol/sliver.ts";
-import { EdgeError } from "../edge-error.ts";
+import { EdgeError } from "../base/edge-error.ts";
 import type { ReachableNode, Services } from "../services.ts";
 import { gather, type Inquirer } from "./inquiry.ts";
 

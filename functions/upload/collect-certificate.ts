@@ -14,12 +14,12 @@ import type { Certificate } from "../../shared/protocol/certificate.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
-import { EdgeError } from "../edge-error.ts";
+import { EdgeError } from "../base/edge-error.ts";
 import { reachableNodes, refreshIfStale, type Services } from "../services.ts";
+import type { ReportAnswer, Tracker } from "../tracker/port.ts";
 import { distribute, type NodeOutcome } from "./distribute.ts";
 import { ProgressReporter } from "./progress-reporter.ts";
 import type { StoredSlivers } from "./stored-slivers.ts";
-import type { ReportAnswer, Tracker } from "./tracker-port.ts";
 
 export interface CollectOptions {
   readonly intentId: string;

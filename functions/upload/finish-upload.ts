@@ -6,16 +6,16 @@ import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import { serializeBlobMetadata } from "../../shared/protocol/metadata.ts";
-import type { FailPointName } from "../fail-point-names.ts";
+import type { FailPointName } from "../base/fail-point-names.ts";
+import { toPortableEdgeError } from "../base/portable-edge-error.ts";
 import { reachableNodes, type Services } from "../services.ts";
+import type { Tracker, WorkTurn } from "../tracker/port.ts";
 import { distribute } from "./distribute.ts";
 import { withHeartbeat } from "./heartbeat.ts";
-import { toPortableEdgeError } from "./portable-edge-error.ts";
 import { ProgressReporter } from "./progress-reporter.ts";
 import { readStaged } from "./staging.ts";
 import { StepTimes } from "./step-times.ts";
 import { StoredSlivers } from "./stored-slivers.ts";
-import type { Tracker, WorkTurn } from "./tracker-port.ts";
 import { SharedEncoder, workOnUpload } from "./work-on-upload.ts";
 
 /**

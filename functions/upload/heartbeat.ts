@@ -1,6 +1,6 @@
 /** Tells the tracker that a worker is alive, three times per lease, until its work ends or is somebody else's. */
 import type { Services } from "../services.ts";
-import type { Tracker } from "./tracker-port.ts";
+import type { Tracker } from "../tracker/port.ts";
 
 export interface HeldWork {
   readonly tracker: Tracker;

@@ -8,8 +8,8 @@
 
 import { toHex } from "../../shared/base/bytes.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
-import { EdgeError } from "../edge-error.ts";
-import type { IntentRequest } from "./tracker-port.ts";
+import { EdgeError } from "../base/edge-error.ts";
+import type { IntentRequest } from "../tracker/port.ts";
 
 export interface IdempotencyKeyPort {
   /** @returns true when the key stands for this request now, false when it stands for another one */

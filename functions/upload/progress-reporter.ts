@@ -3,7 +3,7 @@
  * one.
  */
 import type { Committee } from "../../shared/protocol/committee.ts";
-import type { NodeFault, ProgressReport, ReportAnswer, StoredSliver, Tracker } from "./tracker-port.ts";
+import type { NodeFault, ProgressReport, ReportAnswer, StoredSliver, Tracker } from "../tracker/port.ts";
 
 type Batch = { -readonly [Part in "confirmations" | "stored" | "faults"]: ProgressReport[Part][number][] };
 

@@ -13,13 +13,13 @@ import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { PriceError, registrationCost } from "../../shared/sui/wallet/price.ts";
 import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
 import type { ChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
-import { EdgeError } from "../edge-error.ts";
-import type { PublishQuery } from "../query.ts";
+import { EdgeError } from "../base/edge-error.ts";
+import { fromPortableEdgeError } from "../base/portable-edge-error.ts";
+import type { PublishQuery } from "../http/query.ts";
 import type { Services } from "../services.ts";
+import type { AlreadyCertified, IntentRequest, Turn } from "../tracker/port.ts";
 import { withHeartbeat } from "./heartbeat.ts";
-import { fromPortableEdgeError } from "./portable-edge-error.ts";
 import { StepTimes } from "./step-times.ts";
-import type { AlreadyCertified, IntentRequest, Turn } from "./tracker-port.ts";
 import { readIntoEncoder } from "./upload-memory.ts";
 import { SharedEncoder, type UploadOutcome, workOnUpload } from "./work-on-upload.ts";
 

@@ -8,7 +8,7 @@
 import type { Clock } from "../../shared/base/clock.ts";
 import { withDeadline } from "../../shared/base/deadline.ts";
 import { LIMITS } from "../../shared/base/limits.ts";
-import { EdgeError } from "../edge-error.ts";
+import { EdgeError } from "../base/edge-error.ts";
 
 export interface BodyLimits {
   /** Content-Length, when the client sent one. */

@@ -11,10 +11,10 @@ import { Gate } from "../../shared/base/gate.ts";
 import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
-import { EdgeError } from "../edge-error.ts";
-import type { FailPointName } from "../fail-point-names.ts";
+import { EdgeError } from "../base/edge-error.ts";
+import type { FailPointName } from "../base/fail-point-names.ts";
 import type { Services } from "../services.ts";
-import type { StagedCopy, Tracker } from "./tracker-port.ts";
+import type { StagedCopy, Tracker } from "../tracker/port.ts";
 import { admitEncoder } from "./upload-memory.ts";
 
 /** The bucket, when one is bound. Objects appear whole or not at all. */

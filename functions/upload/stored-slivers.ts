@@ -1,6 +1,6 @@
 /** Which slivers of a blob which node has taken, shared by all that send them: each is sent once per blob and shard. */
 import { AXES, type Axis, type ObjectId, type ShardIndex } from "../../shared/protocol/ids.ts";
-import type { NodeSlivers } from "./tracker-port.ts";
+import type { NodeSlivers } from "../tracker/port.ts";
 
 export class StoredSlivers {
   readonly #byNode = new Map<ObjectId, Set<number>>();

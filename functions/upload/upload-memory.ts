@@ -14,8 +14,8 @@ import type { BlobEncoder, Codec } from "../../shared/codec/codec.ts";
 import { AXES } from "../../shared/protocol/ids.ts";
 import { type BlobLayout, blobLayout, maxUnencodedLength, sliverBytes } from "../../shared/protocol/sizes.ts";
 import { serializedSliverBytes } from "../../shared/protocol/sliver.ts";
-import { EdgeError } from "../edge-error.ts";
-import { type HeldMemory, type KernelLease, LeaseError } from "../kernel-lease.ts";
+import { EdgeError } from "../base/edge-error.ts";
+import { type HeldMemory, type KernelLease, LeaseError } from "../base/isolate-memory.ts";
 import type { Services } from "../services.ts";
 import { checkBodyBytes, readBody } from "./read-body.ts";
 

@@ -15,17 +15,17 @@ import type { Persistence } from "../../shared/protocol/messages.ts";
 import { serializeBlobMetadata, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
 import type { ChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
-import { EdgeError } from "../edge-error.ts";
-import type { FailPointName } from "../fail-point-names.ts";
+import { EdgeError } from "../base/edge-error.ts";
+import type { FailPointName } from "../base/fail-point-names.ts";
+import { toPortableEdgeError } from "../base/portable-edge-error.ts";
 import { verifiedBlobStatus } from "../read/blob-status.ts";
 import type { Services } from "../services.ts";
+import type { AlreadyCertified, Tracker, WorkTurn } from "../tracker/port.ts";
+import { isUnpaid, onWallet } from "../wallet/errors.ts";
 import { collectCertificate } from "./collect-certificate.ts";
-import { toPortableEdgeError } from "./portable-edge-error.ts";
 import { stageBlob } from "./staging.ts";
 import type { StepTimes } from "./step-times.ts";
 import { StoredSlivers } from "./stored-slivers.ts";
-import type { AlreadyCertified, Tracker, WorkTurn } from "./tracker-port.ts";
-import { isUnpaid, onWallet } from "./wallet-errors.ts";
 
 export interface UploadWork {
   /** Kept by the caller's heartbeat. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { UploadStatus } from "../../functions/upload/upload-status.ts";
+import type { UploadStatus } from "../../functions/tracker/status-view.ts";
 import { type Network, startNetwork } from "../../localnet/network.ts";
 import { type EdgeRuntime, startEdge } from "../../scripts/edge-runtime.ts";
 import { LIMITS } from "../../shared/base/limits.ts";

@@ -1,7 +1,7 @@
 /** A tracker on SQLite in memory, whose object can die and whose alarm goes off when the test says so. */
 import { DatabaseSync } from "node:sqlite";
-import type { Tracker, UploaderPort } from "../../functions/upload/tracker-port.ts";
-import { TrackerService } from "../../functions/upload/tracker-service.ts";
+import type { Tracker, UploaderPort } from "../../functions/tracker/port.ts";
+import { TrackerService } from "../../functions/tracker/service.ts";
 import type { Clock } from "../../shared/base/clock.ts";
 import { type FailPoint, noFailPoints } from "../../shared/base/fail-point.ts";
 import { LIMITS } from "../../shared/base/limits.ts";

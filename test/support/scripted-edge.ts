@@ -2,7 +2,7 @@
  * The edge's router on scripted nodes, with a tracker on SQLite in memory and a wallet that hands out registrations:
  * for tests of what clients see. Payment and the real network are tested end to end.
  */
-import { route } from "../../functions/router.ts";
+import { route } from "../../functions/http/router.ts";
 import type { Services } from "../../functions/services.ts";
 import { finishTail, finishUpload } from "../../functions/upload/finish-upload.ts";
 import { bindIdempotencyKey } from "../../functions/upload/idempotency.ts";

@@ -3,8 +3,8 @@
  * a scripted `fetch`. For tests of what the edge does with misbehaviour; the protocol itself is tested on the network.
  */
 
-import { KernelLease } from "../../functions/kernel-lease.ts";
-import { NodeFaults } from "../../functions/node-faults.ts";
+import { KernelLease } from "../../functions/base/isolate-memory.ts";
+import { NodeFaults } from "../../functions/nodes/node-faults.ts";
 import { SharedReads } from "../../functions/read/shared-reads.ts";
 import type { Services } from "../../functions/services.ts";
 import { concatBytes, toHex } from "../../shared/base/bytes.ts";

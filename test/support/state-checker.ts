@@ -3,7 +3,7 @@
  * finds wrong it returns as sentences; nothing wrong is an empty list.
  */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
-import type { UploadStatus } from "../../functions/upload/upload-status.ts";
+import type { UploadStatus } from "../../functions/tracker/status-view.ts";
 import { toHex } from "../../shared/base/bytes.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";

@@ -1,5 +1,5 @@
 /** One upload of 17 bytes to seven nodes of a shard each, as a tracker's callers describe it. */
-import type { IntentRequest } from "../../functions/upload/tracker-port.ts";
+import type { IntentRequest } from "../../functions/tracker/port.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import type { RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
 import { EPOCH, ScriptedNodes } from "./scripted-nodes.ts";

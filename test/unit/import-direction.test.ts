@@ -63,7 +63,14 @@ const INJECTED =
   /(?<![\w.#])(Date\.now|Math\.random|performance\.now|(?<!typeof )globalThis\.fetch)\b|(?<![\w.#"'`/])\bBuffer\.|(?<![\w.#"'`/])process\./;
 /** The auditor's parts: a folder each, what is injected into them outside. */
 const AUDITOR_PARTS = Object.keys(MAY_IMPORT).filter((part) => part.startsWith("auditor/"));
-const PLATFORM_FREE = ["shared", "functions/upload", "functions/read", ...AUDITOR_PARTS];
+const PLATFORM_FREE = [
+  "shared",
+  "functions/upload",
+  "functions/read",
+  "functions/tracker",
+  "functions/nodes",
+  ...AUDITOR_PARTS,
+];
 
 function sources(folder: string): string[] {
   const found: string[] = [];

@@ -4,8 +4,8 @@ import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { openLedger } from "../../auditor/ledger/ledger-sql.ts";
-import { FAIL_POINT_NAMES } from "../../functions/fail-point-names.ts";
-import { WalletStore } from "../../functions/wallet-store.ts";
+import { FAIL_POINT_NAMES } from "../../functions/base/fail-point-names.ts";
+import { WalletStore } from "../../functions/wallet/wallet-store.ts";
 import { MemoryTracker } from "../support/memory-tracker.ts";
 import { ScriptedNodes } from "../support/scripted-nodes.ts";
 

@@ -1,6 +1,6 @@
 // If this fails, an upload whose isolate, object, step or client dies is paid twice, lost, or never finished.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { FAIL_POINT_NAMES, type FailPointName } from "../../../functions/fail-point-names.ts";
+import { FAIL_POINT_NAMES, type FailPointName } from "../../../functions/base/fail-point-names.ts";
 import { encodeBlob } from "../../support/encoded-blob.ts";
 import { FaultSystem } from "../../support/fault-system.ts";
 import { StateChecker } from "../../support/state-checker.ts";

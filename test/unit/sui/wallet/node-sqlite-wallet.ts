@@ -1,6 +1,6 @@
 /** The wallet's real tables over Node's SQLite, in memory: what the Durable Object runs, without the platform. */
 import { DatabaseSync } from "node:sqlite";
-import { type SqlRow, WalletStore } from "../../../../functions/wallet-store.ts";
+import { type SqlRow, WalletStore } from "../../../../functions/wallet/wallet-store.ts";
 
 export function sqliteWalletStore(): WalletStore {
   const database = new DatabaseSync(":memory:");

@@ -1,0 +1,20 @@
+/** How an attempt at an upload failed, as the tracker keeps it and as those who waited for it hear it. */
+import { type PortableError, toPortableError } from "../../shared/sui/wallet/portable-error.ts";
+import { toEdgeError } from "../http/errors.ts";
+import { EdgeError, type EdgeErrorCode } from "./edge-error.ts";
+
+export const toPortableEdgeError = (error: unknown): PortableError => toPortableError(toEdgeError(error));
+
+export function fromPortableEdgeError({ code, message, retryable, details }: PortableError): EdgeError {
+  // Failures are stored by `toPortableEdgeError` and below only.
+  return new EdgeError(code as EdgeErrorCode, message, { retryable, details });
+}
+
+/** The worker died before the blob was held, so nobody can go on but a client that sends it again. */
+export const UPLOAD_LOST: PortableError = {
+  code: "UPLOAD_PENDING" satisfies EdgeErrorCode,
+  message:
+    "the request that brought the blob ended before it was stored, and nothing was certified; send it again",
+  retryable: true,
+  details: {},
+};

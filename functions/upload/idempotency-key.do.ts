@@ -1,0 +1,29 @@
+/**
+ * IdempotencyKey: one Durable Object per principal and Idempotency-Key (named by their hash), the one owner of what the
+ * key stands for.
+ *
+ * One stored value, the fingerprint of the first request; written once, wiped by the alarm after
+ * `LIMITS.idempotencyKeepMs`. Eviction loses nothing, a second alarm finds nothing.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { LIMITS } from "../../shared/base/limits.ts";
+import type { Env } from "../env.ts";
+import { systemClock } from "../platform.ts";
+import type { IdempotencyKeyPort } from "./idempotency.ts";
+
+const FINGERPRINT = "fingerprint";
+
+export class IdempotencyKey extends DurableObject<Env> implements IdempotencyKeyPort {
+  async bind(fingerprint: string): Promise<boolean> {
+    const { storage } = this.ctx;
+    const known = storage.kv.get<string>(FINGERPRINT);
+    if (known !== undefined) return known === fingerprint;
+    storage.kv.put(FINGERPRINT, fingerprint);
+    await storage.setAlarm(systemClock.nowMs() + LIMITS.idempotencyKeepMs);
+    return true;
+  }
+
+  override async alarm(): Promise<void> {
+    await this.ctx.storage.deleteAll();
+  }
+}
