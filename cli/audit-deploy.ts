@@ -11,7 +11,7 @@ import type { Keypair } from "@mysten/sui/cryptography";
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import type { Transaction } from "@mysten/sui/transactions";
 import { systemClock } from "../localnet/clock.ts";
-import { AUDIT_DEFAULTS } from "../localnet/sui/audit-governance.ts";
+import { AUDIT_DEFAULTS } from "../localnet/sui/contracts/audit-governance.ts";
 import { type CompiledPackage, compileForPublishing, FRAMEWORK_STUBS } from "../scripts/move-build.ts";
 import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
 import { assert, FloeError } from "../shared/base/errors.ts";

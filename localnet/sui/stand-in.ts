@@ -17,13 +17,10 @@ import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
 import type { AuditorEntry, RegistryParams } from "../../shared/sui/audit/transactions.ts";
 import type { CertifiedEventBlob } from "../../shared/sui/walrus/chain-snapshot.ts";
 import type { StakingPoolLayout } from "../../shared/sui/walrus/layouts.ts";
-import { AUDIT_DEFAULTS, addAuditor, isActiveAuditor } from "./audit-governance.ts";
-import { defineAuditTypes, defineGateTypes } from "./audit-types.ts";
-import { certifyEventBlob, latestEventBlob } from "./event-blobs.ts";
-import { ExecutionFailure } from "./execution-error.ts";
-import { type ExecutionContext, executeTransaction } from "./executor.ts";
-import { type SuiFault, SuiFaults } from "./faults.ts";
-import { Packages } from "./functions.ts";
+import { AUDIT_DEFAULTS, addAuditor, isActiveAuditor } from "./contracts/audit-governance.ts";
+import { defineAuditTypes, defineGateTypes } from "./contracts/audit-types.ts";
+import { certifyEventBlob, latestEventBlob } from "./contracts/event-blobs.ts";
+import { Packages } from "./contracts/functions.ts";
 import {
   type GenesisNode,
   type GenesisOptions,
@@ -31,7 +28,7 @@ import {
   networkIds,
   seededId,
   writeGenesis,
-} from "./genesis.ts";
+} from "./contracts/genesis.ts";
 import {
   currentPackage,
   finishEpochChange,
@@ -40,15 +37,15 @@ import {
   startEpochChange,
   upgradePackage,
   walrusEpoch,
-} from "./governance.ts";
-import { GrpcError, invalidArgument } from "./grpc-error.ts";
-import { grpcWebHandler } from "./grpc-web.ts";
-import { Ledger } from "./ledger.ts";
-import { openLedgerLog } from "./ledger-log.ts";
-import type { ExecutedTransaction } from "./ledger-state.ts";
-import { coinType, MoveTypes, SUI_TYPE } from "./move-types.ts";
-import { PACKAGE_TYPE } from "./objects.ts";
-import { adoptPackage } from "./published-packages.ts";
+} from "./contracts/governance.ts";
+import { adoptPackage } from "./contracts/published-packages.ts";
+import { type SuiFault, SuiFaults } from "./faults.ts";
+import { Ledger } from "./ledger/ledger.ts";
+import { openLedgerLog } from "./ledger/log.ts";
+import type { ExecutedTransaction } from "./ledger/state.ts";
+import { ExecutionFailure } from "./move/execution-error.ts";
+import { PACKAGE_TYPE } from "./move/objects.ts";
+import { coinType, MoveTypes, SUI_TYPE } from "./move/types.ts";
 import type { RpcContext } from "./rpc/context.ts";
 import { executionMethods } from "./rpc/execution-service.ts";
 import { ledgerMethods } from "./rpc/ledger-service.ts";
@@ -56,10 +53,13 @@ import { listMethods } from "./rpc/list-service.ts";
 import { packageMethods } from "./rpc/package-service.ts";
 import { stateMethods } from "./rpc/state-service.ts";
 import { subscriptionMethods } from "./rpc/subscription-service.ts";
-import { Session } from "./session.ts";
-import { systemTransaction } from "./system-transaction.ts";
-import { checkTransaction } from "./transaction-checks.ts";
-import { parseTransaction, transactionDigest } from "./transaction-data.ts";
+import { GrpcError, invalidArgument } from "./rpc/wire/grpc-error.ts";
+import { grpcWebHandler } from "./rpc/wire/grpc-web.ts";
+import { type ExecutionContext, executeTransaction } from "./vm/executor.ts";
+import { Session } from "./vm/session.ts";
+import { systemTransaction } from "./vm/system-transaction.ts";
+import { checkTransaction } from "./vm/transaction-checks.ts";
+import { parseTransaction, transactionDigest } from "./vm/transaction-data.ts";
 
 export type { GenesisNode, NetworkIds, SuiFault };
 

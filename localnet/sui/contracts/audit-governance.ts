@@ -2,15 +2,15 @@
  * What the operator of a network does to the audit panel. On the public networks the holder of the AdminCap sends
  * these as transactions; here they may also come from the network itself, so that no wallet's coins are touched.
  */
-import { AUDIT_PROFILES } from "../../shared/audit/parameters.ts";
-import { assert } from "../../shared/base/errors.ts";
-import type { ObjectId } from "../../shared/protocol/ids.ts";
-import { RegistryLayout } from "../../shared/sui/audit/layouts.ts";
-import type { AuditorEntry, RegistryParams } from "../../shared/sui/audit/transactions.ts";
+import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
+import { assert } from "../../../shared/base/errors.ts";
+import type { ObjectId } from "../../../shared/protocol/ids.ts";
+import { RegistryLayout } from "../../../shared/sui/audit/layouts.ts";
+import type { AuditorEntry, RegistryParams } from "../../../shared/sui/audit/transactions.ts";
+import { NativeCall } from "../vm/native-call.ts";
+import type { Session } from "../vm/session.ts";
 import type { Packages } from "./functions.ts";
 import type { NetworkIds } from "./genesis.ts";
-import { NativeCall } from "./native-call.ts";
-import type { Session } from "./session.ts";
 
 /** Of the audit panel: the rules of real networks at a speed at which a person can watch them. */
 export const AUDIT_DEFAULTS = {

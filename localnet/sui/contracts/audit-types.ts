@@ -1,5 +1,5 @@
 /** Structs of the audit packages: their abilities, and how those at rest are written. */
-import type { ObjectId } from "../../shared/protocol/ids.ts";
+import type { ObjectId } from "../../../shared/protocol/ids.ts";
 import {
   AdminCapLayout,
   type AuditStruct,
@@ -11,9 +11,9 @@ import {
   RegistryLayout,
   ReportFieldLayout,
   RoundFieldLayout,
-} from "../../shared/sui/audit/layouts.ts";
-import { gateWitnessType } from "../../shared/sui/audit/publishing.ts";
-import { abilities, erase, ID_TYPE, type MoveTypes, tableType } from "./move-types.ts";
+} from "../../../shared/sui/audit/layouts.ts";
+import { gateWitnessType } from "../../../shared/sui/audit/publishing.ts";
+import { abilities, erase, ID_TYPE, type MoveTypes, tableType } from "../move/types.ts";
 
 /** Makes the types of a gate known. */
 export function defineGateTypes(types: MoveTypes, gatePackageId: ObjectId): void {

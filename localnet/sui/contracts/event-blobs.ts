@@ -5,16 +5,16 @@
  * this. Storage is taken for as many epochs ahead as can be had, without payment; the Blob object is registered,
  * certified and burned at once, so that only its events remain.
  */
-import { assert } from "../../shared/base/errors.ts";
-import { blobIdToU256 } from "../../shared/protocol/ids.ts";
-import { ENCODING_TYPE_RS2 } from "../../shared/protocol/metadata.ts";
-import { encodedLength } from "../../shared/protocol/sizes.ts";
-import type { CertifiedEventBlob } from "../../shared/sui/walrus/chain-snapshot.ts";
-import { EVENT_LAYOUTS } from "../../shared/sui/walrus/events.ts";
+import { assert } from "../../../shared/base/errors.ts";
+import { blobIdToU256 } from "../../../shared/protocol/ids.ts";
+import { ENCODING_TYPE_RS2 } from "../../../shared/protocol/metadata.ts";
+import { encodedLength } from "../../../shared/protocol/sizes.ts";
+import type { CertifiedEventBlob } from "../../../shared/sui/walrus/chain-snapshot.ts";
+import { EVENT_LAYOUTS } from "../../../shared/sui/walrus/events.ts";
+import type { Session } from "../vm/session.ts";
 import type { NetworkIds } from "./genesis.ts";
 import { emit, open } from "./governance.ts";
 import type { SystemInner } from "./natives/system.ts";
-import type { Session } from "./session.ts";
 
 /** The last checkpoint of the latest certified event blob. */
 export function latestEventBlob(session: Session, ids: NetworkIds): number | undefined {

@@ -5,10 +5,10 @@
  * or a gate of one. Functions that touch the state of System or Staking abort when the Walrus package they run in is not the
  * version System is at; the others work in any. The gate runs in the Walrus version it was published with.
  */
-import { assert } from "../../shared/base/errors.ts";
-import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
-import { auditType } from "../../shared/sui/audit/layouts.ts";
-import { type MoveSignature, parseSignature } from "./move-signature.ts";
+import { assert } from "../../../shared/base/errors.ts";
+import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
+import { auditType } from "../../../shared/sui/audit/layouts.ts";
+import { type MoveSignature, parseSignature } from "../move/signature.ts";
 import {
   CLOCK_TYPE,
   FRAMEWORK,
@@ -17,8 +17,8 @@ import {
   STDLIB,
   STRING_TYPE,
   SUI_TYPE,
-} from "./move-types.ts";
-import type { Native, NativeTable } from "./native-call.ts";
+} from "../move/types.ts";
+import type { Native, NativeTable } from "../vm/native-call.ts";
 import { AUDIT_CLAIM_NATIVES } from "./natives/audit-claims.ts";
 import { AUDIT_GATE_NATIVES } from "./natives/audit-gate.ts";
 import { AUDIT_PROOF_NATIVES } from "./natives/audit-proof.ts";

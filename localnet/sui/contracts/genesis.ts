@@ -8,26 +8,26 @@
  * `slashing` was born in v2, whose ID its types carry.
  */
 import { toBase58 } from "@mysten/sui/utils";
-import { concatBytes, toHex } from "../../shared/base/bytes.ts";
-import { blake2b256 } from "../../shared/crypto/blake2b.ts";
+import { concatBytes, toHex } from "../../../shared/base/bytes.ts";
+import { blake2b256 } from "../../../shared/crypto/blake2b.ts";
 import {
   aggregatePublicKeys,
   blsPublicKeyToUncompressed,
   parseBlsPublicKey,
-} from "../../shared/crypto/bls.ts";
-import { checkCommittee } from "../../shared/protocol/committee.ts";
-import { type ObjectId, objectIdFromBytes, shardIndex } from "../../shared/protocol/ids.ts";
-import { AUDIT_EVENT_LAYOUTS, auditEventType } from "../../shared/sui/audit/events.ts";
-import { type AuditParamsLayout, auditType } from "../../shared/sui/audit/layouts.ts";
-import type { RegistryParams } from "../../shared/sui/audit/transactions.ts";
-import { CLOCK_OBJECT_ID, RANDOM_OBJECT_ID, versionKey } from "../../shared/sui/client/type-names.ts";
+} from "../../../shared/crypto/bls.ts";
+import { checkCommittee } from "../../../shared/protocol/committee.ts";
+import { type ObjectId, objectIdFromBytes, shardIndex } from "../../../shared/protocol/ids.ts";
+import { AUDIT_EVENT_LAYOUTS, auditEventType } from "../../../shared/sui/audit/events.ts";
+import { type AuditParamsLayout, auditType } from "../../../shared/sui/audit/layouts.ts";
+import type { RegistryParams } from "../../../shared/sui/audit/transactions.ts";
+import { CLOCK_OBJECT_ID, RANDOM_OBJECT_ID, versionKey } from "../../../shared/sui/client/type-names.ts";
 import {
   objectId,
   type StakingInnerLayout,
   type StakingPoolLayout,
   type SystemStateInnerLayout,
-} from "../../shared/sui/walrus/layouts.ts";
-import type { PackageIds } from "./functions.ts";
+} from "../../../shared/sui/walrus/layouts.ts";
+import { dynamicFieldId } from "../move/objects.ts";
 import {
   CLOCK_TYPE,
   ID_TYPE,
@@ -36,9 +36,9 @@ import {
   SYSTEM_ADDRESS,
   TABLE_KEY_TYPE,
   typeNameText,
-} from "./move-types.ts";
-import { dynamicFieldId } from "./objects.ts";
-import type { Session } from "./session.ts";
+} from "../move/types.ts";
+import type { Session } from "../vm/session.ts";
+import type { PackageIds } from "./functions.ts";
 
 export interface GenesisNode {
   readonly name: string;

@@ -4,16 +4,16 @@
  * On the public networks these follow from votes and the calls of storage nodes. Here each is one function over a
  * session; the committee stays the same, its epoch advances.
  */
-import { assert } from "../../shared/base/errors.ts";
-import type { ObjectId } from "../../shared/protocol/ids.ts";
-import { versionKey } from "../../shared/sui/client/type-names.ts";
-import { EVENT_LAYOUTS, type WalrusEventName } from "../../shared/sui/walrus/events.ts";
-import type { StakingLayout, StakingPoolLayout, SystemLayout } from "../../shared/sui/walrus/layouts.ts";
+import { assert } from "../../../shared/base/errors.ts";
+import type { ObjectId } from "../../../shared/protocol/ids.ts";
+import { versionKey } from "../../../shared/sui/client/type-names.ts";
+import { EVENT_LAYOUTS, type WalrusEventName } from "../../../shared/sui/walrus/events.ts";
+import type { StakingLayout, StakingPoolLayout, SystemLayout } from "../../../shared/sui/walrus/layouts.ts";
+import type { StakingFieldLayout, SystemFieldLayout } from "../move/types.ts";
+import type { Session } from "../vm/session.ts";
 import type { NetworkIds } from "./genesis.ts";
-import type { StakingFieldLayout, SystemFieldLayout } from "./move-types.ts";
 import type { StakingInner } from "./natives/staking.ts";
 import type { SystemInner } from "./natives/system.ts";
-import type { Session } from "./session.ts";
 
 /** Share of an epoch's rewards that is burned, in basis points. */
 const BURN_BASIS_POINTS = 300n;

@@ -6,15 +6,15 @@
  * other would be a package whose functions nobody can run. The digests below are checked against the compiler by a test.
  */
 import { bcs } from "@mysten/sui/bcs";
-import { toHex } from "../../shared/base/bytes.ts";
-import { assert } from "../../shared/base/errors.ts";
-import { blake2b256 } from "../../shared/crypto/blake2b.ts";
-import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
+import { toHex } from "../../../shared/base/bytes.ts";
+import { assert } from "../../../shared/base/errors.ts";
+import { blake2b256 } from "../../../shared/crypto/blake2b.ts";
+import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
+import { ModuleError, type MoveModule, parseModule, withAddresses, withSelf } from "../move/module.ts";
+import { PACKAGE_TYPE, type StoredObject, sealObject } from "../move/objects.ts";
+import type { MoveTypes } from "../move/types.ts";
 import { defineAuditTypes, defineGateTypes } from "./audit-types.ts";
 import type { Packages } from "./functions.ts";
-import { ModuleError, type MoveModule, parseModule, withAddresses, withSelf } from "./move-module.ts";
-import type { MoveTypes } from "./move-types.ts";
-import { PACKAGE_TYPE, type StoredObject, sealObject } from "./objects.ts";
 
 /** blake2b-256 of the modules, by package and name; the gate's as compiled against `REFERENCE`. */
 export const MODULE_DIGESTS = {

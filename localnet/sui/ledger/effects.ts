@@ -6,11 +6,11 @@
  *   digest of events  = blake2b-256("TransactionEvents::" || vector of event)
  */
 import { bcs, TypeTagSerializer } from "@mysten/sui/bcs";
-import { assert } from "../../shared/base/errors.ts";
-import type { ObjectId } from "../../shared/protocol/ids.ts";
-import type { ExecutionErrorData } from "./execution-error.ts";
-import type { EmittedEvent } from "./ledger-state.ts";
-import { type Owner, ownerToBcs, PACKAGE_TYPE } from "./objects.ts";
+import { assert } from "../../../shared/base/errors.ts";
+import type { ObjectId } from "../../../shared/protocol/ids.ts";
+import type { ExecutionErrorData } from "../move/execution-error.ts";
+import { type Owner, ownerToBcs, PACKAGE_TYPE } from "../move/objects.ts";
+import type { EmittedEvent } from "./state.ts";
 
 export interface GasUsed {
   /** All in MIST. The payer loses `computationCost + storageCost - storageRebate`. */

@@ -5,13 +5,13 @@
  * like a full node that indexes behind the validators. Written first, then applied, then told.
  */
 import { bcs } from "@mysten/sui/bcs";
-import { assert } from "../../shared/base/errors.ts";
-import { CLOCK_OBJECT_ID } from "../../shared/sui/client/type-names.ts";
-import type { Execution } from "./executor.ts";
-import type { LedgerLog } from "./ledger-log.ts";
-import { type Checkpoint, type Commit, type ExecutedTransaction, LedgerState } from "./ledger-state.ts";
-import { ClockLayout } from "./move-types.ts";
-import { type StoredObject, sealObject, typedDigest } from "./objects.ts";
+import { assert } from "../../../shared/base/errors.ts";
+import { CLOCK_OBJECT_ID } from "../../../shared/sui/client/type-names.ts";
+import { type StoredObject, sealObject, typedDigest } from "../move/objects.ts";
+import { ClockLayout } from "../move/types.ts";
+import type { Execution } from "../vm/executor.ts";
+import type { LedgerLog } from "./log.ts";
+import { type Checkpoint, type Commit, type ExecutedTransaction, LedgerState } from "./state.ts";
 
 const SummaryLayout = bcs.struct("CheckpointSummary", {
   epoch: bcs.u64(),

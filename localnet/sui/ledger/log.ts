@@ -13,8 +13,8 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { deserialize, serialize } from "node:v8";
-import { FloeError } from "../../shared/base/errors.ts";
-import type { Commit } from "./ledger-state.ts";
+import { FloeError } from "../../../shared/base/errors.ts";
+import type { Commit } from "./state.ts";
 
 /** Of the commits and of what our own packages wrote into them: claims of format 1 name no registry. */
 const FORMAT = "2";

@@ -4,11 +4,11 @@
  * A state only changes by applying commits, one per checkpoint, in order. The stand-in keeps two: the one that
  * executes, and the one that answers reads, which a `lag` fault holds some checkpoints behind. They share the records.
  */
-import { assert } from "../../shared/base/errors.ts";
-import type { ObjectId } from "../../shared/protocol/ids.ts";
-import { WALRUS_STRUCTS } from "../../shared/sui/client/type-names.ts";
+import { assert } from "../../../shared/base/errors.ts";
+import type { ObjectId } from "../../../shared/protocol/ids.ts";
+import { WALRUS_STRUCTS } from "../../../shared/sui/client/type-names.ts";
+import type { StoredObject } from "../move/objects.ts";
 import type { Effects } from "./effects.ts";
-import type { StoredObject } from "./objects.ts";
 
 export interface EmittedEvent {
   readonly packageId: ObjectId;

@@ -4,7 +4,7 @@
  * A failed transaction is executed all the same: it has effects, costs gas and bumps versions. What is refused before
  * execution is a `GrpcError` instead and leaves no trace.
  */
-import type { ObjectId } from "../../shared/protocol/ids.ts";
+import type { ObjectId } from "../../../shared/protocol/ids.ts";
 
 /** Names as in Sui's `CommandArgumentError`. */
 export type ArgumentErrorName =

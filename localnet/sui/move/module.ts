@@ -13,7 +13,7 @@
  * Offsets count from the end of the table list; `self` is the handle of the module itself. The compiler sorts the
  * address pool, so modules compiled against packages at other addresses differ there and in the handles, nowhere else.
  */
-import { concatBytes, fromHex, toHex } from "../../shared/base/bytes.ts";
+import { concatBytes, fromHex, toHex } from "../../../shared/base/bytes.ts";
 
 const MAGIC = "a11ceb0b";
 const ADDRESS_BYTES = 32;

@@ -6,10 +6,10 @@
  */
 import { bcs, TypeTagSerializer } from "@mysten/sui/bcs";
 import { deriveDynamicFieldID, toBase58 } from "@mysten/sui/utils";
-import { assert } from "../../shared/base/errors.ts";
-import { blake2b256 } from "../../shared/crypto/blake2b.ts";
-import type { ObjectId } from "../../shared/protocol/ids.ts";
-import { SUI_TYPE, tokenOfCoin } from "./move-types.ts";
+import { assert } from "../../../shared/base/errors.ts";
+import { blake2b256 } from "../../../shared/crypto/blake2b.ts";
+import type { ObjectId } from "../../../shared/protocol/ids.ts";
+import { SUI_TYPE, tokenOfCoin } from "./types.ts";
 
 export type Owner =
   | { readonly kind: "address"; readonly address: ObjectId }

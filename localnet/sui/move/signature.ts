@@ -8,7 +8,7 @@
  * One text is the source of three things that must agree: how arguments are checked, which shared inputs a
  * transaction needs mutably, and what `GetFunction` answers.
  */
-import { assert } from "../../shared/base/errors.ts";
+import { assert } from "../../../shared/base/errors.ts";
 
 export type TypeTerm =
   | { readonly kind: "primitive"; readonly name: string }

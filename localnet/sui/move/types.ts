@@ -6,15 +6,15 @@
  */
 import { type BcsType, bcs } from "@mysten/sui/bcs";
 import { normalizeStructTag, parseStructTag } from "@mysten/sui/utils";
-import type { ObjectId } from "../../shared/protocol/ids.ts";
-import { AdminCapLayout } from "../../shared/sui/audit/layouts.ts";
-import { gateWitnessType, UPGRADE_CAP, UpgradeCapLayout } from "../../shared/sui/audit/publishing.ts";
+import type { ObjectId } from "../../../shared/protocol/ids.ts";
+import { AdminCapLayout } from "../../../shared/sui/audit/layouts.ts";
+import { gateWitnessType, UPGRADE_CAP, UpgradeCapLayout } from "../../../shared/sui/audit/publishing.ts";
 import {
   SLASHING_STRUCTS,
   SlashingManagerLayout,
   SlashingProposalFieldLayout,
-} from "../../shared/sui/audit/slashing.ts";
-import { WALRUS_STRUCTS } from "../../shared/sui/client/type-names.ts";
+} from "../../../shared/sui/audit/slashing.ts";
+import { WALRUS_STRUCTS } from "../../../shared/sui/client/type-names.ts";
 import {
   BlobLayout,
   CoinLayout,
@@ -29,7 +29,7 @@ import {
   SystemLayout,
   SystemStateInnerLayout,
   u64,
-} from "../../shared/sui/walrus/layouts.ts";
+} from "../../../shared/sui/walrus/layouts.ts";
 
 export const FRAMEWORK = `0x${"2".padStart(64, "0")}` as ObjectId;
 export const STDLIB = `0x${"1".padStart(64, "0")}` as ObjectId;

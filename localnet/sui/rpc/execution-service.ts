@@ -1,14 +1,14 @@
 /** TransactionExecutionService: execute a signed transaction, simulate one (which also resolves it). */
 import { GrpcTypes } from "@mysten/sui/grpc";
-import { applyMask } from "../field-mask.ts";
-import { REFERENCE_GAS_PRICE } from "../gas.ts";
-import { invalidArgument } from "../grpc-error.ts";
-import { type Methods, unary } from "../grpc-web.ts";
-import { executedMessage, ledgerTransactionMessage } from "../proto-effects.ts";
-import { parseUnresolved } from "../proto-transaction.ts";
-import { type Simulation, simulateResolved, simulateUnresolved } from "../resolve.ts";
-import { parseTransaction } from "../transaction-data.ts";
+import { REFERENCE_GAS_PRICE } from "../vm/gas.ts";
+import { type Simulation, simulateResolved, simulateUnresolved } from "../vm/resolve.ts";
+import { parseTransaction } from "../vm/transaction-data.ts";
 import { ledgerTime, type RpcContext, readContext, required } from "./context.ts";
+import { applyMask } from "./wire/field-mask.ts";
+import { invalidArgument } from "./wire/grpc-error.ts";
+import { type Methods, unary } from "./wire/grpc-web.ts";
+import { executedMessage, ledgerTransactionMessage } from "./wire/proto-effects.ts";
+import { parseUnresolved } from "./wire/proto-transaction.ts";
 
 const SERVICE = "sui.rpc.v2.TransactionExecutionService";
 

@@ -14,14 +14,14 @@
  */
 import { GrpcTypes } from "@mysten/sui/grpc";
 import { assert } from "../../../shared/base/errors.ts";
-import { applyMask } from "../field-mask.ts";
-import { GrpcError, invalidArgument } from "../grpc-error.ts";
-import { type Methods, streaming } from "../grpc-web.ts";
-import type { Checkpoint, ExecutedTransaction, LedgerEvent } from "../ledger-state.ts";
-import { checkpointMessage, ledgerTransactionMessage } from "../proto-effects.ts";
-import { eventMessage } from "../proto-objects.ts";
+import type { Checkpoint, ExecutedTransaction, LedgerEvent } from "../ledger/state.ts";
 import type { RpcContext } from "./context.ts";
 import { eventPredicate, type Predicate, transactionPredicate } from "./filters.ts";
+import { applyMask } from "./wire/field-mask.ts";
+import { GrpcError, invalidArgument } from "./wire/grpc-error.ts";
+import { type Methods, streaming } from "./wire/grpc-web.ts";
+import { checkpointMessage, ledgerTransactionMessage } from "./wire/proto-effects.ts";
+import { eventMessage } from "./wire/proto-objects.ts";
 
 const SERVICE = "sui.rpc.v2.LedgerService";
 const DEFAULT_LIMIT = 50;

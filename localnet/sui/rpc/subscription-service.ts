@@ -3,14 +3,14 @@
  * it opens; what came before is listed, not streamed.
  */
 import { GrpcTypes } from "@mysten/sui/grpc";
-import { applyMask } from "../field-mask.ts";
-import { type Methods, streaming } from "../grpc-web.ts";
-import type { Checkpoint, LedgerEvent } from "../ledger-state.ts";
-import { checkpointMessage, ledgerTransactionMessage } from "../proto-effects.ts";
-import { eventMessage } from "../proto-objects.ts";
+import type { Checkpoint, LedgerEvent } from "../ledger/state.ts";
 import type { RpcContext } from "./context.ts";
 import { eventPredicate, transactionPredicate } from "./filters.ts";
 import { encodeCursor, eventPosition } from "./list-service.ts";
+import { applyMask } from "./wire/field-mask.ts";
+import { type Methods, streaming } from "./wire/grpc-web.ts";
+import { checkpointMessage, ledgerTransactionMessage } from "./wire/proto-effects.ts";
+import { eventMessage } from "./wire/proto-objects.ts";
 
 const SERVICE = "sui.rpc.v2.SubscriptionService";
 const WHOLE_CHECKPOINT = 0xffff_ffff;

@@ -4,15 +4,21 @@
  * A transaction that fails while it runs leaves only this: gas coins merged, gas paid, versions of its owned and
  * mutable shared inputs advanced. Lamport version = 1 + the highest version among all inputs and gas coins.
  */
-import type { CoinLayout } from "../../shared/sui/walrus/layouts.ts";
-import { type Effects, type EffectsStatus, effectsBytes, eventsBytes, type GasUsed } from "./effects.ts";
-import type { ExecutionErrorData } from "./execution-error.ts";
-import type { Packages } from "./functions.ts";
+import type { CoinLayout } from "../../../shared/sui/walrus/layouts.ts";
+import type { Packages } from "../contracts/functions.ts";
+import {
+  type Effects,
+  type EffectsStatus,
+  effectsBytes,
+  eventsBytes,
+  type GasUsed,
+} from "../ledger/effects.ts";
+import type { BalanceDelta, EmittedEvent, LedgerState } from "../ledger/state.ts";
+import type { ExecutionErrorData } from "../move/execution-error.ts";
+import { coinBalance, type StoredObject, typedDigest } from "../move/objects.ts";
+import { coinType, type MoveTypes, SUI_TYPE, tokenOfCoin, withdrawalType } from "../move/types.ts";
 import { gasUsed, netCost } from "./gas.ts";
 import { CommandFailure, type InputValue, Interpreter, pureInput, smashGas } from "./interpreter.ts";
-import type { BalanceDelta, EmittedEvent, LedgerState } from "./ledger-state.ts";
-import { coinType, type MoveTypes, SUI_TYPE, tokenOfCoin, withdrawalType } from "./move-types.ts";
-import { coinBalance, type StoredObject, typedDigest } from "./objects.ts";
 import { type Outcome, Session, Slot } from "./session.ts";
 import type { CheckedTransaction } from "./transaction-checks.ts";
 

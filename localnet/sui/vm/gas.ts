@@ -5,8 +5,8 @@
  *   storage      = 7600 per byte of every object written
  *   rebate       = 99 % of what the replaced and removed objects had paid; the rest is not refundable
  */
-import type { GasUsed } from "./effects.ts";
-import type { LedgerState } from "./ledger-state.ts";
+import type { GasUsed } from "../ledger/effects.ts";
+import type { LedgerState } from "../ledger/state.ts";
 import type { Outcome } from "./session.ts";
 
 const COMPUTATION_UNITS = 1000n;

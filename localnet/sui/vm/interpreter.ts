@@ -7,18 +7,23 @@
  * dropped must have been used.
  */
 import { fromBase64 } from "@mysten/sui/utils";
-import { equalBytes } from "../../shared/base/bytes.ts";
-import { assert } from "../../shared/base/errors.ts";
-import type { ObjectId } from "../../shared/protocol/ids.ts";
-import { auditType } from "../../shared/sui/audit/layouts.ts";
-import { UPGRADE_CAP } from "../../shared/sui/audit/publishing.ts";
-import type { CoinLayout } from "../../shared/sui/walrus/layouts.ts";
-import { ExecutionFailure, fail, failArgument } from "./execution-error.ts";
-import type { MoveFunction, Packages } from "./functions.ts";
-import { type Passing, typeName } from "./move-signature.ts";
-import { canonicalType, FRAMEWORK, STDLIB, tokenOfCoin } from "./move-types.ts";
+import { equalBytes } from "../../../shared/base/bytes.ts";
+import { assert } from "../../../shared/base/errors.ts";
+import type { ObjectId } from "../../../shared/protocol/ids.ts";
+import { auditType } from "../../../shared/sui/audit/layouts.ts";
+import { UPGRADE_CAP } from "../../../shared/sui/audit/publishing.ts";
+import type { CoinLayout } from "../../../shared/sui/walrus/layouts.ts";
+import type { MoveFunction, Packages } from "../contracts/functions.ts";
+import {
+  type KnownPackage,
+  type Linkage,
+  packageObject,
+  recognisePackage,
+} from "../contracts/published-packages.ts";
+import { ExecutionFailure, fail, failArgument } from "../move/execution-error.ts";
+import { type Passing, typeName } from "../move/signature.ts";
+import { canonicalType, FRAMEWORK, STDLIB, tokenOfCoin } from "../move/types.ts";
 import { NativeCall } from "./native-call.ts";
-import { type KnownPackage, type Linkage, packageObject, recognisePackage } from "./published-packages.ts";
 import { idOf, type Session, Slot } from "./session.ts";
 import type { Argument, Command } from "./transaction-data.ts";
 

@@ -4,11 +4,11 @@
  * The interpreter has checked every argument against the function's signature before the native runs, which is why
  * the accessors below may trust the kind of value they find; they assert it all the same.
  */
-import { assert } from "../../shared/base/errors.ts";
-import type { ObjectId } from "../../shared/protocol/ids.ts";
-import { ExecutionFailure } from "./execution-error.ts";
-import type { MoveSignature } from "./move-signature.ts";
-import { FRAMEWORK } from "./move-types.ts";
+import { assert } from "../../../shared/base/errors.ts";
+import type { ObjectId } from "../../../shared/protocol/ids.ts";
+import { ExecutionFailure } from "../move/execution-error.ts";
+import type { MoveSignature } from "../move/signature.ts";
+import { FRAMEWORK } from "../move/types.ts";
 import type { Session } from "./session.ts";
 
 /** Returns the values of the signature's return types, in order. */

@@ -9,15 +9,19 @@
  *
  * What the client did say is kept: version, digest, mutability, payment, price, budget, expiration.
  */
-import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
+import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
+import type { Packages } from "../contracts/functions.ts";
+import type { LedgerState } from "../ledger/state.ts";
+import { coinBalance } from "../move/objects.ts";
+import { coinType, SUI_TYPE } from "../move/types.ts";
+import { invalidArgument, notFound } from "../rpc/wire/grpc-error.ts";
+import type {
+  UnresolvedInput,
+  UnresolvedObject,
+  UnresolvedTransaction,
+} from "../rpc/wire/proto-transaction.ts";
 import { type Execution, type ExecutionContext, executeTransaction } from "./executor.ts";
-import type { Packages } from "./functions.ts";
 import { MAX_GAS_BUDGET, REFERENCE_GAS_PRICE, suggestedBudget } from "./gas.ts";
-import { invalidArgument, notFound } from "./grpc-error.ts";
-import type { LedgerState } from "./ledger-state.ts";
-import { coinType, SUI_TYPE } from "./move-types.ts";
-import { coinBalance } from "./objects.ts";
-import type { UnresolvedInput, UnresolvedObject, UnresolvedTransaction } from "./proto-transaction.ts";
 import { type CheckOptions, checkTransaction, type LedgerTime } from "./transaction-checks.ts";
 import {
   type CallArg,

@@ -7,14 +7,14 @@
  */
 import { bcs } from "@mysten/sui/bcs";
 import { fromBase58 } from "@mysten/sui/utils";
-import { equalBytes } from "../../shared/base/bytes.ts";
-import { assert } from "../../shared/base/errors.ts";
-import { blake2b256 } from "../../shared/crypto/blake2b.ts";
-import { type ObjectId, objectIdFromBytes } from "../../shared/protocol/ids.ts";
-import type { ObjectChange, ObjectVersion } from "./effects.ts";
-import type { BalanceDelta, EmittedEvent, LedgerState } from "./ledger-state.ts";
-import { CLOCK_TYPE, type ClockLayout, type MoveTypes } from "./move-types.ts";
-import { dynamicFieldId, type Owner, type StoredObject, sealObject } from "./objects.ts";
+import { equalBytes } from "../../../shared/base/bytes.ts";
+import { assert } from "../../../shared/base/errors.ts";
+import { blake2b256 } from "../../../shared/crypto/blake2b.ts";
+import { type ObjectId, objectIdFromBytes } from "../../../shared/protocol/ids.ts";
+import type { ObjectChange, ObjectVersion } from "../ledger/effects.ts";
+import type { BalanceDelta, EmittedEvent, LedgerState } from "../ledger/state.ts";
+import { dynamicFieldId, type Owner, type StoredObject, sealObject } from "../move/objects.ts";
+import { CLOCK_TYPE, type ClockLayout, type MoveTypes } from "../move/types.ts";
 
 const FRESH_ID_PREFIX = Uint8Array.of(0xf1);
 

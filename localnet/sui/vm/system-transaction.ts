@@ -5,13 +5,13 @@
  * effects and a checkpoint like any other.
  */
 import { bcs } from "@mysten/sui/bcs";
-import { toBase64 } from "../../shared/base/bytes.ts";
-import { type Effects, effectsBytes, eventsBytes } from "./effects.ts";
+import { toBase64 } from "../../../shared/base/bytes.ts";
+import { type Effects, effectsBytes, eventsBytes } from "../ledger/effects.ts";
+import type { Sequenced } from "../ledger/ledger.ts";
+import { typedDigest } from "../move/objects.ts";
+import { SYSTEM_ADDRESS } from "../move/types.ts";
 import { balanceChanges, type ExecutionContext } from "./executor.ts";
 import { FREE } from "./gas.ts";
-import type { Sequenced } from "./ledger.ts";
-import { SYSTEM_ADDRESS } from "./move-types.ts";
-import { typedDigest } from "./objects.ts";
 import { Session } from "./session.ts";
 import { type CallArg, transactionBytes, transactionDigest } from "./transaction-data.ts";
 

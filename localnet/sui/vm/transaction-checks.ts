@@ -1,14 +1,14 @@
 /**
  * What a validator checks before it executes a transaction. A transaction refused here leaves no trace.
  */
-import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
-import { CLOCK_OBJECT_ID, RANDOM_OBJECT_ID } from "../../shared/sui/client/type-names.ts";
-import type { Packages } from "./functions.ts";
+import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
+import { CLOCK_OBJECT_ID, RANDOM_OBJECT_ID } from "../../../shared/sui/client/type-names.ts";
+import type { Packages } from "../contracts/functions.ts";
+import type { LedgerState } from "../ledger/state.ts";
+import { coinBalance, PACKAGE_TYPE, type StoredObject } from "../move/objects.ts";
+import { canonicalType, coinType, SUI_TYPE } from "../move/types.ts";
+import { invalidArgument } from "../rpc/wire/grpc-error.ts";
 import { MAX_GAS_BUDGET, minimumBudget, REFERENCE_GAS_PRICE } from "./gas.ts";
-import { invalidArgument } from "./grpc-error.ts";
-import type { LedgerState } from "./ledger-state.ts";
-import { canonicalType, coinType, SUI_TYPE } from "./move-types.ts";
-import { coinBalance, PACKAGE_TYPE, type StoredObject } from "./objects.ts";
 import type { Access } from "./session.ts";
 import {
   type CallArg,

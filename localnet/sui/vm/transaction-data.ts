@@ -2,10 +2,10 @@
  * TransactionData as parsed from its BCS bytes: strict (one spelling, nothing left over) and bounded.
  */
 import { bcs } from "@mysten/sui/bcs";
-import { equalBytes } from "../../shared/base/bytes.ts";
-import { assert } from "../../shared/base/errors.ts";
-import { invalidArgument } from "./grpc-error.ts";
-import { typedDigest } from "./objects.ts";
+import { equalBytes } from "../../../shared/base/bytes.ts";
+import { assert } from "../../../shared/base/errors.ts";
+import { typedDigest } from "../move/objects.ts";
+import { invalidArgument } from "../rpc/wire/grpc-error.ts";
 
 export type CallArg = typeof bcs.CallArg.$inferType;
 export type Command = typeof bcs.Command.$inferType;

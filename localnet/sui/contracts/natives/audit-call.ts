@@ -1,11 +1,11 @@
 /** What the natives of `floe_audit` share: aborts and events of the package, the clock, tables. */
-import { assert } from "../../../shared/base/errors.ts";
-import type { ObjectId } from "../../../shared/protocol/ids.ts";
+import { assert } from "../../../../shared/base/errors.ts";
+import type { ObjectId } from "../../../../shared/protocol/ids.ts";
 import {
   AUDIT_EVENT_LAYOUTS,
   type AuditEventName,
   auditEventType,
-} from "../../../shared/sui/audit/events.ts";
+} from "../../../../shared/sui/audit/events.ts";
 import {
   type AuditPopulationLayout,
   type AuditReportLayout,
@@ -14,10 +14,10 @@ import {
   auditType,
   type ClaimLayout,
   type RegistryLayout,
-} from "../../../shared/sui/audit/layouts.ts";
-import { ExecutionFailure } from "../execution-error.ts";
-import { ClockLayout, ID_TYPE, tableType } from "../move-types.ts";
-import type { NativeCall } from "../native-call.ts";
+} from "../../../../shared/sui/audit/layouts.ts";
+import { ExecutionFailure } from "../../move/execution-error.ts";
+import { ClockLayout, ID_TYPE, tableType } from "../../move/types.ts";
+import type { NativeCall } from "../../vm/native-call.ts";
 
 export type Registry = ReturnType<typeof RegistryLayout.parse>;
 export type Params = Registry["params"];

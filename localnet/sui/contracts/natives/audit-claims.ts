@@ -3,13 +3,13 @@
  *
  * A claim is shared, and taken by value where it ends; every bond leaves exactly once, to refuter or accuser.
  */
-import { equalBytes } from "../../../shared/base/bytes.ts";
-import { assert } from "../../../shared/base/errors.ts";
-import type { ObjectId } from "../../../shared/protocol/ids.ts";
-import { auditType, ClaimLayout } from "../../../shared/sui/audit/layouts.ts";
-import { CoinLayout } from "../../../shared/sui/walrus/layouts.ts";
-import { coinType, SUI_TYPE } from "../move-types.ts";
-import type { NativeCall, NativeTable } from "../native-call.ts";
+import { equalBytes } from "../../../../shared/base/bytes.ts";
+import { assert } from "../../../../shared/base/errors.ts";
+import type { ObjectId } from "../../../../shared/protocol/ids.ts";
+import { auditType, ClaimLayout } from "../../../../shared/sui/audit/layouts.ts";
+import { CoinLayout } from "../../../../shared/sui/walrus/layouts.ts";
+import { coinType, SUI_TYPE } from "../../move/types.ts";
+import type { NativeCall, NativeTable } from "../../vm/native-call.ts";
 import {
   addEntry,
   type Claim,

@@ -1,9 +1,9 @@
 /** Module `gate` of `floe_audit_walrus`: ties a claim to the Walrus committee of its epoch. */
-import { ClaimLayout } from "../../../shared/sui/audit/layouts.ts";
-import { gateWitnessType } from "../../../shared/sui/audit/publishing.ts";
-import { ExecutionFailure } from "../execution-error.ts";
-import { typeNameText } from "../move-types.ts";
-import type { NativeCall, NativeTable } from "../native-call.ts";
+import { ClaimLayout } from "../../../../shared/sui/audit/layouts.ts";
+import { gateWitnessType } from "../../../../shared/sui/audit/publishing.ts";
+import { ExecutionFailure } from "../../move/execution-error.ts";
+import { typeNameText } from "../../move/types.ts";
+import type { NativeCall, NativeTable } from "../../vm/native-call.ts";
 import { bindClaim } from "./audit-claims.ts";
 import { registryAt } from "./audit-registry.ts";
 import { stakingInner } from "./staking.ts";

@@ -4,14 +4,14 @@
  * Integers are those of Move: u64 steps that overflow end the transaction with an arithmetic error. The pure functions
  * of `shared/audit` compute the same without such bounds; here every check has its place and its code.
  */
-import { drawDigest } from "../../../shared/audit/selection.ts";
-import { equalBytes } from "../../../shared/base/bytes.ts";
-import { blake2b256 } from "../../../shared/crypto/blake2b.ts";
-import { BcsReader, BcsWriter } from "../../../shared/protocol/bcs.ts";
-import type { ShardIndex } from "../../../shared/protocol/ids.ts";
-import { PopEntryLayout } from "../../../shared/sui/audit/layouts.ts";
-import { ExecutionFailure } from "../execution-error.ts";
-import type { NativeCall, NativeTable } from "../native-call.ts";
+import { drawDigest } from "../../../../shared/audit/selection.ts";
+import { equalBytes } from "../../../../shared/base/bytes.ts";
+import { blake2b256 } from "../../../../shared/crypto/blake2b.ts";
+import { BcsReader, BcsWriter } from "../../../../shared/protocol/bcs.ts";
+import type { ShardIndex } from "../../../../shared/protocol/ids.ts";
+import { PopEntryLayout } from "../../../../shared/sui/audit/layouts.ts";
+import { ExecutionFailure } from "../../move/execution-error.ts";
+import type { NativeCall, NativeTable } from "../../vm/native-call.ts";
 import { abortIn, type Claim } from "./audit-call.ts";
 
 const CODE = { pathLength: 1, index: 2, axis: 3, digestLength: 4, symbolPrefix: 5, symbolSize: 6 } as const;

@@ -4,11 +4,11 @@
  * Checks run in the contract's order, each with its code. Whatever a failed transaction changed here is thrown away
  * with its session, so changes may precede checks as they do in Move.
  */
-import type { ObjectId } from "../../../shared/protocol/ids.ts";
-import { auditType, RegistryLayout } from "../../../shared/sui/audit/layouts.ts";
-import { ExecutionFailure } from "../execution-error.ts";
-import { typeNameText } from "../move-types.ts";
-import type { NativeCall, NativeTable } from "../native-call.ts";
+import type { ObjectId } from "../../../../shared/protocol/ids.ts";
+import { auditType, RegistryLayout } from "../../../../shared/sui/audit/layouts.ts";
+import { ExecutionFailure } from "../../move/execution-error.ts";
+import { typeNameText } from "../../move/types.ts";
+import type { NativeCall, NativeTable } from "../../vm/native-call.ts";
 import {
   ABORT,
   abortIn,

@@ -4,8 +4,8 @@ import {
   CoinLayout,
   MetadataLayout,
   SharedBlobLayout,
-} from "../../../shared/sui/walrus/layouts.ts";
-import type { NativeCall, NativeTable } from "../native-call.ts";
+} from "../../../../shared/sui/walrus/layouts.ts";
+import type { NativeCall, NativeTable } from "../../vm/native-call.ts";
 import { addMetadata, type Metadata, metadataOf, removeMetadata } from "./metadata.ts";
 import { extendBlob, systemInner } from "./system.ts";
 

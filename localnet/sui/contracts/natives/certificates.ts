@@ -5,8 +5,8 @@
  * message: version (messages, 3), application (0), epoch (1). The type comes last, with the body.
  */
 
-import { toHex } from "../../../shared/base/bytes.ts";
-import { ProtocolError } from "../../../shared/base/errors.ts";
+import { toHex } from "../../../../shared/base/bytes.ts";
+import { ProtocolError } from "../../../../shared/base/errors.ts";
 import {
   type BlsPublicKey,
   type BlsSignature,
@@ -14,14 +14,14 @@ import {
   parseBlsPublicKey,
   parseBlsSignature,
   verifyAggregate,
-} from "../../../shared/crypto/bls.ts";
-import { CryptoError } from "../../../shared/crypto/crypto-error.ts";
-import { BcsReader } from "../../../shared/protocol/bcs.ts";
-import { isQuorum, isValidity } from "../../../shared/protocol/bft.ts";
-import { bitmapToSigners } from "../../../shared/protocol/certificate.ts";
-import { bytesToU256, type ObjectId, objectIdFromBytes } from "../../../shared/protocol/ids.ts";
-import type { BlsCommitteeLayout } from "../../../shared/sui/walrus/layouts.ts";
-import type { NativeCall } from "../native-call.ts";
+} from "../../../../shared/crypto/bls.ts";
+import { CryptoError } from "../../../../shared/crypto/crypto-error.ts";
+import { BcsReader } from "../../../../shared/protocol/bcs.ts";
+import { isQuorum, isValidity } from "../../../../shared/protocol/bft.ts";
+import { bitmapToSigners } from "../../../../shared/protocol/certificate.ts";
+import { bytesToU256, type ObjectId, objectIdFromBytes } from "../../../../shared/protocol/ids.ts";
+import type { BlsCommitteeLayout } from "../../../../shared/sui/walrus/layouts.ts";
+import type { NativeCall } from "../../vm/native-call.ts";
 
 export type BlsCommittee = ReturnType<typeof BlsCommitteeLayout.parse>;
 export type RequiredWeight = "quorum" | "one-correct-node";

@@ -1,8 +1,8 @@
 /** Functions of the Sui framework (`0x2`) that Walrus transactions are built from: coins, balances, funds. */
-import type { ObjectId } from "../../../shared/protocol/ids.ts";
-import { CoinLayout } from "../../../shared/sui/walrus/layouts.ts";
-import { SYSTEM_ADDRESS } from "../move-types.ts";
-import type { NativeCall, NativeTable } from "../native-call.ts";
+import type { ObjectId } from "../../../../shared/protocol/ids.ts";
+import { CoinLayout } from "../../../../shared/sui/walrus/layouts.ts";
+import { SYSTEM_ADDRESS } from "../../move/types.ts";
+import type { NativeCall, NativeTable } from "../../vm/native-call.ts";
 
 /** A withdrawal from an address balance, as a `FundsWithdrawal` input presents it. */
 export interface Withdrawal {

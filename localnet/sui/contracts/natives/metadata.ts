@@ -1,9 +1,9 @@
 /** The attributes of a Blob object: its dynamic field under `vector<u8>` "metadata". */
 import { bcs } from "@mysten/sui/bcs";
-import type { ObjectId } from "../../../shared/protocol/ids.ts";
-import { METADATA_KEY, type MetadataLayout } from "../../../shared/sui/walrus/layouts.ts";
-import type { MetadataFieldLayout } from "../move-types.ts";
-import type { NativeCall } from "../native-call.ts";
+import type { ObjectId } from "../../../../shared/protocol/ids.ts";
+import { METADATA_KEY, type MetadataLayout } from "../../../../shared/sui/walrus/layouts.ts";
+import type { MetadataFieldLayout } from "../../move/types.ts";
+import type { NativeCall } from "../../vm/native-call.ts";
 
 export type Metadata = ReturnType<typeof MetadataLayout.parse>;
 

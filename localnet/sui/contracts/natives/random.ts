@@ -9,11 +9,11 @@
  */
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha3_256 } from "@noble/hashes/sha3.js";
-import { assert } from "../../../shared/base/errors.ts";
-import { objectIdToBytes } from "../../../shared/protocol/ids.ts";
-import { auditKeys } from "../../../shared/sui/audit/layouts.ts";
-import { type RandomInnerFieldLayout, RandomLayout } from "../move-types.ts";
-import type { NativeCall } from "../native-call.ts";
+import { assert } from "../../../../shared/base/errors.ts";
+import { objectIdToBytes } from "../../../../shared/protocol/ids.ts";
+import { auditKeys } from "../../../../shared/sui/audit/layouts.ts";
+import { type RandomInnerFieldLayout, RandomLayout } from "../../move/types.ts";
+import type { NativeCall } from "../../vm/native-call.ts";
 
 const BLOCK_BYTES = 32;
 

@@ -4,17 +4,17 @@
  * A proposal belongs to one epoch and weighs its voters' shards; executing it burns the commission that the node's
  * pool has gathered. No event tells of any of it. The treasury's own books of the WAL supply are not kept here.
  */
-import { assert } from "../../../shared/base/errors.ts";
-import type { ObjectId } from "../../../shared/protocol/ids.ts";
-import { auditKeys } from "../../../shared/sui/audit/layouts.ts";
+import { assert } from "../../../../shared/base/errors.ts";
+import type { ObjectId } from "../../../../shared/protocol/ids.ts";
+import { auditKeys } from "../../../../shared/sui/audit/layouts.ts";
 import {
   SlashingManagerLayout,
   type SlashingProposalFieldLayout,
   type SlashingProposalLayout,
-} from "../../../shared/sui/audit/slashing.ts";
-import type { AuthorizedLayout, StakingPoolLayout } from "../../../shared/sui/walrus/layouts.ts";
-import { ID_TYPE } from "../move-types.ts";
-import type { NativeCall, NativeTable } from "../native-call.ts";
+} from "../../../../shared/sui/audit/slashing.ts";
+import type { AuthorizedLayout, StakingPoolLayout } from "../../../../shared/sui/walrus/layouts.ts";
+import { ID_TYPE } from "../../move/types.ts";
+import type { NativeCall, NativeTable } from "../../vm/native-call.ts";
 import { type StakingInner, stakingInner } from "./staking.ts";
 
 const CODE = { notAuthorized: 0, duplicateVote: 1, noProposal: 2, wrongEpoch: 3, notEnoughVotes: 4 } as const;

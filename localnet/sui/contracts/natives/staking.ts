@@ -4,16 +4,16 @@
  * A pool's stake decides the committee of later epochs; the embedded network keeps its committee, so staked WAL is
  * recorded as pending stake of the pool and earns nothing.
  */
-import { assert } from "../../../shared/base/errors.ts";
-import { versionKey } from "../../../shared/sui/client/type-names.ts";
+import { assert } from "../../../../shared/base/errors.ts";
+import { versionKey } from "../../../../shared/sui/client/type-names.ts";
 import {
   CoinLayout,
   type StakingInnerLayout,
   StakingLayout,
   type StakingPoolLayout,
-} from "../../../shared/sui/walrus/layouts.ts";
-import type { StakedWalLayout, StakingFieldLayout } from "../move-types.ts";
-import type { NativeCall, NativeTable } from "../native-call.ts";
+} from "../../../../shared/sui/walrus/layouts.ts";
+import type { StakedWalLayout, StakingFieldLayout } from "../../move/types.ts";
+import type { NativeCall, NativeTable } from "../../vm/native-call.ts";
 
 export type StakingInner = ReturnType<typeof StakingInnerLayout.parse>;
 type StakedWal = ReturnType<typeof StakedWalLayout.parse>;

@@ -1,6 +1,6 @@
 /** Functions of `walrus::storage_resource`: splitting, fusing and destroying storage. */
-import { StorageLayout } from "../../../shared/sui/walrus/layouts.ts";
-import type { NativeCall, NativeTable } from "../native-call.ts";
+import { StorageLayout } from "../../../../shared/sui/walrus/layouts.ts";
+import type { NativeCall, NativeTable } from "../../vm/native-call.ts";
 
 type Storage = ReturnType<typeof StorageLayout.parse>;
 const MODULE = "storage_resource";

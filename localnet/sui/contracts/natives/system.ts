@@ -6,23 +6,23 @@
  * contract's order, each with its module and code.
  */
 
-import { assert, ProtocolError } from "../../../shared/base/errors.ts";
-import { blake2b256 } from "../../../shared/crypto/blake2b.ts";
-import { BcsWriter } from "../../../shared/protocol/bcs.ts";
-import { bytesToU256, u256ToBytes } from "../../../shared/protocol/ids.ts";
-import { ENCODING_TYPE_RS2 } from "../../../shared/protocol/metadata.ts";
-import { encodedLength, STORAGE_UNIT_BYTES } from "../../../shared/protocol/sizes.ts";
-import { versionKey } from "../../../shared/sui/client/type-names.ts";
-import { EVENT_LAYOUTS } from "../../../shared/sui/walrus/events.ts";
+import { assert, ProtocolError } from "../../../../shared/base/errors.ts";
+import { blake2b256 } from "../../../../shared/crypto/blake2b.ts";
+import { BcsWriter } from "../../../../shared/protocol/bcs.ts";
+import { bytesToU256, u256ToBytes } from "../../../../shared/protocol/ids.ts";
+import { ENCODING_TYPE_RS2 } from "../../../../shared/protocol/metadata.ts";
+import { encodedLength, STORAGE_UNIT_BYTES } from "../../../../shared/protocol/sizes.ts";
+import { versionKey } from "../../../../shared/sui/client/type-names.ts";
+import { EVENT_LAYOUTS } from "../../../../shared/sui/walrus/events.ts";
 import {
   BlobLayout,
   CoinLayout,
   StorageLayout,
   SystemLayout,
   type SystemStateInnerLayout,
-} from "../../../shared/sui/walrus/layouts.ts";
-import type { SystemFieldLayout } from "../move-types.ts";
-import type { NativeCall, NativeTable } from "../native-call.ts";
+} from "../../../../shared/sui/walrus/layouts.ts";
+import type { SystemFieldLayout } from "../../move/types.ts";
+import type { NativeCall, NativeTable } from "../../vm/native-call.ts";
 import { certifiedBlob, certifiedInvalidBlobId, verifyCertificate } from "./certificates.ts";
 import { removeMetadata } from "./metadata.ts";
 import { fusePeriods } from "./storage.ts";

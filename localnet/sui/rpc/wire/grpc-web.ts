@@ -8,7 +8,7 @@
  * In text mode the request body is base64 as a whole and each frame of the answer is encoded on its own. Every error
  * after the content type was accepted is a gRPC status in the trailer, as clients expect.
  */
-import { fromBase64, toBase64 } from "../../shared/base/bytes.ts";
+import { fromBase64, toBase64 } from "../../../../shared/base/bytes.ts";
 import { GRPC_CODES, type GrpcCode, GrpcError, invalidArgument } from "./grpc-error.ts";
 
 /** Generated message types, as far as the transport uses them. */

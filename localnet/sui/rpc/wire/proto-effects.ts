@@ -1,12 +1,12 @@
 /** Executed transactions, their effects and checkpoints as protobuf messages. */
 import { GrpcTypes } from "@mysten/sui/grpc";
-import type { Effects, EffectsStatus, ObjectChange } from "./effects.ts";
-import { describeError, type ExecutionErrorData } from "./execution-error.ts";
-import type { BalanceDelta, Checkpoint, EmittedEvent, ExecutedTransaction } from "./ledger-state.ts";
-import { PACKAGE_TYPE } from "./objects.ts";
+import type { Effects, EffectsStatus, ObjectChange } from "../../ledger/effects.ts";
+import type { BalanceDelta, Checkpoint, EmittedEvent, ExecutedTransaction } from "../../ledger/state.ts";
+import { describeError, type ExecutionErrorData } from "../../move/execution-error.ts";
+import { PACKAGE_TYPE } from "../../move/objects.ts";
+import { parseAnyTransaction } from "../../vm/transaction-data.ts";
 import { ownerMessage, timestamp } from "./proto-objects.ts";
 import { transactionMessage } from "./proto-transaction.ts";
-import { parseAnyTransaction } from "./transaction-data.ts";
 
 /** What an execution leaves to be told about, whether it was real or simulated. */
 export type ToldTransaction = Pick<

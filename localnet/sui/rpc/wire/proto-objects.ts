@@ -1,7 +1,7 @@
 /** Objects, owners, events and times as protobuf messages. */
 import { GrpcTypes } from "@mysten/sui/grpc";
-import type { LedgerEvent } from "./ledger-state.ts";
-import { coinBalance, type Owner, objectBytes, PACKAGE_TYPE, type StoredObject } from "./objects.ts";
+import type { LedgerEvent } from "../../ledger/state.ts";
+import { coinBalance, type Owner, objectBytes, PACKAGE_TYPE, type StoredObject } from "../../move/objects.ts";
 
 export interface Timestamp {
   readonly seconds: bigint;

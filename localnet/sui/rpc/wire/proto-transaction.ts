@@ -5,11 +5,9 @@
  * inputs with only an ID, no gas. What is missing stays visibly missing in `UnresolvedTransaction`.
  */
 import { GrpcTypes } from "@mysten/sui/grpc";
-import { fromBase64, toBase64 } from "../../shared/base/bytes.ts";
-import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
-import { invalidArgument } from "./grpc-error.ts";
-import { canonicalType } from "./move-types.ts";
-import { timestamp } from "./proto-objects.ts";
+import { fromBase64, toBase64 } from "../../../../shared/base/bytes.ts";
+import { type ObjectId, parseObjectId } from "../../../../shared/protocol/ids.ts";
+import { canonicalType } from "../../move/types.ts";
 import type {
   Argument,
   CallArg,
@@ -18,7 +16,9 @@ import type {
   FundsWithdrawal,
   ObjectRef,
   TransactionData,
-} from "./transaction-data.ts";
+} from "../../vm/transaction-data.ts";
+import { invalidArgument } from "./grpc-error.ts";
+import { timestamp } from "./proto-objects.ts";
 
 /** An object input of which the client may know nothing but the ID. */
 export interface UnresolvedObject {

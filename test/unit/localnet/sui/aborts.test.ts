@@ -1,6 +1,6 @@
 // If this fails, code that works on the embedded network may abort on the real contracts, or the other way round.
 import { beforeAll, describe, expect, it } from "vitest";
-import type { ObjectId } from "../../../shared/protocol/ids.ts";
+import type { ObjectId } from "../../../../shared/protocol/ids.ts";
 import {
   Calls,
   certifiedBlob,
@@ -13,7 +13,7 @@ import {
   signAs,
   type TestNetwork,
   testNetwork,
-} from "../../support/sui-network.ts";
+} from "../../../support/sui-network.ts";
 
 let network: TestNetwork;
 /** Registered only; certified; permanent. */

@@ -1,20 +1,20 @@
 // If this fails, an auditor or a node that is right on the embedded network is wrong on the real contract, or the reverse.
 import { Transaction, type TransactionArgument } from "@mysten/sui/transactions";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Challenge } from "../../../shared/audit/selection.ts";
-import { concatBytes, fromBase64 } from "../../../shared/base/bytes.ts";
-import { parseObjectId } from "../../../shared/protocol/ids.ts";
+import type { Challenge } from "../../../../shared/audit/selection.ts";
+import { concatBytes, fromBase64 } from "../../../../shared/base/bytes.ts";
+import { parseObjectId } from "../../../../shared/protocol/ids.ts";
 import {
   deactivateAuditorsTransaction,
   setPausedTransaction,
-} from "../../../shared/sui/audit/panel-transactions.ts";
+} from "../../../../shared/sui/audit/panel-transactions.ts";
 import {
   readDeclaredPopulation,
   readOpenClaims,
   readReport,
   readRound,
-} from "../../../shared/sui/audit/reader.ts";
-import { readSlashingProposal, readSlashingState } from "../../../shared/sui/audit/slashing.ts";
+} from "../../../../shared/sui/audit/reader.ts";
+import { readSlashingProposal, readSlashingState } from "../../../../shared/sui/audit/slashing.ts";
 import {
   attestTransaction,
   bindTransaction,
@@ -28,9 +28,9 @@ import {
   type SharedRef,
   voteTransaction,
   withdrawTransaction,
-} from "../../../shared/sui/audit/transactions.ts";
-import { AUDIT_PARAMS, AuditWorld, EPOCH, EXPIRING_LENGTH, ROUND } from "../../support/audit-world.ts";
-import { testWallet } from "../../support/sui-network.ts";
+} from "../../../../shared/sui/audit/transactions.ts";
+import { AUDIT_PARAMS, AuditWorld, EPOCH, EXPIRING_LENGTH, ROUND } from "../../../support/audit-world.ts";
+import { testWallet } from "../../../support/sui-network.ts";
 
 let world: AuditWorld;
 let good: Challenge[];

@@ -1,14 +1,14 @@
 // If this fails, one panel's claims are ended, bound or counted by another panel of the same package.
 import type { Transaction } from "@mysten/sui/transactions";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { readOpenClaimsOf } from "../../../cli/audit-panel-show.ts";
-import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
-import type { Challenge } from "../../../shared/audit/selection.ts";
-import { parseObjectId } from "../../../shared/protocol/ids.ts";
-import { readEscalation } from "../../../shared/sui/audit/escalation.ts";
-import { setGateTransaction } from "../../../shared/sui/audit/panel-transactions.ts";
-import { gateWitnessType } from "../../../shared/sui/audit/publishing.ts";
-import { readClaims, readClaimsOfAnyRegistry, readOpenClaims } from "../../../shared/sui/audit/reader.ts";
+import { readOpenClaimsOf } from "../../../../cli/audit-panel-show.ts";
+import { AUDIT_PROFILES } from "../../../../shared/audit/parameters.ts";
+import type { Challenge } from "../../../../shared/audit/selection.ts";
+import { parseObjectId } from "../../../../shared/protocol/ids.ts";
+import { readEscalation } from "../../../../shared/sui/audit/escalation.ts";
+import { setGateTransaction } from "../../../../shared/sui/audit/panel-transactions.ts";
+import { gateWitnessType } from "../../../../shared/sui/audit/publishing.ts";
+import { readClaims, readClaimsOfAnyRegistry, readOpenClaims } from "../../../../shared/sui/audit/reader.ts";
 import {
   type AuditContracts,
   attestTransaction,
@@ -18,9 +18,9 @@ import {
   refuteTransaction,
   type SharedRef,
   withdrawTransaction,
-} from "../../../shared/sui/audit/transactions.ts";
-import { readChainSnapshot } from "../../../shared/sui/walrus/chain-snapshot.ts";
-import { AUDIT_PARAMS, AuditWorld, ROUND } from "../../support/audit-world.ts";
+} from "../../../../shared/sui/audit/transactions.ts";
+import { readChainSnapshot } from "../../../../shared/sui/walrus/chain-snapshot.ts";
+import { AUDIT_PARAMS, AuditWorld, ROUND } from "../../../support/audit-world.ts";
 
 let world: AuditWorld;
 let other: AuditContracts;

@@ -1,7 +1,7 @@
 // If this fails, a round, a report or the panel itself behaves on the embedded network as no contract would.
 import { Transaction } from "@mysten/sui/transactions";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { parseObjectId } from "../../../shared/protocol/ids.ts";
+import { parseObjectId } from "../../../../shared/protocol/ids.ts";
 import {
   addAuditorsTransaction,
   createRegistryTransaction,
@@ -9,11 +9,11 @@ import {
   setGateTransaction,
   setParamsTransaction,
   setPausedTransaction,
-} from "../../../shared/sui/audit/panel-transactions.ts";
-import { readDeclaredPopulation, readReport, readRound } from "../../../shared/sui/audit/reader.ts";
-import { openRoundTransaction } from "../../../shared/sui/audit/transactions.ts";
-import { AUDIT_PARAMS, AuditWorld, EPOCH, ROUND } from "../../support/audit-world.ts";
-import { testWallet } from "../../support/sui-network.ts";
+} from "../../../../shared/sui/audit/panel-transactions.ts";
+import { readDeclaredPopulation, readReport, readRound } from "../../../../shared/sui/audit/reader.ts";
+import { openRoundTransaction } from "../../../../shared/sui/audit/transactions.ts";
+import { AUDIT_PARAMS, AuditWorld, EPOCH, ROUND } from "../../../support/audit-world.ts";
+import { testWallet } from "../../../support/sui-network.ts";
 
 let world: AuditWorld;
 const addressOf = (key: { toSuiAddress(): string }) => parseObjectId(key.toSuiAddress());

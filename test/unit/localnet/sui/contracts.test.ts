@@ -1,18 +1,18 @@
 // If this fails, the embedded network charges, accounts or stores other than the contracts do: quotes and ledgers go wrong.
 import { bcs } from "@mysten/sui/bcs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { StakingFieldLayout, SystemFieldLayout } from "../../../localnet/sui/move-types.ts";
-import { dynamicFieldId } from "../../../localnet/sui/objects.ts";
-import type { ObjectId } from "../../../shared/protocol/ids.ts";
-import { invalidBlobIdMessage } from "../../../shared/protocol/messages.ts";
-import { versionKey } from "../../../shared/sui/client/type-names.ts";
-import { parseWalrusEvent } from "../../../shared/sui/walrus/events.ts";
+import { dynamicFieldId } from "../../../../localnet/sui/move/objects.ts";
+import { StakingFieldLayout, SystemFieldLayout } from "../../../../localnet/sui/move/types.ts";
+import type { ObjectId } from "../../../../shared/protocol/ids.ts";
+import { invalidBlobIdMessage } from "../../../../shared/protocol/messages.ts";
+import { versionKey } from "../../../../shared/sui/client/type-names.ts";
+import { parseWalrusEvent } from "../../../../shared/sui/walrus/events.ts";
 import {
   BlobLayout,
   SharedBlobLayout,
   StakingPoolLayout,
   StorageLayout,
-} from "../../../shared/sui/walrus/layouts.ts";
+} from "../../../../shared/sui/walrus/layouts.ts";
 import {
   Calls,
   certifiedBlob,
@@ -23,7 +23,7 @@ import {
   signAs,
   type TestNetwork,
   testNetwork,
-} from "../../support/sui-network.ts";
+} from "../../../support/sui-network.ts";
 
 let network: TestNetwork;
 beforeAll(async () => {

@@ -6,7 +6,7 @@ import {
   encodeCursor,
   listFrames,
   type Position,
-} from "../../../localnet/sui/rpc/list-service.ts";
+} from "../../../../localnet/sui/rpc/list-service.ts";
 import {
   Calls,
   encodedBytes,
@@ -14,7 +14,7 @@ import {
   registerBlob,
   type TestNetwork,
   testNetwork,
-} from "../../support/sui-network.ts";
+} from "../../../support/sui-network.ts";
 
 let network: TestNetwork;
 let type: string;

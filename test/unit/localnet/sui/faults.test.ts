@@ -2,7 +2,7 @@
 import type { GrpcTypes } from "@mysten/sui/grpc";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { PROPERTY_TIMEOUT, propertyRuns } from "../../support/property.ts";
+import { PROPERTY_TIMEOUT, propertyRuns } from "../../../support/property.ts";
 import {
   Calls,
   certifiedBlob,
@@ -11,7 +11,7 @@ import {
   type TestNetwork,
   testNetwork,
   testWallet,
-} from "../../support/sui-network.ts";
+} from "../../../support/sui-network.ts";
 
 const friend = testWallet("friend").toSuiAddress();
 

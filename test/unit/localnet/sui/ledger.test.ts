@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { GrpcTypes } from "@mysten/sui/grpc";
 import { Transaction } from "@mysten/sui/transactions";
 import { afterEach, describe, expect, it } from "vitest";
-import { applyMask } from "../../../localnet/sui/field-mask.ts";
-import { parseSignature, typeName } from "../../../localnet/sui/move-signature.ts";
-import { StakingPoolLayout } from "../../../shared/sui/walrus/layouts.ts";
+import { parseSignature, typeName } from "../../../../localnet/sui/move/signature.ts";
+import { applyMask } from "../../../../localnet/sui/rpc/wire/field-mask.ts";
+import { StakingPoolLayout } from "../../../../shared/sui/walrus/layouts.ts";
 import {
   Calls,
   certifiedBlob,
@@ -18,7 +18,7 @@ import {
   testNetwork,
   testNodes,
   testWallet,
-} from "../../support/sui-network.ts";
+} from "../../../support/sui-network.ts";
 
 const directories: string[] = [];
 function directory(): string {

@@ -1,15 +1,15 @@
 // If this fails, operators practise votes on the embedded network that the real contracts would refuse, or the reverse.
 import { Transaction } from "@mysten/sui/transactions";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
+import { type ObjectId, parseObjectId } from "../../../../shared/protocol/ids.ts";
 import {
   readSlashingProposal,
   readSlashingState,
   type SlashingState,
-} from "../../../shared/sui/audit/slashing.ts";
-import { type SlashingContracts, voteTransaction } from "../../../shared/sui/audit/transactions.ts";
-import { AuditWorld } from "../../support/audit-world.ts";
-import { testWallet } from "../../support/sui-network.ts";
+} from "../../../../shared/sui/audit/slashing.ts";
+import { type SlashingContracts, voteTransaction } from "../../../../shared/sui/audit/transactions.ts";
+import { AuditWorld } from "../../../support/audit-world.ts";
+import { testWallet } from "../../../support/sui-network.ts";
 
 const operator = testWallet("operator");
 let world: AuditWorld;
