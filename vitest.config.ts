@@ -20,7 +20,7 @@ export default defineConfig({
       {
         test: {
           name: "system",
-          include: ["test/{conformance,fault,e2e}/**/*.test.ts"],
+          include: ["test/{integration,conformance,fault,e2e}/**/*.test.ts"],
           ...limits,
         },
       },

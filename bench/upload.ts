@@ -13,11 +13,11 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type EdgeRuntime, startEdge } from "../dev/edge-runtime.ts";
+import { bundleWorker, type WorkerBundle } from "../dev/worker-bundle.ts";
 import type { NodeFault } from "../localnet/faults.ts";
 import { type Network, startNetwork } from "../localnet/network.ts";
 import type { SuiFault } from "../localnet/sui/faults.ts";
-import { type EdgeRuntime, startEdge } from "../scripts/edge-runtime.ts";
-import { bundleWorker, type WorkerBundle } from "../scripts/worker-bundle.ts";
 import { formatSpread, machine, spread } from "./statistics.ts";
 
 const NODES = 13;
@@ -224,7 +224,7 @@ async function stateOf(edge: EdgeRuntime, blobId: string): Promise<string | unde
 }
 
 async function blobIdOf(content: Uint8Array): Promise<string> {
-  const { nodeCodec } = await import("../localnet/codec.ts");
+  const { nodeCodec } = await import("../host/codec.ts");
   const encoder = (await nodeCodec()).openEncoder(SHARDS, content.length);
   try {
     encoder.write(content);

@@ -5,19 +5,19 @@ import { type Command, InputError, UsageError } from "./command.ts";
 const COMMANDS: Record<string, { readonly about: string; readonly load: () => Promise<Command> }> = {
   "blob-id": {
     about: "the blob ID of a file",
-    load: async () => (await import("./blob-id.ts")).blobId,
+    load: async () => (await import("./blob/blob-id.ts")).blobId,
   },
   encode: {
     about: "a file's metadata and slivers",
-    load: async () => (await import("./encode.ts")).encode,
+    load: async () => (await import("./blob/encode.ts")).encode,
   },
   decode: {
     about: "a file from the slivers in a folder",
-    load: async () => (await import("./decode.ts")).decode,
+    load: async () => (await import("./blob/decode.ts")).decode,
   },
   audit: {
     about: "storage challenges: hold a round, recompute one, vote on claims, deploy contracts, run a panel",
-    load: async () => (await import("./audit.ts")).audit,
+    load: async () => (await import("./audit/audit.ts")).audit,
   },
 };
 

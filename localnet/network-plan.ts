@@ -4,6 +4,7 @@
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { systemClock } from "../host/clock.ts";
 import type { Clock } from "../shared/base/clock.ts";
 import { FloeError } from "../shared/base/errors.ts";
 import type { Codec } from "../shared/codec/codec.ts";
@@ -12,7 +13,6 @@ import { blsPublicKey } from "../shared/crypto/bls.ts";
 import { MIN_SHARDS } from "../shared/protocol/bft.ts";
 import { objectIdFromBytes, type ShardIndex } from "../shared/protocol/ids.ts";
 import type { RegistryParams } from "../shared/sui/audit/transactions.ts";
-import { systemClock } from "./clock.ts";
 import type { NodeKeys } from "./storage-node/node-context.ts";
 
 export const NETWORK_DEFAULTS = { nodes: 13, shards: 40, auditors: 3, seed: "floe" } as const;

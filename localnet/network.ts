@@ -11,11 +11,11 @@
 
 import { join } from "node:path";
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
+import { nodeCodec } from "../host/codec.ts";
 import type { NetworkFile, NetworkFileKey } from "../shared/network/network-file.ts";
 import { type BlobId, type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
 import type { AuditorEntry } from "../shared/sui/audit/transactions.ts";
 import type { CertifiedEventBlob } from "../shared/sui/walrus/chain-snapshot.ts";
-import { nodeCodec } from "./codec.ts";
 import { serveControl } from "./control.ts";
 import type { NodeFault } from "./faults.ts";
 import {

@@ -3,13 +3,13 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { resolve } from "node:path";
+import { startAuditor } from "../dev/auditor-runtime.ts";
+import { startEdge } from "../dev/edge-runtime.ts";
+import { bundleWorker } from "../dev/worker-bundle.ts";
 import { startNetwork } from "../localnet/network.ts";
 import type { NetworkFile } from "../shared/network/network-file.ts";
 import { auditRound } from "./audit-round.ts";
-import { startAuditor } from "./auditor-runtime.ts";
-import { startEdge } from "./edge-runtime.ts";
 import { roundTrip } from "./round-trip.ts";
-import { bundleWorker } from "./worker-bundle.ts";
 
 const DEFAULT_PORT = 31415;
 const SAMPLE_BYTES = 1024 * 1024;

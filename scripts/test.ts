@@ -7,8 +7,8 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { bundleWorker, quietEnvironment, ROOT } from "../dev/worker-bundle.ts";
 import { check } from "./check.ts";
-import { bundleWorker, quietEnvironment, ROOT } from "./worker-bundle.ts";
 
 const HELP = `usage: npm test [-- FILTER ...]
        npm run test:long [-- FILTER ...]

@@ -12,7 +12,7 @@ import { checkpointSeed } from "../../shared/audit/selection.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import type { ClaimOnChain } from "../../shared/sui/audit/reader.ts";
 import type { ClaimDraft } from "../../shared/sui/audit/transactions.ts";
-import type { ChainReader } from "./chain-reader.ts";
+import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 
 export interface RoundSeed {
   /** 32 bytes. */

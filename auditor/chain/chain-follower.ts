@@ -24,11 +24,11 @@ import { applyPopulationEvent, isPopulationEvent } from "../../shared/audit/popu
 import { fromBase64, toBase64 } from "../../shared/base/bytes.ts";
 import type { CheckpointInfo } from "../../shared/sui/client/checkpoints.ts";
 import { SuiError } from "../../shared/sui/client/sui-error.ts";
+import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import type { EventPage } from "../../shared/sui/walrus/event-pages.ts";
 import type { UnknownEvent, WalrusEvent } from "../../shared/sui/walrus/events.ts";
 import { type LedgerSql, readMeta, writeMeta } from "../ledger/ledger-sql.ts";
 import { listName, type PopulationLists, type SqlPopulationStore } from "../population/population-tables.ts";
-import type { ChainReader } from "./chain-reader.ts";
 import type { History, HistoryMark, LedgerPlace } from "./history.ts";
 import { HistoryError } from "./history-blob.ts";
 

@@ -20,6 +20,7 @@
 import { toBase58 } from "@mysten/sui/utils";
 import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
+import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import {
   type CheckpointRange,
   checkPlace,
@@ -33,7 +34,6 @@ import {
   placeAfter,
 } from "../../shared/sui/walrus/event-blob.ts";
 import { type LedgerSql, readMeta, type SqlRow, writeMeta } from "../ledger/ledger-sql.ts";
-import type { ChainReader } from "./chain-reader.ts";
 import { BlobGone, type HistoryBlobReader, HistoryError } from "./history-blob.ts";
 
 /** How far the ledger is: all of the checkpoints before, and `count` Walrus events of this one. */

@@ -13,8 +13,8 @@ import { toHex } from "../../shared/base/bytes.ts";
 import { FloeError } from "../../shared/base/errors.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import { SuiError } from "../../shared/sui/client/sui-error.ts";
+import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import { type LedgerSql, readMeta, writeMeta } from "../ledger/ledger-sql.ts";
-import type { ChainReader } from "./chain-reader.ts";
 
 /** The ledger is of another chain, or of another Walrus on it. Nothing in it was changed. */
 export class LedgerNetworkError extends FloeError<"LEDGER_OF_ANOTHER_NETWORK"> {

@@ -6,8 +6,8 @@ import type { ObjectId } from "../../shared/protocol/ids.ts";
 import { type Escalation, type EscalationIds, readEscalation } from "../../shared/sui/audit/escalation.ts";
 import { type ClaimOnChain, readClaims, readRegistry } from "../../shared/sui/audit/reader.ts";
 import type { AuditContracts } from "../../shared/sui/audit/transactions.ts";
+import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import type { WalrusObjectIds } from "../../shared/sui/walrus/chain-snapshot.ts";
-import type { ChainReader } from "../chain/chain-reader.ts";
 
 export interface ClaimChainParts {
   readonly client: SuiGrpcClient;

@@ -26,8 +26,8 @@ import {
   type SliverPairIndex,
 } from "../../shared/protocol/ids.ts";
 import type { ClaimOnChain } from "../../shared/sui/audit/reader.ts";
+import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import type { ClaimsOnChain } from "../chain/audit-chain.ts";
-import type { ChainReader } from "../chain/chain-reader.ts";
 import { type LedgerSql, readMeta, type SqlRow, textOrNull, writeMeta } from "../ledger/ledger-sql.ts";
 import type { NodeRecords } from "../ledger/node-records.ts";
 import type { Round, RoundDraw, Rounds } from "../ledger/rounds.ts";

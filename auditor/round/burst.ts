@@ -4,7 +4,7 @@
  * A node that fetches what it is asked from others pays a request per step and cannot prepare. What is kept is how
  * long the steps took; it is shown, and decides nothing: no verdict, no statistic, no evidence leaf.
  */
-import { chainedChallenge, firstChainSeed, nextChainSeed } from "../../shared/audit/challenge-rules.ts";
+
 import { verifySymbolAnswer } from "../../shared/audit/outcomes.ts";
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
 import type { PopulationIndex } from "../../shared/audit/population.ts";
@@ -16,6 +16,7 @@ import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import type { LedgerSql } from "../ledger/ledger-sql.ts";
 import type { Round } from "../ledger/rounds.ts";
 import { listName, type PopulationLists } from "../population/population-tables.ts";
+import { chainedChallenge, firstChainSeed, nextChainSeed } from "./challenge-rules.ts";
 import type { MetadataShelf } from "./metadata-shelf.ts";
 import type { PoliteAsker } from "./polite-asker.ts";
 import { metadataQuestion, symbolQuestion, weigh } from "./questions.ts";

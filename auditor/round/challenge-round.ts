@@ -6,7 +6,7 @@
  * from it, so an invocation may end, or die, anywhere: the next one reads the ledger and goes on. A request whose record
  * was lost is made again; nothing that stands in the ledger is.
  */
-import { asksWholeSliver, jitterOf, symbolsToAsk } from "../../shared/audit/challenge-rules.ts";
+
 import type { Outcome } from "../../shared/audit/outcomes.ts";
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
 import { DRAW_MODES, drawDigest } from "../../shared/audit/selection.ts";
@@ -22,11 +22,12 @@ import type { Committee, CommitteeMember } from "../../shared/protocol/committee
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import type { ChainReader } from "../chain/chain-reader.ts";
+import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import type { LedgerSql } from "../ledger/ledger-sql.ts";
 import type { RequestKind, Round, RoundDraw, Rounds } from "../ledger/rounds.ts";
 import type { PopulationLists, SqlPopulationStore } from "../population/population-tables.ts";
 import { Bursts } from "./burst.ts";
+import { asksWholeSliver, jitterOf, symbolsToAsk } from "./challenge-rules.ts";
 import { MetadataShelf } from "./metadata-shelf.ts";
 import { type Budget, PoliteAsker } from "./polite-asker.ts";
 import {

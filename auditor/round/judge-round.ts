@@ -9,7 +9,6 @@
  * it from the evidence gets the same numbers.
  */
 
-import { jitterOf } from "../../shared/audit/challenge-rules.ts";
 import {
   type EvidenceRecord,
   EvidenceTree,
@@ -48,14 +47,15 @@ import { assert } from "../../shared/base/errors.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import type { CheckpointInfo } from "../../shared/sui/client/checkpoints.ts";
+import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import type { AuditChain } from "../chain/audit-chain.ts";
 import type { ChainFollower } from "../chain/chain-follower.ts";
-import type { ChainReader } from "../chain/chain-reader.ts";
 import { countRound } from "../ledger/counters.ts";
 import { type LedgerSql, readMeta, writeMeta } from "../ledger/ledger-sql.ts";
 import type { NodeRecords } from "../ledger/node-records.ts";
 import type { Round, RoundDraw, Rounds } from "../ledger/rounds.ts";
 import type { SqlPopulationStore } from "../population/population-tables.ts";
+import { jitterOf } from "./challenge-rules.ts";
 
 export interface JudgingParts {
   readonly sql: LedgerSql;

@@ -2,13 +2,14 @@
  * Requests to storage nodes at the pace that the rules allow: one in flight per node, a few a minute per node, a
  * bounded rate over all nodes, and a budget for one invocation.
  */
-import { nextRequestMs } from "../../shared/audit/challenge-rules.ts";
+
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
 import { type NetworkKind, NodeAddressError, nodeBaseUrl } from "../../shared/node/node-address.ts";
 import { type ProbeResult, probe } from "../../shared/node/probe.ts";
 import type { NodeTransport } from "../../shared/node/storage-node-client.ts";
 import type { CommitteeMember } from "../../shared/protocol/committee.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
+import { nextRequestMs } from "./challenge-rules.ts";
 import type { Question } from "./questions.ts";
 
 const MINUTE_MS = 60_000;

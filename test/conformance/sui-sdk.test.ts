@@ -25,7 +25,7 @@ import {
   type TestNetwork,
   testNetwork,
   testWallet,
-} from "../support/sui-network.ts";
+} from "../support/sui/network.ts";
 import { until } from "../support/until.ts";
 
 function official({ client, standIn }: Pick<TestNetwork, "client" | "standIn">) {

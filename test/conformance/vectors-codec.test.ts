@@ -26,7 +26,7 @@ import {
 } from "../../shared/protocol/recovery-symbol.ts";
 import { blobLayout, sliverBytes } from "../../shared/protocol/sizes.ts";
 import { parseSliver, serializeSliver, type VerifiedSliver } from "../../shared/protocol/sliver.ts";
-import { allCodecs } from "../support/kernel-codec.ts";
+import { allCodecs } from "../support/codec/kernel-codec.ts";
 import { prng, readVectors } from "../support/vectors.ts";
 
 describe.each(allCodecs())("%s", (_name, codec) => {

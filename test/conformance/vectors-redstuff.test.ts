@@ -6,7 +6,7 @@ import { blake2b256 } from "../../shared/crypto/blake2b.ts";
 import { blobIdToBytes, blobIdToU256, type SliverPairIndex } from "../../shared/protocol/ids.ts";
 import { serializeBlobMetadata } from "../../shared/protocol/metadata.ts";
 import { blobLayout, encodedLength } from "../../shared/protocol/sizes.ts";
-import { allCodecs } from "../support/kernel-codec.ts";
+import { allCodecs } from "../support/codec/kernel-codec.ts";
 import { type Content, contentBytes, readVectors } from "../support/vectors.ts";
 
 interface RedstuffCase {

@@ -1,6 +1,6 @@
 // If this fails, the bars of detection hold on paper and not on a network.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { accuse } from "../support/audit-accuse.ts";
+import { accuse } from "../support/audit/accuse.ts";
 import { prng, type System, startSystem } from "../support/system.ts";
 
 /** Minutes of real rounds: in the long suite only. */

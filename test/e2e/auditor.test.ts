@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startAuditor } from "../../scripts/auditor-runtime.ts";
-import type { EdgeOptions, EdgeRuntime } from "../../scripts/edge-runtime.ts";
-import { auditorBundle } from "../support/edge-bundle.ts";
+import { startAuditor } from "../../dev/auditor-runtime.ts";
+import type { EdgeOptions, EdgeRuntime } from "../../dev/edge-runtime.ts";
+import { auditorBundle } from "../support/edge/edge-bundle.ts";
 import { runScript } from "../support/run-script.ts";
 import { prng, type System, startSystem } from "../support/system.ts";
 

@@ -1,13 +1,13 @@
 // If this fails, a storage node that serves the auditor and nobody else passes for a healthy one.
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { startAuditor } from "../../dev/auditor-runtime.ts";
+import { type EdgeRuntime, startEdge } from "../../dev/edge-runtime.ts";
 import { type Network, startNetwork } from "../../localnet/network.ts";
-import { startAuditor } from "../../scripts/auditor-runtime.ts";
-import { type EdgeRuntime, startEdge } from "../../scripts/edge-runtime.ts";
 import { EDGE_READS_PATH, serializeEdgeReads } from "../../shared/audit/edge-reads.ts";
 import { errorBody, parseNodePath } from "../../shared/node/storage-node-api.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
-import { auditorBundle, edgeBundle } from "../support/edge-bundle.ts";
+import { auditorBundle, edgeBundle } from "../support/edge/edge-bundle.ts";
 import { bytesOf, prng, sameBytes } from "../support/system.ts";
 
 interface NodeJson {

@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LIMITS } from "../../shared/base/limits.ts";
-import { chainEvents } from "../support/chain.ts";
-import { type HeapWatch, watchHeap } from "../support/inspector.ts";
+import { type HeapWatch, watchHeap } from "../support/edge/inspector.ts";
+import { chainEvents } from "../support/sui/chain.ts";
 import {
   bytesOf,
   prng,

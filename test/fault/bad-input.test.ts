@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { chainEvents } from "../support/chain.ts";
 import { type RawAnswer, type RawOptions, sendRaw } from "../support/raw-http.ts";
+import { chainEvents } from "../support/sui/chain.ts";
 import {
   bytesOf,
   prng,

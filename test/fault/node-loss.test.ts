@@ -1,6 +1,6 @@
 // If this fails, losing some storage nodes loses uploads or reads, or an upload claims more than its nodes confirmed.
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { certifiedBlobIds } from "../support/chain.ts";
+import { certifiedBlobIds } from "../support/sui/chain.ts";
 import { bytesOf, prng, type System, sameBytes, startSystem } from "../support/system.ts";
 
 // 40 shards on 13 nodes: f = 13 shards may fail, 14 primary slivers decode, node-0 holds 4 shards, the others 3.

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { NodeFault } from "../../localnet/faults.ts";
 import { LIMITS } from "../../shared/base/limits.ts";
-import { encodeBlob } from "../support/encoded-blob.ts";
+import { encodeBlob } from "../support/codec/encoded-blob.ts";
 import { bytesOf, prng, requestsOnceQuiet, type System, sameBytes, startSystem } from "../support/system.ts";
 
 /** 40 shards on 13 nodes: f = 13, 14 rows; node-0 holds 4 shards, the others 3. */

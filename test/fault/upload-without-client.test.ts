@@ -3,13 +3,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type EdgeRuntime, startEdge } from "../../dev/edge-runtime.ts";
 import type { UploadStatus } from "../../functions/tracker/status-view.ts";
 import { type Network, startNetwork } from "../../localnet/network.ts";
-import { type EdgeRuntime, startEdge } from "../../scripts/edge-runtime.ts";
 import { LIMITS } from "../../shared/base/limits.ts";
-import { certifiedBlobIds, chainEvents } from "../support/chain.ts";
-import { edgeBundle } from "../support/edge-bundle.ts";
-import { encodeBlob } from "../support/encoded-blob.ts";
+import { encodeBlob } from "../support/codec/encoded-blob.ts";
+import { edgeBundle } from "../support/edge/edge-bundle.ts";
+import { certifiedBlobIds, chainEvents } from "../support/sui/chain.ts";
 import { bytesOf, prng, sameBytes } from "../support/system.ts";
 import { until } from "../support/until.ts";
 

@@ -2,10 +2,10 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { setGateTransaction } from "../../shared/sui/audit/panel-transactions.ts";
-import { moveModule, stateAssertions } from "../support/audit-move-model.ts";
-import { SEQUENCE_PARAMS, STRAY_SEQUENCE, sequences } from "../support/audit-operations.ts";
-import { runSequence } from "../support/audit-sequences.ts";
-import { AuditWorld } from "../support/audit-world.ts";
+import { moveModule, stateAssertions } from "../support/audit/move-model.ts";
+import { SEQUENCE_PARAMS, STRAY_SEQUENCE, sequences } from "../support/audit/operations.ts";
+import { runSequence } from "../support/audit/sequences.ts";
+import { AuditWorld } from "../support/audit/world.ts";
 import { PROPERTY_TIMEOUT, propertyRuns } from "../support/property.ts";
 import { runMoveTests } from "../unit/move/move-vm.ts";
 

@@ -10,7 +10,7 @@ import { bftParameters } from "../../shared/protocol/bft.ts";
 import { AXES, otherAxis, type SliverIndex } from "../../shared/protocol/ids.ts";
 import { blobLayout, sliverBytes, sliverSymbols, sliversToDecode } from "../../shared/protocol/sizes.ts";
 import { serializedSliverBytes } from "../../shared/protocol/sliver.ts";
-import { encodeBlob, someBlob } from "../support/encoded-blob.ts";
+import { encodeBlob, someBlob } from "../support/codec/encoded-blob.ts";
 import { PROPERTY_TIMEOUT, propertyRuns } from "../support/property.ts";
 import { prng } from "../support/vectors.ts";
 

@@ -9,9 +9,9 @@ import { AXES, type Axis, otherAxis, type SliverIndex } from "../../shared/proto
 import { pairOfSliver } from "../../shared/protocol/mapping.ts";
 import { blobLayout, sliversToDecode } from "../../shared/protocol/sizes.ts";
 import { parseSliver, type VerifiedSliver } from "../../shared/protocol/sliver.ts";
-import { pairIndexes } from "../support/encoded-blob.ts";
-import { kernelCodec, VARIANTS } from "../support/kernel-codec.ts";
-import { officialEncoding } from "../support/official-encoder.ts";
+import { pairIndexes } from "../support/codec/encoded-blob.ts";
+import { kernelCodec, VARIANTS } from "../support/codec/kernel-codec.ts";
+import { officialEncoding } from "../support/codec/official-encoder.ts";
 import { longTimeout, propertyRuns } from "../support/property.ts";
 import { prng } from "../support/vectors.ts";
 

@@ -3,7 +3,7 @@
  * outlives it; a test that would wait for their end sets the clock forward instead. Pauses of the code under test are
  * real. Chain, storage nodes and auditors of a test share one clock.
  */
-import { systemClock } from "../../localnet/clock.ts";
+import { systemClock } from "../../host/clock.ts";
 import { AUDIT_PROFILES, type AuditParameters } from "../../shared/audit/parameters.ts";
 import type { Clock } from "../../shared/base/clock.ts";
 

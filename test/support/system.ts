@@ -1,8 +1,8 @@
 /** A whole Floe for tests: the embedded network and the edge Worker in workerd, speaking real HTTP and gRPC. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { type EdgeOptions, type EdgeRuntime, startEdge } from "../../dev/edge-runtime.ts";
 import { type Network, type NetworkOptions, startNetwork } from "../../localnet/network.ts";
-import { type EdgeOptions, type EdgeRuntime, startEdge } from "../../scripts/edge-runtime.ts";
-import { edgeBundle } from "./edge-bundle.ts";
+import { edgeBundle } from "./edge/edge-bundle.ts";
 import { until } from "./until.ts";
 
 export interface System {

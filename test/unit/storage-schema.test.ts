@@ -6,8 +6,8 @@ import { describe, expect, it } from "vitest";
 import { openLedger } from "../../auditor/ledger/ledger-sql.ts";
 import { FAIL_POINT_NAMES } from "../../functions/base/fail-point-names.ts";
 import { WalletStore } from "../../functions/wallet/wallet-store.ts";
-import { MemoryTracker } from "../support/memory-tracker.ts";
-import { ScriptedNodes } from "../support/scripted-nodes.ts";
+import { MemoryTracker } from "../support/edge/memory-tracker.ts";
+import { ScriptedNodes } from "../support/nodes/scripted-nodes.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const nodes = new ScriptedNodes([1, 1, 1, 1]);

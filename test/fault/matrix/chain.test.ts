@@ -4,10 +4,10 @@ import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import { Transaction } from "@mysten/sui/transactions";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
-import { suiClient } from "../../support/chain.ts";
-import { SUI_FAULTS, type SuiFaultName, withheldTransactions } from "../../support/fault-sui.ts";
-import { FaultSystem } from "../../support/fault-system.ts";
-import { StateChecker } from "../../support/state-checker.ts";
+import { FaultSystem } from "../../support/edge/fault-system.ts";
+import { StateChecker } from "../../support/edge/state-checker.ts";
+import { suiClient } from "../../support/sui/chain.ts";
+import { SUI_FAULTS, type SuiFaultName, withheldTransactions } from "../../support/sui/fault-sui.ts";
 import { prng } from "../../support/system.ts";
 import { OutcomeTable } from "./outcomes.ts";
 

@@ -1,9 +1,9 @@
 // If this fails, an upload whose isolate, object, step or client dies is paid twice, lost, or never finished.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { FAIL_POINT_NAMES, type FailPointName } from "../../../functions/base/fail-point-names.ts";
-import { encodeBlob } from "../../support/encoded-blob.ts";
-import { FaultSystem } from "../../support/fault-system.ts";
-import { StateChecker } from "../../support/state-checker.ts";
+import { encodeBlob } from "../../support/codec/encoded-blob.ts";
+import { FaultSystem } from "../../support/edge/fault-system.ts";
+import { StateChecker } from "../../support/edge/state-checker.ts";
 import { prng } from "../../support/system.ts";
 import { until } from "../../support/until.ts";
 import { OutcomeTable } from "./outcomes.ts";

@@ -14,7 +14,7 @@ import {
   signedMessageFromJson,
   signedMessageToJson,
 } from "../../../shared/protocol/messages.ts";
-import { EPOCH, type Script, type ScriptedNodes, sliverKey } from "../../support/scripted-nodes.ts";
+import { EPOCH, type Script, type ScriptedNodes, sliverKey } from "../../support/nodes/scripted-nodes.ts";
 
 /** Makes `node` lie about GET requests of one route; everything else it answers honestly. */
 function lieAbout(

@@ -1,10 +1,10 @@
 // If this fails, uploads that come at once pay for each other, starve each other, or fail because one of them is bad.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { metadataRootHash } from "../../../shared/codec/blob-id.ts";
-import { encodeBlob } from "../../support/encoded-blob.ts";
-import { HookError } from "../../support/fault-edge.ts";
-import { FaultSystem } from "../../support/fault-system.ts";
-import { StateChecker } from "../../support/state-checker.ts";
+import { encodeBlob } from "../../support/codec/encoded-blob.ts";
+import { HookError } from "../../support/edge/fault-edge.ts";
+import { FaultSystem } from "../../support/edge/fault-system.ts";
+import { StateChecker } from "../../support/edge/state-checker.ts";
 import { prng } from "../../support/system.ts";
 import { OutcomeTable } from "./outcomes.ts";
 

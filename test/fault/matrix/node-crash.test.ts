@@ -1,8 +1,8 @@
 // If this fails, a storage node that crashes in the middle of an upload makes it fail, cost twice or claim too much.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { FailPointName } from "../../../functions/base/fail-point-names.ts";
-import { FaultSystem } from "../../support/fault-system.ts";
-import { StateChecker } from "../../support/state-checker.ts";
+import { FaultSystem } from "../../support/edge/fault-system.ts";
+import { StateChecker } from "../../support/edge/state-checker.ts";
 import { prng } from "../../support/system.ts";
 import { OutcomeTable } from "./outcomes.ts";
 

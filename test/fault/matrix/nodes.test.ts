@@ -4,8 +4,8 @@ import { LIMITS } from "../../../shared/base/limits.ts";
 import { parseBlsPublicKey, parseBlsSignature, verifyAggregate } from "../../../shared/crypto/bls.ts";
 import { isQuorum } from "../../../shared/protocol/bft.ts";
 import { confirmationMessage } from "../../../shared/protocol/messages.ts";
-import { ScriptedEdge } from "../../support/scripted-edge.ts";
-import { hang, ScriptedNodes } from "../../support/scripted-nodes.ts";
+import { ScriptedEdge } from "../../support/edge/scripted-edge.ts";
+import { hang, ScriptedNodes } from "../../support/nodes/scripted-nodes.ts";
 import {
   CONFIRMATION_LIES,
   lieInConfirmation,

@@ -1,7 +1,6 @@
 // If this fails, an accused node is not told how to answer, or a vote is offered on claims that carry none.
 import { Transaction } from "@mysten/sui/transactions";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { ChainReader } from "../../../auditor/chain/chain-reader.ts";
 import { ClaimChain, escalationIdsOf } from "../../../auditor/claims/claim-chain.ts";
 import { dropRefutations, keepRefutation } from "../../../auditor/claims/refutation-view.ts";
 import { answer } from "../../../auditor/face/routes.ts";
@@ -9,7 +8,7 @@ import { type LedgerSql, openLedger } from "../../../auditor/ledger/ledger-sql.t
 import { NodeRecords } from "../../../auditor/ledger/node-records.ts";
 import { Rounds } from "../../../auditor/ledger/rounds.ts";
 import { PopulationLists } from "../../../auditor/population/population-tables.ts";
-import { nodeLedger } from "../../../scripts/node-ledger.ts";
+import { nodeLedger } from "../../../host/sqlite-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import type { Challenge } from "../../../shared/audit/selection.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
@@ -19,8 +18,9 @@ import {
   finalizeTransaction,
   type SharedRef,
 } from "../../../shared/sui/audit/transactions.ts";
+import type { ChainReader } from "../../../shared/sui/walrus/chain-reader.ts";
 import { readChainSnapshot } from "../../../shared/sui/walrus/chain-snapshot.ts";
-import { AUDIT_PARAMS, AuditWorld } from "../../support/audit-world.ts";
+import { AUDIT_PARAMS, AuditWorld } from "../../support/audit/world.ts";
 
 const P = AUDIT_PROFILES.local;
 let world: AuditWorld;

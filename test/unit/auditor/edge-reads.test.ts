@@ -11,7 +11,7 @@ import { NodeRecords } from "../../../auditor/ledger/node-records.ts";
 import { Rounds } from "../../../auditor/ledger/rounds.ts";
 import { PopulationLists, SqlPopulationStore } from "../../../auditor/population/population-tables.ts";
 import { pruneEdgeReads } from "../../../auditor/prune.ts";
-import { nodeLedger } from "../../../scripts/node-ledger.ts";
+import { nodeLedger } from "../../../host/sqlite-ledger.ts";
 import {
   EDGE_READ_LIMITS,
   EDGE_READS_PATH,

@@ -2,15 +2,15 @@
 import { expect, it } from "vitest";
 import { Auditor } from "../../../auditor/auditor.ts";
 import type { AuditChain } from "../../../auditor/chain/audit-chain.ts";
-import type { ChainReader } from "../../../auditor/chain/chain-reader.ts";
 import { LedgerNetworkError } from "../../../auditor/chain/ledger-network.ts";
 import { answer } from "../../../auditor/face/routes.ts";
 import { readMeta } from "../../../auditor/ledger/ledger-sql.ts";
-import { nodeLedger } from "../../../scripts/node-ledger.ts";
+import { nodeLedger } from "../../../host/sqlite-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import { Gate } from "../../../shared/base/gate.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
 import { SuiError } from "../../../shared/sui/client/sui-error.ts";
+import type { ChainReader } from "../../../shared/sui/walrus/chain-reader.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 const SYSTEM = parseObjectId(`0x${"1".repeat(64)}`);

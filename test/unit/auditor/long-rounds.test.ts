@@ -22,8 +22,8 @@ import { serializeBlobMetadataWithId } from "../../../shared/protocol/metadata.t
 import { serializeRecoverySymbols } from "../../../shared/protocol/recovery-symbol.ts";
 import { SuiError } from "../../../shared/sui/client/sui-error.ts";
 import type { ChainSnapshot } from "../../../shared/sui/walrus/chain-snapshot.ts";
-import type { EncodedBlob } from "../../support/encoded-blob.ts";
-import { committeeOf, EPOCH, PlannedRound } from "../../support/planned-round.ts";
+import { committeeOf, EPOCH, PlannedRound } from "../../support/audit/planned-round.ts";
+import type { EncodedBlob } from "../../support/codec/encoded-blob.ts";
 
 /** As many nodes as Mainnet has; fewer shards, so that their slivers fit into a test. */
 const NODES = 105;

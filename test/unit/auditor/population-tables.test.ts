@@ -8,7 +8,7 @@ import {
   SqlPopulationStore,
 } from "../../../auditor/population/population-tables.ts";
 import type { StretchLimits } from "../../../auditor/population/stratum-blobs.ts";
-import { nodeLedger } from "../../../scripts/node-ledger.ts";
+import { nodeLedger } from "../../../host/sqlite-ledger.ts";
 import { MemoryPopulation } from "../../../shared/audit/population.ts";
 import {
   applyPopulationEvent,

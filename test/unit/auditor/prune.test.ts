@@ -1,12 +1,11 @@
 // If this fails, an auditor's storage grows for ever, or evidence is gone while a claim still rests on it.
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type AuditChain, readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
-import type { ChainReader } from "../../../auditor/chain/chain-reader.ts";
 import { suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
 import { type LedgerSql, openLedger } from "../../../auditor/ledger/ledger-sql.ts";
 import { Rounds } from "../../../auditor/ledger/rounds.ts";
 import { pruneChain, pruneLedger } from "../../../auditor/prune.ts";
-import { nodeLedger } from "../../../scripts/node-ledger.ts";
+import { nodeLedger } from "../../../host/sqlite-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import { hasPopulations, readRound } from "../../../shared/sui/audit/reader.ts";
 import {
@@ -14,8 +13,9 @@ import {
   finalizeTransaction,
   type SharedRef,
 } from "../../../shared/sui/audit/transactions.ts";
-import { AUDIT_PARAMS, AuditWorld, EPOCH, ROUND } from "../../support/audit-world.ts";
-import { testWallet } from "../../support/sui-network.ts";
+import type { ChainReader } from "../../../shared/sui/walrus/chain-reader.ts";
+import { AUDIT_PARAMS, AuditWorld, EPOCH, ROUND } from "../../support/audit/world.ts";
+import { testWallet } from "../../support/sui/network.ts";
 
 const P = { ...AUDIT_PROFILES.local, retentionRounds: AUDIT_PARAMS.retentionRounds };
 const pruner = testWallet("pruner");

@@ -2,10 +2,10 @@
 import { expect, it } from "vitest";
 import { Auditor } from "../../../auditor/auditor.ts";
 import type { AuditChain } from "../../../auditor/chain/audit-chain.ts";
-import type { ChainReader } from "../../../auditor/chain/chain-reader.ts";
-import { nodeLedger } from "../../../scripts/node-ledger.ts";
+import { nodeLedger } from "../../../host/sqlite-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import { Gate } from "../../../shared/base/gate.ts";
+import type { ChainReader } from "../../../shared/sui/walrus/chain-reader.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 /** More than one call deletes, of either kind. */

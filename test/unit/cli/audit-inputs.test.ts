@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { audit } from "../../../cli/audit.ts";
+import { audit } from "../../../cli/audit/audit.ts";
 import { InputError } from "../../../cli/command.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "floe-inputs-"));

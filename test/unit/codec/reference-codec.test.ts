@@ -5,7 +5,7 @@ import { createReferenceCodec } from "../../../shared/codec/reference-codec.ts";
 import { AXES, type BlobId, type SliverIndex, type SliverPairIndex } from "../../../shared/protocol/ids.ts";
 import { maxUnencodedLength } from "../../../shared/protocol/sizes.ts";
 import { parseSliver, type Sliver, type VerifiedSliver } from "../../../shared/protocol/sliver.ts";
-import { encodeBlob, pairIndexes, someBlob } from "../../support/encoded-blob.ts";
+import { encodeBlob, pairIndexes, someBlob } from "../../support/codec/encoded-blob.ts";
 
 const codec = createReferenceCodec();
 const failsWith = (code: string, details: Record<string, unknown> = {}) =>

@@ -1,8 +1,8 @@
 // If this fails, encoding split over threads or isolates gives another blob ID than encoding in one.
 import { expect, test } from "vitest";
 import { columnRanges, startColumnThreads } from "../../../bench/column-threads.ts";
-import { someBlob } from "../../support/encoded-blob.ts";
-import { kernelCodec, kernelModule } from "../../support/kernel-codec.ts";
+import { someBlob } from "../../support/codec/encoded-blob.ts";
+import { kernelCodec, kernelModule } from "../../support/codec/kernel-codec.ts";
 
 test("two threads make the metadata that one makes", async () => {
   const codec = kernelCodec();

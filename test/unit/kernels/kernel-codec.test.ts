@@ -7,9 +7,9 @@ import { AXES, type SliverIndex, type SliverPairIndex } from "../../../shared/pr
 import type { RecoverySymbol } from "../../../shared/protocol/recovery-symbol.ts";
 import { blobLayout, maxUnencodedLength, sliversToDecode } from "../../../shared/protocol/sizes.ts";
 import { parseSliver, type Sliver, type VerifiedSliver } from "../../../shared/protocol/sliver.ts";
-import { encodeBlob, pairIndexes, someBlob } from "../../support/encoded-blob.ts";
-import { kernelCodec, kernelModule, VARIANTS } from "../../support/kernel-codec.ts";
-import { officialEncoding } from "../../support/official-encoder.ts";
+import { encodeBlob, pairIndexes, someBlob } from "../../support/codec/encoded-blob.ts";
+import { kernelCodec, kernelModule, VARIANTS } from "../../support/codec/kernel-codec.ts";
+import { officialEncoding } from "../../support/codec/official-encoder.ts";
 
 const MIB = 1024 * 1024;
 const codec = kernelCodec();

@@ -1,6 +1,6 @@
 // If this fails, an injected fault is not the fault it claims to be, and every test that relies on it proves nothing.
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { systemClock } from "../../../localnet/clock.ts";
+import { systemClock } from "../../../host/clock.ts";
 import { sliversToDrop } from "../../../localnet/faults.ts";
 import { NodeHost } from "../../../localnet/node-host.ts";
 import { blsPublicKey, parseBlsPublicKey, parseBlsSignature, verifyBls } from "../../../shared/crypto/bls.ts";
@@ -11,8 +11,15 @@ import { signedMessageFromJson } from "../../../shared/protocol/messages.ts";
 import { parseBlobMetadataWithId, type VerifiedMetadata } from "../../../shared/protocol/metadata.ts";
 import { parseRecoverySymbols } from "../../../shared/protocol/recovery-symbol.ts";
 import { parseSliver } from "../../../shared/protocol/sliver.ts";
-import { codec, committee, encodeBlob, N_SHARDS, NODE_ID, SECRET_KEY } from "../../support/lone-node.ts";
-import { ScriptedChain } from "../../support/scripted-chain.ts";
+import {
+  codec,
+  committee,
+  encodeBlob,
+  N_SHARDS,
+  NODE_ID,
+  SECRET_KEY,
+} from "../../support/nodes/lone-node.ts";
+import { ScriptedChain } from "../../support/sui/scripted-chain.ts";
 
 const blob = encodeBlob(new Uint8Array(300).fill(5));
 const pair = pairOfShard(0 as ShardIndex, blob.blobId, N_SHARDS);

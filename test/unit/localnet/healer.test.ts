@@ -1,6 +1,6 @@
 // If this fails, lost slivers stay lost, or a node fills its gaps with bytes it did not check.
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { systemClock } from "../../../localnet/clock.ts";
+import { systemClock } from "../../../host/clock.ts";
 import { NodeHost } from "../../../localnet/node-host.ts";
 import { toHex } from "../../../shared/base/bytes.ts";
 import { blake2b256 } from "../../../shared/crypto/blake2b.ts";
@@ -8,8 +8,8 @@ import { blsPublicKey } from "../../../shared/crypto/bls.ts";
 import type { Committee } from "../../../shared/protocol/committee.ts";
 import { parseObjectId, type ShardIndex } from "../../../shared/protocol/ids.ts";
 import { pairOfShard } from "../../../shared/protocol/mapping.ts";
-import { codec, encodeBlob, N_SHARDS, type TestBlob } from "../../support/lone-node.ts";
-import { ScriptedChain } from "../../support/scripted-chain.ts";
+import { codec, encodeBlob, N_SHARDS, type TestBlob } from "../../support/nodes/lone-node.ts";
+import { ScriptedChain } from "../../support/sui/scripted-chain.ts";
 
 const NODES = 4;
 const OBJECT = parseObjectId("0xa1");

@@ -24,7 +24,7 @@ import {
   N_SHARDS,
   SECRET_KEY,
   startLoneNode,
-} from "../../support/lone-node.ts";
+} from "../../support/nodes/lone-node.ts";
 
 const honest = encodeBlob(new Uint8Array(500).fill(3));
 /** The honest encoding, but the hash of primary sliver 0 is made up: no sliver fits it. */

@@ -1,6 +1,6 @@
 // If this fails, a node that holds everything can be accused of loss and nobody answers in its name.
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { systemClock } from "../../../localnet/clock.ts";
+import { systemClock } from "../../../host/clock.ts";
 import { NodeHost } from "../../../localnet/node-host.ts";
 import { createSuiClaimSource } from "../../../localnet/storage-node/claim-source.ts";
 import type { Challenge } from "../../../shared/audit/selection.ts";
@@ -10,9 +10,9 @@ import { AXES, type ObjectId, parseObjectId, type ShardIndex } from "../../../sh
 import { pairOfShard, sliverOfPair } from "../../../shared/protocol/mapping.ts";
 import { serializeBlobMetadata } from "../../../shared/protocol/metadata.ts";
 import { readAuditEventPage } from "../../../shared/sui/walrus/event-pages.ts";
-import { AuditWorld, EPOCH } from "../../support/audit-world.ts";
-import { ScriptedChain } from "../../support/scripted-chain.ts";
-import { N_SHARDS, testWallet } from "../../support/sui-network.ts";
+import { AuditWorld, EPOCH } from "../../support/audit/world.ts";
+import { N_SHARDS, testWallet } from "../../support/sui/network.ts";
+import { ScriptedChain } from "../../support/sui/scripted-chain.ts";
 
 const wallet = testWallet("node wallet");
 const FUNDS = 1_000_000_000n;

@@ -3,8 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { toHex } from "../../../shared/base/bytes.ts";
 import { blobIdFromBytes, parseObjectId, type SliverPairIndex } from "../../../shared/protocol/ids.ts";
 import { shardOfPair } from "../../../shared/protocol/mapping.ts";
-import { committee, encodeBlob, type LoneNode, N_SHARDS, startLoneNode } from "../../support/lone-node.ts";
-import { ScriptedChain } from "../../support/scripted-chain.ts";
+import {
+  committee,
+  encodeBlob,
+  type LoneNode,
+  N_SHARDS,
+  startLoneNode,
+} from "../../support/nodes/lone-node.ts";
+import { ScriptedChain } from "../../support/sui/scripted-chain.ts";
 
 const OBJECT = parseObjectId(`0x${"2a".repeat(32)}`);
 const OTHER_OBJECT = parseObjectId(`0x${"2b".repeat(32)}`);

@@ -22,8 +22,8 @@ import {
   N_SHARDS,
   SECRET_KEY,
   startLoneNode,
-} from "../../support/lone-node.ts";
-import { ScriptedChain } from "../../support/scripted-chain.ts";
+} from "../../support/nodes/lone-node.ts";
+import { ScriptedChain } from "../../support/sui/scripted-chain.ts";
 
 const blob = encodeBlob(Uint8Array.of(1, 2, 3, 4));
 const PERMANENT = parseObjectId("0xa1");

@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { dumpMovePackage, testMovePackage } from "@zktx.io/sui-move-builder/full";
-import { FRAMEWORK_STUBS, LocalSources, MOVE, moveFiles, openBuilder } from "../../../scripts/move-build.ts";
+import { FRAMEWORK_STUBS, LocalSources, MOVE, moveFiles, openBuilder } from "../../../move/build.ts";
 
 /** Directory of the real framework sources (`move-stdlib`, `sui-framework`), when there is one. */
 export const REAL_FRAMEWORK = process.env["FLOE_SUI_FRAMEWORK"];

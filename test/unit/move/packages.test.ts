@@ -1,7 +1,7 @@
 // If this fails, what auditors publish on chain can be forged, lost, or not be contested by the node it accuses.
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { compileForPublishing } from "../../../scripts/move-build.ts";
+import { compileForPublishing } from "../../../move/build.ts";
 import {
   compileMovePackage,
   type MoveTestRun,

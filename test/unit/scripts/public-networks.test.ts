@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { MAINNET_WALRUS_PACKAGE_CONFIG, TESTNET_WALRUS_PACKAGE_CONFIG } from "@mysten/walrus";
 import { describe, expect, it } from "vitest";
 import { unstable_readConfig } from "wrangler";
-import { placeOf } from "../../../cli/audit-place.ts";
-import { ROOT } from "../../../scripts/worker-bundle.ts";
+import { placeOf } from "../../../cli/audit/place.ts";
+import { ROOT } from "../../../dev/worker-bundle.ts";
 import { PUBLIC_NETWORKS } from "../../../shared/network/public-networks.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
 

@@ -6,8 +6,8 @@ import { EdgeError, type EdgeErrorCode } from "../../../../functions/base/edge-e
 import { publicError } from "../../../../functions/http/errors.ts";
 import { CodecError } from "../../../../shared/codec/codec.ts";
 import { SuiError } from "../../../../shared/sui/client/sui-error.ts";
-import { ScriptedEdge } from "../../../support/scripted-edge.ts";
-import { down, hang, refuse, ScriptedNodes } from "../../../support/scripted-nodes.ts";
+import { ScriptedEdge } from "../../../support/edge/scripted-edge.ts";
+import { down, hang, refuse, ScriptedNodes } from "../../../support/nodes/scripted-nodes.ts";
 
 interface Golden {
   readonly request: { method: string; path: string; headers: Record<string, string>; bodyText?: string };

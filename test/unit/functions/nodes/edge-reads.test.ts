@@ -14,7 +14,7 @@ import type { RandomBytes } from "../../../../shared/base/clock.ts";
 import { LIMITS } from "../../../../shared/base/limits.ts";
 import { type BlobId, blobIdFromBytes, type ObjectId } from "../../../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../../../shared/protocol/metadata.ts";
-import { hang, refuse, type Script, ScriptedNodes } from "../../../support/scripted-nodes.ts";
+import { hang, refuse, type Script, ScriptedNodes } from "../../../support/nodes/scripted-nodes.ts";
 import { VirtualClock } from "../../../support/virtual-clock.ts";
 
 const node = (number: number): ObjectId => `0x${number.toString(16).padStart(64, "0")}` as ObjectId;

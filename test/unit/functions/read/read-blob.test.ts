@@ -5,7 +5,7 @@ import { fetchMetadata } from "../../../../functions/read/fetch-metadata.ts";
 import { checkPaddingRows, readBlob } from "../../../../functions/read/read-blob.ts";
 import { LIMITS } from "../../../../shared/base/limits.ts";
 import { serializeBlobMetadataWithId } from "../../../../shared/protocol/metadata.ts";
-import { down, hang, refuse, type Script, ScriptedNodes } from "../../../support/scripted-nodes.ts";
+import { down, hang, refuse, type Script, ScriptedNodes } from "../../../support/nodes/scripted-nodes.ts";
 
 /** n = 13, f = 4: 5 systematic rows, any 5 of 13 primary slivers decode. One shard per node. */
 const SHARDS = Array.from({ length: 13 }, () => 1);

@@ -12,7 +12,7 @@ import {
   parseRecoverySymbols,
   serializeRecoverySymbols,
 } from "../../../../shared/protocol/recovery-symbol.ts";
-import { hang, refuse, type Script, ScriptedNodes } from "../../../support/scripted-nodes.ts";
+import { hang, refuse, type Script, ScriptedNodes } from "../../../support/nodes/scripted-nodes.ts";
 
 /** n = 100, f = 33: 34 rows (30 with bytes), 67 symbols rebuild one. Ten nodes of ten shards: any seven hold enough symbols. */
 const FEW_LARGE_NODES = Array.from({ length: 10 }, () => 10);

@@ -2,8 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { blsSign } from "../../../../shared/crypto/bls.ts";
 import { confirmationMessage } from "../../../../shared/protocol/messages.ts";
-import { MemoryTracker } from "../../../support/memory-tracker.ts";
-import { EPOCH } from "../../../support/scripted-nodes.ts";
+import { MemoryTracker } from "../../../support/edge/memory-tracker.ts";
 import {
   BLOB,
   BYTES,
@@ -13,7 +12,8 @@ import {
   OBJECT,
   registeredUpload as registered,
   uploadRequest,
-} from "../../../support/tracked-upload.ts";
+} from "../../../support/edge/tracked-upload.ts";
+import { EPOCH } from "../../../support/nodes/scripted-nodes.ts";
 
 const message = confirmationMessage({
   epoch: EPOCH,

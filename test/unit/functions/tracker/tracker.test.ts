@@ -5,8 +5,7 @@ import { LIMITS } from "../../../../shared/base/limits.ts";
 import { blsSign } from "../../../../shared/crypto/bls.ts";
 import { type ObjectId, shardIndex } from "../../../../shared/protocol/ids.ts";
 import { confirmationMessage, type Persistence } from "../../../../shared/protocol/messages.ts";
-import { LEASE_MS, MemoryTracker } from "../../../support/memory-tracker.ts";
-import { EPOCH } from "../../../support/scripted-nodes.ts";
+import { LEASE_MS, MemoryTracker } from "../../../support/edge/memory-tracker.ts";
 import {
   BLOB,
   BYTES,
@@ -17,7 +16,8 @@ import {
   OBJECT,
   registeredUpload,
   uploadRequest as request,
-} from "../../../support/tracked-upload.ts";
+} from "../../../support/edge/tracked-upload.ts";
+import { EPOCH } from "../../../support/nodes/scripted-nodes.ts";
 
 const FAILURE = { code: "INSUFFICIENT_CONFIRMATIONS", message: "3 of 5", retryable: true, details: {} };
 

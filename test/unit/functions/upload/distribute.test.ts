@@ -5,7 +5,13 @@ import { distribute, type NodeOutcome } from "../../../../functions/upload/distr
 import { StoredSlivers } from "../../../../functions/upload/stored-slivers.ts";
 import { LIMITS } from "../../../../shared/base/limits.ts";
 import { serializeBlobMetadata } from "../../../../shared/protocol/metadata.ts";
-import { errorResponse, hang, refuse, type Script, ScriptedNodes } from "../../../support/scripted-nodes.ts";
+import {
+  errorResponse,
+  hang,
+  refuse,
+  type Script,
+  ScriptedNodes,
+} from "../../../support/nodes/scripted-nodes.ts";
 
 interface Run {
   readonly nodes: ScriptedNodes;

@@ -6,8 +6,8 @@ import type { StagedObjects } from "../../../../functions/upload/staging.ts";
 import { LIMITS } from "../../../../shared/base/limits.ts";
 import type { BlobId } from "../../../../shared/protocol/ids.ts";
 import { SubmissionError } from "../../../../shared/sui/wallet/submissions.ts";
-import { ScriptedEdge } from "../../../support/scripted-edge.ts";
-import { EPOCH, refuse, ScriptedNodes } from "../../../support/scripted-nodes.ts";
+import { ScriptedEdge } from "../../../support/edge/scripted-edge.ts";
+import { EPOCH, refuse, ScriptedNodes } from "../../../support/nodes/scripted-nodes.ts";
 
 const SHARDS = [2, 1, 1, 1, 1, 1, 1, 1, 1];
 const TEXT = new TextEncoder().encode("some other string");

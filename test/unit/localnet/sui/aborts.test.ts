@@ -13,7 +13,7 @@ import {
   signAs,
   type TestNetwork,
   testNetwork,
-} from "../../../support/sui-network.ts";
+} from "../../../support/sui/network.ts";
 
 let network: TestNetwork;
 /** Registered only; certified; permanent. */

@@ -29,8 +29,8 @@ import {
   voteTransaction,
   withdrawTransaction,
 } from "../../../../shared/sui/audit/transactions.ts";
-import { AUDIT_PARAMS, AuditWorld, EPOCH, EXPIRING_LENGTH, ROUND } from "../../../support/audit-world.ts";
-import { testWallet } from "../../../support/sui-network.ts";
+import { AUDIT_PARAMS, AuditWorld, EPOCH, EXPIRING_LENGTH, ROUND } from "../../../support/audit/world.ts";
+import { testWallet } from "../../../support/sui/network.ts";
 
 let world: AuditWorld;
 let good: Challenge[];

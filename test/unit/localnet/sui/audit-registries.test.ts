@@ -1,7 +1,7 @@
 // If this fails, one panel's claims are ended, bound or counted by another panel of the same package.
 import type { Transaction } from "@mysten/sui/transactions";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { readOpenClaimsOf } from "../../../../cli/audit-panel-show.ts";
+import { readOpenClaimsOf } from "../../../../cli/audit/panel/show.ts";
 import { AUDIT_PROFILES } from "../../../../shared/audit/parameters.ts";
 import type { Challenge } from "../../../../shared/audit/selection.ts";
 import { parseObjectId } from "../../../../shared/protocol/ids.ts";
@@ -20,7 +20,7 @@ import {
   withdrawTransaction,
 } from "../../../../shared/sui/audit/transactions.ts";
 import { readChainSnapshot } from "../../../../shared/sui/walrus/chain-snapshot.ts";
-import { AUDIT_PARAMS, AuditWorld, ROUND } from "../../../support/audit-world.ts";
+import { AUDIT_PARAMS, AuditWorld, ROUND } from "../../../support/audit/world.ts";
 
 let world: AuditWorld;
 let other: AuditContracts;

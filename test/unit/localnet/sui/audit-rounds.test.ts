@@ -12,8 +12,8 @@ import {
 } from "../../../../shared/sui/audit/panel-transactions.ts";
 import { readDeclaredPopulation, readReport, readRound } from "../../../../shared/sui/audit/reader.ts";
 import { openRoundTransaction } from "../../../../shared/sui/audit/transactions.ts";
-import { AUDIT_PARAMS, AuditWorld, EPOCH, ROUND } from "../../../support/audit-world.ts";
-import { testWallet } from "../../../support/sui-network.ts";
+import { AUDIT_PARAMS, AuditWorld, EPOCH, ROUND } from "../../../support/audit/world.ts";
+import { testWallet } from "../../../support/sui/network.ts";
 
 let world: AuditWorld;
 const addressOf = (key: { toSuiAddress(): string }) => parseObjectId(key.toSuiAddress());

@@ -23,7 +23,7 @@ import {
   signAs,
   type TestNetwork,
   testNetwork,
-} from "../../../support/sui-network.ts";
+} from "../../../support/sui/network.ts";
 
 let network: TestNetwork;
 beforeAll(async () => {

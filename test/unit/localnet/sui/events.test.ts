@@ -14,7 +14,7 @@ import {
   registerBlob,
   type TestNetwork,
   testNetwork,
-} from "../../../support/sui-network.ts";
+} from "../../../support/sui/network.ts";
 
 let network: TestNetwork;
 let type: string;

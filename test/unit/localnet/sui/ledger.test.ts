@@ -18,7 +18,7 @@ import {
   testNetwork,
   testNodes,
   testWallet,
-} from "../../../support/sui-network.ts";
+} from "../../../support/sui/network.ts";
 
 const directories: string[] = [];
 function directory(): string {

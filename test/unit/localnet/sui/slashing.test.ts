@@ -8,8 +8,8 @@ import {
   type SlashingState,
 } from "../../../../shared/sui/audit/slashing.ts";
 import { type SlashingContracts, voteTransaction } from "../../../../shared/sui/audit/transactions.ts";
-import { AuditWorld } from "../../../support/audit-world.ts";
-import { testWallet } from "../../../support/sui-network.ts";
+import { AuditWorld } from "../../../support/audit/world.ts";
+import { testWallet } from "../../../support/sui/network.ts";
 
 const operator = testWallet("operator");
 let world: AuditWorld;

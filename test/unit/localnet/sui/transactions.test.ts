@@ -11,7 +11,7 @@ import {
   type TestNetwork,
   testNetwork,
   testWallet,
-} from "../../../support/sui-network.ts";
+} from "../../../support/sui/network.ts";
 
 let network: TestNetwork;
 const BYTES = encodedBytes(1000);

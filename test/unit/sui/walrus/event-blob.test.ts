@@ -15,6 +15,7 @@ import {
   placeAfter,
 } from "../../../../shared/sui/walrus/event-blob.ts";
 import { EVENT_LAYOUTS, parseWalrusEvent } from "../../../../shared/sui/walrus/events.ts";
+import { PROPERTY_TIMEOUT, propertyRuns } from "../../../support/property.ts";
 import {
   EVENT_BLOB_KINDS,
   encodeEventBlob,
@@ -23,8 +24,7 @@ import {
   eventBlobTrailer,
   eventEntry,
   type RawEvent,
-} from "../../../support/event-blobs.ts";
-import { PROPERTY_TIMEOUT, propertyRuns } from "../../../support/property.ts";
+} from "../../../support/sui/event-blobs.ts";
 
 const ID = `0x${"ab".repeat(32)}`;
 const epoch = 7;

@@ -1,10 +1,10 @@
 // If this fails, events that an upgrade of the contracts brought are not read, and a population misses their blobs.
 import { GrpcTypes, type SuiGrpcClient } from "@mysten/sui/grpc";
 import { describe, expect, it, vi } from "vitest";
-import { suiChainReader } from "../../../../auditor/chain/chain-reader.ts";
 import { parseObjectId } from "../../../../shared/protocol/ids.ts";
+import { suiChainReader } from "../../../../shared/sui/walrus/chain-reader.ts";
 import { eventFilter, readEventPackages, readEventPage } from "../../../../shared/sui/walrus/event-pages.ts";
-import { testNetwork } from "../../../support/sui-network.ts";
+import { testNetwork } from "../../../support/sui/network.ts";
 
 const [first, third, newest] = ["0x1", "0x3", "0x5"].map(parseObjectId);
 
