@@ -8,7 +8,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { failPointsBy } from "../shared/base/fail-point.ts";
-import { Gate } from "../shared/base/gate.ts";
+import { Gate, INVOCATION_REQUESTS } from "../shared/base/gate.ts";
 import { createSuiClient } from "../shared/sui/client/sui-client.ts";
 import { type ChainReader, suiChainReader } from "../shared/sui/walrus/chain-reader.ts";
 import { Auditor } from "./auditor.ts";
@@ -84,7 +84,7 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
         fetch: (request) => fetch(request),
         clock: systemClock,
         randomBytes: systemRandom,
-        gate: new Gate(),
+        gate: new Gate(INVOCATION_REQUESTS),
       },
       networkKind,
       parameters,

@@ -8,12 +8,12 @@
 import kernels from "../build/kernels/floe-relaxed.wasm";
 import { toHex } from "../shared/base/bytes.ts";
 import { failPointsBy } from "../shared/base/fail-point.ts";
-import { Gate } from "../shared/base/gate.ts";
-import { LIMITS } from "../shared/base/limits.ts";
+import { Gate, INVOCATION_REQUESTS } from "../shared/base/gate.ts";
 import type { Log } from "../shared/base/log.ts";
 import { createKernelCodec } from "../shared/codec/kernel-codec.ts";
 import { remoteCall } from "../shared/sui/wallet/portable-error.ts";
 import { KernelLease } from "./base/isolate-memory.ts";
+import { EDGE_LIMITS } from "./base/limits.ts";
 import { repeatBroken } from "./base/repeat-broken.ts";
 import { ChainMemo } from "./chain/chain-memo.ts";
 import type { EdgeConfig, Env } from "./env.ts";
@@ -32,7 +32,7 @@ const writeLog = (requestId: string): Log => {
 };
 
 // The lease admits what the codec will hold; the codec's own limit is the same bytes counted a second time.
-const codec = createKernelCodec({ module: kernels, maxMemoryBytes: LIMITS.leaseBytes });
+const codec = createKernelCodec({ module: kernels, maxMemoryBytes: EDGE_LIMITS.leaseBytes });
 let loggedBytes = 0;
 const lease = new KernelLease({
   clock: systemClock,
@@ -66,7 +66,7 @@ export function createServices(
   ctx: ExecutionContext,
   requestId: string,
 ): InvocationServices {
-  const gate = new Gate();
+  const gate = new Gate(INVOCATION_REQUESTS);
   const background: Promise<unknown>[] = [];
   return {
     requestId,

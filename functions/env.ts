@@ -22,7 +22,6 @@
  */
 
 import { EDGE_READ_LIMITS } from "../shared/audit/edge-reads.ts";
-import { LIMITS } from "../shared/base/limits.ts";
 import type { NetworkKind } from "../shared/node/node-address.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
 import {
@@ -37,6 +36,7 @@ import {
   tokenOf,
 } from "../shared/protocol/settings.ts";
 import type { SpendingCaps } from "../shared/sui/wallet/spending.ts";
+import { EDGE_LIMITS } from "./base/limits.ts";
 import type { Chain, WalletPort } from "./services.ts";
 import type { Tracker } from "./tracker/port.ts";
 import type { IdempotencyKeyPort } from "./upload/idempotency.ts";
@@ -116,9 +116,9 @@ export function parseConfig(env: Env): EdgeConfig {
     suiRpcUrls: endpointUrlsOf("SUI_RPC_URLS", env.SUI_RPC_URLS, networkKind),
     systemObjectId: objectIdOf("SYSTEM_OBJECT_ID", env.SYSTEM_OBJECT_ID),
     stakingObjectId: objectIdOf("STAKING_OBJECT_ID", env.STAKING_OBJECT_ID),
-    maxBodyBytes: countOf("MAX_BODY_BYTES", env.MAX_BODY_BYTES, LIMITS.bodyBytes),
-    stagingMaxBytes: countOf("STAGING_MAX_BYTES", env.STAGING_MAX_BYTES, LIMITS.stagedBytes),
-    uploadLeaseMs: countOf("UPLOAD_LEASE_MS", env.UPLOAD_LEASE_MS, LIMITS.uploadLeaseMs, MIN_LEASE_MS),
+    maxBodyBytes: countOf("MAX_BODY_BYTES", env.MAX_BODY_BYTES, EDGE_LIMITS.bodyBytes),
+    stagingMaxBytes: countOf("STAGING_MAX_BYTES", env.STAGING_MAX_BYTES, EDGE_LIMITS.stagedBytes),
+    uploadLeaseMs: countOf("UPLOAD_LEASE_MS", env.UPLOAD_LEASE_MS, EDGE_LIMITS.uploadLeaseMs, MIN_LEASE_MS),
     spendingCaps: {
       perRequestFrost: parseFrost("MAX_SPEND_PER_REQUEST_FROST", env.MAX_SPEND_PER_REQUEST_FROST),
       perPrincipalPerDayFrost: parseFrost(

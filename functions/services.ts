@@ -27,7 +27,7 @@ import type { SharedReads } from "./read/shared-reads.ts";
 import type { IntentRequest, Tracker } from "./tracker/port.ts";
 import type { StagedObjects } from "./upload/staging.ts";
 
-/** What is known of the chain; an answer is at most `LIMITS.chainSnapshotMs` old, or as fresh as asked for. */
+/** What is known of the chain; an answer is at most `CHAIN_LIMITS.chainSnapshotMs` old, or as fresh as asked for. */
 export interface Chain {
   snapshot(options?: { readonly minReadAtMs?: number }): Promise<ChainSnapshot>;
 }

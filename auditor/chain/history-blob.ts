@@ -11,10 +11,10 @@
  */
 
 import { FloeError } from "../../shared/base/errors.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
 import { checkSliver } from "../../shared/codec/sliver-check.ts";
+import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import { type NetworkKind, NodeAddressError, nodeBaseUrl } from "../../shared/node/node-address.ts";
 import { type NodeTransport, StorageNodeClient } from "../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
@@ -53,7 +53,7 @@ const NODES_AT_ONCE = 4;
 /** How long a node that failed is asked last: asking it costs seconds each time, and a history has 300 rows a blob. */
 const SUSPECT_MS = 600_000;
 /** One try, and little patience with a node that says nothing: the row is rebuilt without it. */
-const CALL = { attempts: 1, headersTimeoutMs: LIMITS.readHeadersTimeoutMs } as const;
+const CALL = { attempts: 1, headersTimeoutMs: NODE_LIMITS.readHeadersTimeoutMs } as const;
 /** A symbol's proof and frame on the wire: at most 16 nodes of 33 bytes, and a few bytes around. */
 const SYMBOL_OVERHEAD_BYTES = 16 * 33 + 20;
 

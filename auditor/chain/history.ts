@@ -18,7 +18,6 @@
  * down, since that ID fixes every byte of every predecessor. A node alone can withhold, not change.
  */
 import { toBase58 } from "@mysten/sui/utils";
-import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import {
@@ -35,6 +34,7 @@ import {
 } from "../../shared/sui/walrus/event-blob.ts";
 import { type LedgerSql, readMeta, type SqlRow, writeMeta } from "../ledger/ledger-sql.ts";
 import { BlobGone, type HistoryBlobReader, HistoryError } from "./history-blob.ts";
+import { HISTORY_LIMITS } from "./limits.ts";
 
 /** How far the ledger is: all of the checkpoints before, and `count` Walrus events of this one. */
 export interface LedgerPlace {
@@ -133,8 +133,10 @@ export class History {
     sql.exec("DELETE FROM event_blob WHERE last_checkpoint < ?", from.checkpoint);
     const [row] = sql.exec("SELECT * FROM event_blob ORDER BY first_checkpoint LIMIT 1");
     const [count] = sql.exec("SELECT COUNT(*) AS count FROM event_blob");
-    if (Number(count?.["count"]) >= LIMITS.eventBlobsWalked) {
-      throw broken(`more than ${LIMITS.eventBlobsWalked} event blobs`, { most: LIMITS.eventBlobsWalked });
+    if (Number(count?.["count"]) >= HISTORY_LIMITS.eventBlobsWalked) {
+      throw broken(`more than ${HISTORY_LIMITS.eventBlobsWalked} event blobs`, {
+        most: HISTORY_LIMITS.eventBlobsWalked,
+      });
     }
     const earliest = row === undefined ? undefined : toBlob(row);
     if (earliest === undefined) {
@@ -200,9 +202,9 @@ export class History {
   async #head(blobId: BlobId): Promise<KnownBlob> {
     const { blobs } = this.#parts;
     const bytes = await this.#lengthOf(blobId);
-    if (bytes > LIMITS.eventBlobBytes || bytes < EVENT_BLOB_HEADER_BYTES + EVENT_BLOB_TRAILER_BYTES) {
+    if (bytes > HISTORY_LIMITS.eventBlobBytes || bytes < EVENT_BLOB_HEADER_BYTES + EVENT_BLOB_TRAILER_BYTES) {
       throw new EventBlobError("MALFORMED_EVENT_BLOB", `event blob ${blobId} has ${bytes} bytes`, {
-        details: { offset: 0, blobId, bytes, most: LIMITS.eventBlobBytes },
+        details: { offset: 0, blobId, bytes, most: HISTORY_LIMITS.eventBlobBytes },
       });
     }
     const { epoch, previousBlobId } = parseEventBlobHeader(

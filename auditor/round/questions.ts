@@ -21,11 +21,11 @@ import {
 import { type Challenge, symbolIdOfChallenge } from "../../shared/audit/selection.ts";
 import { equalBytes, toHex } from "../../shared/base/bytes.ts";
 import { FloeError } from "../../shared/base/errors.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
 import { checkSliver } from "../../shared/codec/sliver-check.ts";
 import { parseBlsPublicKey, parseBlsSignature, verifyBls } from "../../shared/crypto/bls.ts";
+import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import type { ProbeResult } from "../../shared/node/probe.ts";
 import {
   JSON_TYPE,
@@ -148,7 +148,7 @@ export function confirmationQuestion(
     kind: "confirmation",
     path: NODE_PATHS.confirmation(blobId, persistence),
     accept: JSON_TYPE,
-    maxBytes: LIMITS.nodeJsonBytes,
+    maxBytes: NODE_LIMITS.nodeJsonBytes,
     judge: judged((body) => {
       const data = parseSuccessBody(new TextDecoder().decode(body));
       const { message, signature } = signedMessageFromJson(
@@ -168,7 +168,7 @@ export const statusQuestion = ({ blobId, pair, axis }: RoundDraw): Question => (
   kind: "status",
   path: NODE_PATHS.sliverStatus(blobId, pair, axis),
   accept: JSON_TYPE,
-  maxBytes: LIMITS.nodeJsonBytes,
+  maxBytes: NODE_LIMITS.nodeJsonBytes,
   judge: judged((body) => {
     const data = parseSuccessBody(new TextDecoder().decode(body));
     return typeof data === "string"
@@ -181,7 +181,7 @@ export const healthQuestion = (): Question => ({
   kind: "health",
   path: NODE_PATHS.health(),
   accept: JSON_TYPE,
-  maxBytes: LIMITS.nodeJsonBytes,
+  maxBytes: NODE_LIMITS.nodeJsonBytes,
   judge: judged((body) => {
     const data = parseSuccessBody(new TextDecoder().decode(body));
     const status =

@@ -15,7 +15,7 @@ import { exportRound } from "../../auditor/round/publish-round.ts";
 import { systemClock } from "../../host/clock.ts";
 import { nodeLedger } from "../../host/sqlite-ledger.ts";
 import { AUDIT_PROFILES } from "../../shared/audit/parameters.ts";
-import { Gate } from "../../shared/base/gate.ts";
+import { Gate, INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
 import { suiChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import { InputError } from "../command.ts";
 import { clientOf, type Place } from "./place.ts";
@@ -80,7 +80,7 @@ function auditorAt(at: Place, sql: Ledger): Auditor {
       fetch: (request) => fetch(request),
       clock: systemClock,
       randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
-      gate: new Gate(),
+      gate: new Gate(INVOCATION_REQUESTS),
     },
     networkKind: at.kind,
     parameters: AUDIT_PROFILES[at.kind],

@@ -19,7 +19,7 @@ export type EdgeErrorCode =
   | "BODY_TOO_LARGE"
   /** Fewer bytes than Content-Length announced. */
   | "BODY_INCOMPLETE"
-  /** The client sends less than `LIMITS.clientBytesPerSecond`. */
+  /** The client sends less than `EDGE_LIMITS.clientBytesPerSecond`. */
   | "BODY_TOO_SLOW"
   /** This deployment has no wallet, or was not told to publish for everybody. */
   | "PUBLISHER_CLOSED"

@@ -4,19 +4,19 @@
  * All concurrent requests of an isolate share 128 MB, and exceeding them kills every one. So each request says what it
  * will hold (encoder, decoder, slivers under way, rows read ahead) before it reads a body, asks a node or pays; what
  * does not fit waits a moment, uploads and reads each first come, first served, and is then refused. What is counted are bytes really held;
- * the isolate's own needs and garbage not yet collected fit between `LIMITS.leaseBytes` and the platform's limit.
+ * the isolate's own needs and garbage not yet collected fit between `EDGE_LIMITS.leaseBytes` and the platform's limit.
  *
  * | state of an entry | meaning                                                                                    |
  * |-------------------|--------------------------------------------------------------------------------------------|
  * | waiting           | looks by itself every `POLL_MS` whether it is first and fits: a promise that another        |
  * |                   | request resolves would tie the two requests together                                        |
  * | held              | counted until `release`; a timer of its own request renews it                               |
- * | lost              | not renewed for `LIMITS.leaseLostMs`: the platform ended its request without a word          |
+ * | lost              | not renewed for `EDGE_LIMITS.leaseLostMs`: the platform ended its request without a word          |
  * |                   | (no `finally` runs then), so the next one that needs room takes the bytes back               |
  */
 import type { Clock } from "../../shared/base/clock.ts";
 import { assert, FloeError } from "../../shared/base/errors.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
+import { EDGE_LIMITS } from "./limits.ts";
 
 export type LeaseErrorCode =
   /** No room now; retryable. */
@@ -93,7 +93,7 @@ export class KernelLease {
 
   constructor(options: KernelLeaseOptions) {
     this.#clock = options.clock;
-    this.#maxBytes = options.maxBytes ?? LIMITS.leaseBytes;
+    this.#maxBytes = options.maxBytes ?? EDGE_LIMITS.leaseBytes;
     this.#idle = options.idle;
     this.#observe = options.observe ?? (() => {});
   }
@@ -110,7 +110,7 @@ export class KernelLease {
   }
 
   /**
-   * Admits `bytes`, waiting at most `LIMITS.admissionWaitMs` for room.
+   * Admits `bytes`, waiting at most `EDGE_LIMITS.admissionWaitMs` for room.
    *
    * @throws LeaseError `LEASE_FULL` with needed and free bytes, `LEASE_TOO_SMALL` when it can never fit; the signal's
    *   reason when that aborts
@@ -143,11 +143,11 @@ export class KernelLease {
     assert(atLeastBytes >= 0 && wishedBytes >= atLeastBytes, `${atLeastBytes} to ${wishedBytes} bytes`);
     if (entry.bytes + atLeastBytes > this.#maxBytes) throw this.#tooSmall(entry.bytes + atLeastBytes);
     const line = this.#lines[entry.kind];
-    if (line.length >= LIMITS.admissionQueue) throw this.#full(atLeastBytes, "too many wait already");
+    if (line.length >= EDGE_LIMITS.admissionQueue) throw this.#full(atLeastBytes, "too many wait already");
     const waiter: Waiter = { seenMs: this.#clock.nowMs() };
     if (isGrowth) line.unshift(waiter);
     else line.push(waiter);
-    const untilMs = waiter.seenMs + LIMITS.admissionWaitMs;
+    const untilMs = waiter.seenMs + EDGE_LIMITS.admissionWaitMs;
     try {
       for (;;) {
         waiter.seenMs = this.#clock.nowMs();
@@ -156,7 +156,8 @@ export class KernelLease {
           this.#take(entry, Math.min(wishedBytes, freeBytes));
           return;
         }
-        if (waiter.seenMs >= untilMs) throw this.#full(atLeastBytes, `waited ${LIMITS.admissionWaitMs} ms`);
+        if (waiter.seenMs >= untilMs)
+          throw this.#full(atLeastBytes, `waited ${EDGE_LIMITS.admissionWaitMs} ms`);
         await this.#clock.sleep(POLL_MS, signal);
       }
     } finally {
@@ -293,7 +294,7 @@ class Entry implements HeldMemory {
 
   /** Asked twice, some time apart: after a long computation its timer may only be late. */
   isLost(nowMs: number): boolean {
-    if (nowMs - this.#renewedMs < LIMITS.leaseLostMs) return false;
+    if (nowMs - this.#renewedMs < EDGE_LIMITS.leaseLostMs) return false;
     this.#doubtedMs ??= nowMs;
     return nowMs - this.#doubtedMs >= DOUBT_MS;
   }

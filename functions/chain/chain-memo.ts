@@ -1,10 +1,10 @@
 /**
- * The chain as one isolate remembers it: a snapshot is reused for `LIMITS.chainSnapshotMs`, so that a warm read makes
+ * The chain as one isolate remembers it: a snapshot is reused for `CHAIN_LIMITS.chainSnapshotMs`, so that a warm read makes
  * no call for it. Only the value is shared between requests, never a promise: the platform ties I/O to its request.
  */
 import type { Clock } from "../../shared/base/clock.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import type { ChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
+import { CHAIN_LIMITS } from "../../shared/sui/walrus/limits.ts";
 import type { Chain } from "../services.ts";
 
 export class ChainMemo {
@@ -21,7 +21,7 @@ export class ChainMemo {
     return {
       snapshot: async (options) => {
         const kept = this.#snapshot;
-        const isFresh = this.#clock.nowMs() - this.#fetchedAtMs < LIMITS.chainSnapshotMs;
+        const isFresh = this.#clock.nowMs() - this.#fetchedAtMs < CHAIN_LIMITS.chainSnapshotMs;
         if (kept !== undefined && isFresh && kept.readAtMs >= (options?.minReadAtMs ?? 0)) return kept;
         const snapshot = await view.snapshot(options);
         this.#snapshot = snapshot;

@@ -23,7 +23,7 @@ export class ChainView extends DurableObject<Env> {
     );
   }
 
-  /** The newest snapshot; read anew when it is older than `LIMITS.chainSnapshotMs` or than asked for. */
+  /** The newest snapshot; read anew when it is older than `CHAIN_LIMITS.chainSnapshotMs` or than asked for. */
   snapshot(options?: SnapshotOptions): Promise<ChainSnapshot> {
     return this.#cache.snapshot(options);
   }

@@ -2,10 +2,10 @@
 
 import { withDeadline } from "../../shared/base/deadline.ts";
 import { FloeError } from "../../shared/base/errors.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import { type BlobId, parseBlobId } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { EdgeError } from "../base/edge-error.ts";
+import { EDGE_LIMITS } from "../base/limits.ts";
 import { fetchMetadata } from "../read/fetch-metadata.ts";
 import { readCommittee } from "../read/locate.ts";
 import { type ByteRange, parseRange } from "../read/range.ts";
@@ -61,7 +61,7 @@ function stream(
   const take = (piece: Uint8Array): Promise<void> =>
     withDeadline(
       services.transport.clock,
-      LIMITS.clientGraceMs + Math.ceil((piece.length / LIMITS.clientBytesPerSecond) * 1000),
+      EDGE_LIMITS.clientGraceMs + Math.ceil((piece.length / EDGE_LIMITS.clientBytesPerSecond) * 1000),
       undefined,
       () => new FloeError("CLIENT_TOO_SLOW", `took less than ${piece.length} bytes`),
       () => writer.write(piece),

@@ -7,11 +7,12 @@
  */
 
 import { ProtocolError } from "../../shared/base/errors.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import { type BlobId, parseBlobId } from "../../shared/protocol/ids.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import type { Services } from "../services.ts";
+import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { EventPage, UploadEvent } from "../tracker/status-view.ts";
+import { HTTP_LIMITS } from "./limits.ts";
 import { CORS_VARY, corsHeaders } from "./response-headers.ts";
 
 const EVENT_STREAM = "text/event-stream";
@@ -53,7 +54,7 @@ function pathBlobId(text: string): BlobId {
 const notFound = (blobId: BlobId): EdgeError =>
   new EdgeError(
     "UPLOAD_NOT_FOUND",
-    `finished uploads are remembered for ${LIMITS.trackerKeepMs / 3_600_000} hours`,
+    `finished uploads are remembered for ${TRACKER_LIMITS.trackerKeepMs / 3_600_000} hours`,
     {
       details: { blobId },
     },
@@ -77,14 +78,14 @@ function eventStream(
   after: number,
   first: EventPage,
 ): ReadableStream<Uint8Array> {
-  const untilMs = transport.clock.nowMs() + LIMITS.eventStreamMs;
+  const untilMs = transport.clock.nowMs() + HTTP_LIMITS.eventStreamMs;
   const encoder = new TextEncoder();
   let sent = after;
   let next: EventPage | null = first;
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       // Forgotten meanwhile, which happens only long after the end.
-      const page = next ?? (await tracker(blobId).events(sent, LIMITS.trackerPollMs));
+      const page = next ?? (await tracker(blobId).events(sent, TRACKER_LIMITS.trackerPollMs));
       next = null;
       if (page === null || signal.aborted) {
         controller.close();

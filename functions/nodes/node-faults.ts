@@ -3,9 +3,9 @@
  * who did not answer, so that the next read does not wait for the same silence again.
  */
 import type { Clock } from "../../shared/base/clock.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import type { Log } from "../../shared/base/log.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
+import { FAULT_LIMITS } from "./limits.ts";
 
 export interface RecordedFault {
   readonly nodeId: ObjectId;
@@ -34,7 +34,7 @@ export class NodeFaults {
   record(nodeId: ObjectId, code: string): void {
     const atMs = this.#clock.nowMs();
     this.#recorded.push({ nodeId, code, atMs });
-    if (this.#recorded.length > LIMITS.faultsKept) this.#recorded.shift();
+    if (this.#recorded.length > FAULT_LIMITS.faultsKept) this.#recorded.shift();
     if (SILENT.has(code)) this.#silentSince.set(nodeId, atMs);
     this.#log("node-fault", { nodeId, code });
   }
@@ -47,6 +47,6 @@ export class NodeFaults {
   /** True while a recent call to this node got no answer: ask others first. */
   isSuspect(nodeId: ObjectId): boolean {
     const since = this.#silentSince.get(nodeId);
-    return since !== undefined && this.#clock.nowMs() - since < LIMITS.suspectMs;
+    return since !== undefined && this.#clock.nowMs() - since < FAULT_LIMITS.suspectMs;
   }
 }

@@ -3,13 +3,13 @@
  * among answers of a quorum. Always asked of the newest committee.
  */
 
-import { LIMITS } from "../../shared/base/limits.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";
 import { type BlobStatus, combineStatuses } from "../../shared/protocol/blob-status.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import { reachableNodes, type Services } from "../services.ts";
+import { READ_LIMITS } from "./limits.ts";
 
 /**
  * Asks nodes until a quorum has answered and its answers agree.
@@ -28,7 +28,7 @@ export async function verifiedBlobStatus(
   const asked = reachableNodes(services, committee).map(async ({ member, client }) => {
     if (done.signal.aborted) return;
     try {
-      const call = { signal: done.signal, attempts: 1, timeoutMs: LIMITS.statusTimeoutMs };
+      const call = { signal: done.signal, attempts: 1, timeoutMs: READ_LIMITS.statusTimeoutMs };
       answers.push({ status: await client.getBlobStatus(blobId, call), weight: member.shards.length });
     } catch (error) {
       if (done.signal.aborted) return;

@@ -6,7 +6,8 @@
 
 import type { EdgeReadOutcome } from "../../shared/audit/edge-reads.ts";
 import { FloeError } from "../../shared/base/errors.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
+import { INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
+import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
@@ -17,6 +18,7 @@ import { outcomeOfFailure } from "../nodes/edge-reads.ts";
 import type { ReachableNode, Services } from "../services.ts";
 import { verifiedBlobStatus } from "./blob-status.ts";
 import { firstAnswer } from "./hedge.ts";
+import { READ_LIMITS } from "./limits.ts";
 import { Absence, nodesByPreference } from "./locate.ts";
 
 /**
@@ -34,7 +36,7 @@ export async function fetchMetadata(
   const joined = underWay === undefined ? undefined : await join(services, underWay);
   if (joined !== undefined) return joined;
   if (absences.has(blobId)) {
-    throw new EdgeError("BLOB_NOT_FOUND", `nobody had it less than ${LIMITS.absenceMs} ms ago`, {
+    throw new EdgeError("BLOB_NOT_FOUND", `nobody had it less than ${READ_LIMITS.absenceMs} ms ago`, {
       details: { blobId },
     });
   }
@@ -52,7 +54,7 @@ async function join(
   underWay: Promise<VerifiedMetadata>,
 ): Promise<VerifiedMetadata | undefined> {
   const timer = new AbortController();
-  const tooLong = transport.clock.sleep(LIMITS.metadataHedgeMs, timer.signal).catch(() => {});
+  const tooLong = transport.clock.sleep(READ_LIMITS.metadataHedgeMs, timer.signal).catch(() => {});
   const found = await Promise.race([underWay.catch(() => {}), tooLong]);
   timer.abort();
   return found ?? undefined;
@@ -66,9 +68,9 @@ async function searchMetadata(
   const search = new MetadataSearch(services, committee, blobId);
   const nodes = nodesByPreference(services, committee);
   const found =
-    (await search.ask(nodes, LIMITS.readHeadersTimeoutMs)) ??
+    (await search.ask(nodes, NODE_LIMITS.readHeadersTimeoutMs)) ??
     // Rather late than never: those that were silent get the whole deadline now.
-    (await search.ask([...search.silent], LIMITS.nodeRequestTimeoutMs));
+    (await search.ask([...search.silent], NODE_LIMITS.nodeRequestTimeoutMs));
   if (found !== undefined) {
     search.noteOutcomes();
     return found;
@@ -112,8 +114,8 @@ class MetadataSearch {
     return firstAnswer<ReachableNode, VerifiedMetadata>({
       clock: transport.clock,
       candidates: nodes,
-      hedgeMs: LIMITS.metadataHedgeMs,
-      width: LIMITS.requestsInFlight,
+      hedgeMs: READ_LIMITS.metadataHedgeMs,
+      width: INVOCATION_REQUESTS,
       ask: async ({ client, member }, signal) => {
         const call = { signal, attempts: 1, headersTimeoutMs };
         const claimed = await client.getMetadata(this.#blobId, this.#nShards, call);

@@ -7,7 +7,7 @@
  */
 
 import { FloeError } from "../../shared/base/errors.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
+import { INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
 import type { CallOptions } from "../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import type { ReachableNode, Services } from "../services.ts";
@@ -21,7 +21,7 @@ export interface Inquiry<Answer> {
 
 const HEDGE_SLICES = 4;
 /** Half of the connections. */
-const LATE_KEPT = Math.floor(LIMITS.requestsInFlight / 2);
+const LATE_KEPT = Math.floor(INVOCATION_REQUESTS / 2);
 
 export class Inquirer {
   readonly #services: Services;

@@ -1,8 +1,8 @@
 /** Primary slivers of one blob, each from the node that holds it, verified against the metadata on arrival. */
 
 import { assert, FloeError } from "../../shared/base/errors.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
+import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { type Committee, memberOfShards } from "../../shared/protocol/committee.ts";
 import type { SliverPairIndex } from "../../shared/protocol/ids.ts";
@@ -76,12 +76,12 @@ export class PrimarySlivers {
 
   /** Asks for sliver `index`; not from a node that was silent a moment ago. */
   fetch(index: number): Inquiry<VerifiedSliver> {
-    return this.#fetch(index, LIMITS.readHeadersTimeoutMs, false);
+    return this.#fetch(index, NODE_LIMITS.readHeadersTimeoutMs, false);
   }
 
   /** Asks whoever holds it, and waits for the whole deadline. */
   fetchPatiently(index: number): Inquiry<VerifiedSliver> {
-    return this.#fetch(index, LIMITS.nodeRequestTimeoutMs, true);
+    return this.#fetch(index, NODE_LIMITS.nodeRequestTimeoutMs, true);
   }
 
   unavailable(missing: number): EdgeError {

@@ -8,7 +8,7 @@
  */
 
 import { discardBytes, equalBytes } from "../../shared/base/bytes.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
+import { INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { SliverIndex, SliverPairIndex } from "../../shared/protocol/ids.ts";
@@ -17,12 +17,13 @@ import { blobLayout, sliverBytes } from "../../shared/protocol/sizes.ts";
 import type { Sliver } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import type { Services } from "../services.ts";
+import { READ_LIMITS } from "./limits.ts";
 import type { ByteRange } from "./range.ts";
 import { rebuildBytes } from "./rebuild-sliver.ts";
 import { RowReader } from "./row-reader.ts";
 
 /** Twice the connections: one set under way, one set waiting for its turn. */
-const MAX_WINDOW_ROWS = 2 * LIMITS.requestsInFlight;
+const MAX_WINDOW_ROWS = 2 * INVOCATION_REQUESTS;
 
 /**
  * The bytes of `range`, in pieces of at most one sliver, each valid until the next one is asked for.
@@ -45,7 +46,7 @@ export async function* readBlob(
   const wish = Math.min(
     rows.to - rows.from,
     MAX_WINDOW_ROWS,
-    Math.max(1, Math.floor(LIMITS.readWindowBytes / rowBytes)),
+    Math.max(1, Math.floor(READ_LIMITS.readWindowBytes / rowBytes)),
   );
   // One row more than asked for ahead: the one that is going out.
   const fixedBytes = rowBytes + rebuildBytes(layout);

@@ -10,8 +10,9 @@
  */
 
 import type { FloeError } from "../../shared/base/errors.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
+import { INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
+import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import type { SliverIndex } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { type RecoverySymbol, symbolIdOf } from "../../shared/protocol/recovery-symbol.ts";
@@ -47,14 +48,14 @@ export async function rebuildSliver(
   const byPosition = new Map<number, RecoverySymbol>();
   await gather<ReachableNode, RecoverySymbol[]>({
     candidates: nodes,
-    width: LIMITS.requestsInFlight,
+    width: INVOCATION_REQUESTS,
     weight: ({ member }) => member.shards.length,
     missing: () => need - byPosition.size,
     ask: (node) => {
       const shards = node.member.shards.length;
       const maxBytes = 8 + shards * (layout.symbolBytes + MAX_FRAME_BYTES);
       const filter = { kind: "target", ...target } as const;
-      return inquirer.ask(node, LIMITS.readHeadersTimeoutMs, (call) =>
+      return inquirer.ask(node, NODE_LIMITS.readHeadersTimeoutMs, (call) =>
         node.client.getRecoverySymbols(metadata.blobId, filter, shards, maxBytes, call),
       );
     },

@@ -3,9 +3,10 @@
  * nodes normally answer. Memory only; nothing negative is ever stored.
  */
 import type { Clock } from "../../shared/base/clock.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
+import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
+import { READ_LIMITS } from "./limits.ts";
 
 export class SharedReads {
   readonly absences: AbsenceMemo;
@@ -29,14 +30,14 @@ export class AbsenceMemo {
 
   has(blobId: BlobId): boolean {
     const since = this.#sinceMs.get(blobId);
-    return since !== undefined && this.#clock.nowMs() - since < LIMITS.absenceMs;
+    return since !== undefined && this.#clock.nowMs() - since < READ_LIMITS.absenceMs;
   }
 
   add(blobId: BlobId): void {
     this.#sinceMs.delete(blobId);
     this.#sinceMs.set(blobId, this.#clock.nowMs());
     const oldest = this.#sinceMs.keys().next();
-    if (this.#sinceMs.size > LIMITS.absencesKept && !oldest.done) this.#sinceMs.delete(oldest.value);
+    if (this.#sinceMs.size > READ_LIMITS.absencesKept && !oldest.done) this.#sinceMs.delete(oldest.value);
   }
 
   /** The blob exists now. */
@@ -74,7 +75,7 @@ export class Flights<Result> {
  */
 export class AnswerTimes {
   readonly #recentMs: number[] = [];
-  #hedges: number = LIMITS.hedgesKept;
+  #hedges: number = READ_LIMITS.hedgesKept;
 
   /** Takes one of the hedges, if any is left; answers in time earn new ones. */
   takeHedge(): boolean {
@@ -84,9 +85,9 @@ export class AnswerTimes {
   }
 
   add(ms: number): void {
-    this.#hedges = Math.min(LIMITS.hedgesKept, this.#hedges + LIMITS.hedgesPerAnswer);
+    this.#hedges = Math.min(READ_LIMITS.hedgesKept, this.#hedges + READ_LIMITS.hedgesPerAnswer);
     this.#recentMs.push(ms);
-    if (this.#recentMs.length > LIMITS.answerTimesKept) this.#recentMs.shift();
+    if (this.#recentMs.length > READ_LIMITS.answerTimesKept) this.#recentMs.shift();
   }
 
   /**
@@ -94,10 +95,13 @@ export class AnswerTimes {
    * weight cannot push up.
    */
   get hedgeMs(): number {
-    if (this.#recentMs.length === 0) return LIMITS.readHedgeMs;
+    if (this.#recentMs.length === 0) return READ_LIMITS.readHedgeMs;
     const sorted = this.#recentMs.toSorted((a, b) => a - b);
     const median = sorted[sorted.length >> 1] ?? 0;
-    return Math.min(LIMITS.readHeadersTimeoutMs, Math.max(LIMITS.readHedgeMs, HEDGE_FACTOR * median));
+    return Math.min(
+      NODE_LIMITS.readHeadersTimeoutMs,
+      Math.max(READ_LIMITS.readHedgeMs, HEDGE_FACTOR * median),
+    );
   }
 }
 const HEDGE_FACTOR = 4;

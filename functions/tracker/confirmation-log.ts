@@ -7,7 +7,6 @@
  */
 
 import { fromBase64, toBase64 } from "../../shared/base/bytes.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import type { SignatureScheme } from "../../shared/crypto/signature-scheme.ts";
 import type { Certificate } from "../../shared/protocol/certificate.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
@@ -15,6 +14,7 @@ import type { Persistence } from "../../shared/protocol/messages.ts";
 import { ConfirmationCollector, type RejectedConfirmation } from "./confirmations.ts";
 import type { TrackerEvents } from "./events.ts";
 import { ENDED } from "./intents.ts";
+import { TRACKER_LIMITS } from "./limits.ts";
 import type { NodeFault, ProgressReport, ReportAnswer } from "./port.ts";
 import { type IntentRow, TrackerError, type TrackerTables } from "./tables.ts";
 
@@ -186,7 +186,7 @@ export class TrackerConfirmations {
       route,
       clock.nowMs(),
     );
-    sql.exec("DELETE FROM fault WHERE id <= (SELECT MAX(id) FROM fault) - ?", LIMITS.faultsKept);
+    sql.exec("DELETE FROM fault WHERE id <= (SELECT MAX(id) FROM fault) - ?", TRACKER_LIMITS.faultsPerBlob);
     this.#events.add("fault", null, { nodeId, code, route });
   }
 }

@@ -1,6 +1,7 @@
-/** The tracker's numbered history of one blob: bounded, the newest `LIMITS.eventsKept` events are kept. */
-import { LIMITS } from "../../shared/base/limits.ts";
+/** The tracker's numbered history of one blob: bounded, the newest `TRACKER_LIMITS.eventsKept` events are kept. */
+
 import { fromStoredJson, toStoredJson } from "../stored-json.ts";
+import { TRACKER_LIMITS } from "./limits.ts";
 import type { EventPage, UploadEvent, UploadEventName } from "./status-view.ts";
 import type { TrackerTables } from "./tables.ts";
 
@@ -21,7 +22,7 @@ export class TrackerEvents {
       name,
       toStoredJson(data),
     );
-    sql.exec("DELETE FROM event WHERE id <= (SELECT MAX(id) FROM event) - ?", LIMITS.eventsKept);
+    sql.exec("DELETE FROM event WHERE id <= (SELECT MAX(id) FROM event) - ?", TRACKER_LIMITS.eventsKept);
   }
 
   get lastId(): number {
@@ -36,7 +37,7 @@ export class TrackerEvents {
     const rows = sql.exec(
       "SELECT id, at_ms, intent_id, name, data FROM event WHERE id > ? ORDER BY id LIMIT ?",
       from,
-      LIMITS.eventsPerAnswer,
+      TRACKER_LIMITS.eventsPerAnswer,
     );
     const [oldest] = sql.exec("SELECT MIN(id) AS oldest FROM event");
     const events = rows.map((row): UploadEvent => {

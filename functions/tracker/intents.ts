@@ -17,10 +17,12 @@
  * a lease that it renews; a lease that ran out, or a failed attempt's pause that is over, makes it free for the next
  * request that brings the blob, or for the alarm once the blob is staged.
  */
-import { LIMITS } from "../../shared/base/limits.ts";
+
 import type { PortableError } from "../../shared/sui/wallet/portable-error.ts";
 import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
+import { SIGNER_LIMITS } from "../wallet/limits.ts";
 import type { TrackerEvents } from "./events.ts";
+import { TRACKER_LIMITS } from "./limits.ts";
 import type {
   AlreadyCertified,
   Claim,
@@ -190,7 +192,7 @@ export class TrackerIntents {
       const certified = this.#certifiedUntil(request.endEpoch);
       if (certified !== undefined) return certified;
     }
-    const sweptBeforeMs = this.#tables.clock.nowMs() - LIMITS.walletSweepAfterMs + SWEEP_MARGIN_MS;
+    const sweptBeforeMs = this.#tables.clock.nowMs() - SIGNER_LIMITS.walletSweepAfterMs + SWEEP_MARGIN_MS;
     for (const row of this.#tables.intents("key = ?", key).reverse()) {
       const isOpen = !ENDED.includes(row.state);
       const paidAtMs = row.steps.registered ?? row.steps.staged ?? 0;
@@ -207,7 +209,7 @@ export class TrackerIntents {
     if (row.state === "certified" || row.state === "dropped") return;
     this.#events.add("joined", row.intentId);
     this.#tables.changeIntent(row.intentId, {
-      giveUpAtMs: this.#tables.clock.nowMs() + LIMITS.uploadGiveUpMs,
+      giveUpAtMs: this.#tables.clock.nowMs() + TRACKER_LIMITS.uploadGiveUpMs,
       ...(row.state === "abandoned" ? { state: row.registered === null ? "begun" : "registered" } : {}),
     });
   }
@@ -215,7 +217,7 @@ export class TrackerIntents {
   #insert(key: string, request: IntentRequest): string {
     this.#makeRoom();
     const id = this.#tables.newId();
-    this.#tables.insertIntent(id, key, request, this.#tables.clock.nowMs() + LIMITS.uploadGiveUpMs);
+    this.#tables.insertIntent(id, key, request, this.#tables.clock.nowMs() + TRACKER_LIMITS.uploadGiveUpMs);
     this.#events.add("begun", id, {
       deletable: request.deletable,
       epochs: request.epochs,
@@ -240,7 +242,7 @@ export class TrackerIntents {
 
   /** One lease, doubled with every attempt. */
   #pauseMs(attempt: number): number {
-    return Math.min(LIMITS.uploadRetryMaxMs, this.#leaseMs * 2 ** Math.min(attempt - 1, 16));
+    return Math.min(TRACKER_LIMITS.uploadRetryMaxMs, this.#leaseMs * 2 ** Math.min(attempt - 1, 16));
   }
 
   #step(row: IntentRow, step: keyof Steps): Steps {
@@ -260,15 +262,19 @@ export class TrackerIntents {
   #makeRoom(): void {
     const { sql } = this.#tables;
     const isFull = (): boolean =>
-      Number(sql.exec("SELECT COUNT(*) AS n FROM intent")[0]?.["n"] ?? 0) >= LIMITS.intentsPerBlob;
+      Number(sql.exec("SELECT COUNT(*) AS n FROM intent")[0]?.["n"] ?? 0) >= TRACKER_LIMITS.intentsPerBlob;
     if (!isFull()) return;
     sql.exec(
       "DELETE FROM intent WHERE id IN (SELECT id FROM intent WHERE state IN ('certified', 'dropped') ORDER BY begun_at_ms LIMIT 1)",
     );
     if (!isFull()) return;
-    throw new TrackerError("TOO_MANY_INTENTS", `${LIMITS.intentsPerBlob} unfinished uploads of this blob`, {
-      retryable: true,
-    });
+    throw new TrackerError(
+      "TOO_MANY_INTENTS",
+      `${TRACKER_LIMITS.intentsPerBlob} unfinished uploads of this blob`,
+      {
+        retryable: true,
+      },
+    );
   }
 }
 

@@ -10,13 +10,14 @@
  * | abandon  | an unfinished intent at `give_up_at_ms`                                                            |
  * | tail     | slivers are missing after certification: half a minute later, then with growing pauses             |
  * | clean    | objects in the bucket that nobody needs                                                            |
- * | forget   | nothing is left to do since `LIMITS.trackerKeepMs`: everything is wiped                            |
+ * | forget   | nothing is left to do since `TRACKER_LIMITS.trackerKeepMs`: everything is wiped                            |
  */
-import { LIMITS } from "../../shared/base/limits.ts";
+
 import { UPLOAD_LOST } from "../base/portable-edge-error.ts";
 import type { TrackerConfirmations } from "./confirmation-log.ts";
 import type { TrackerEvents } from "./events.ts";
 import type { TrackerIntents } from "./intents.ts";
+import { TRACKER_LIMITS } from "./limits.ts";
 import type { TrackerStaging } from "./staging.ts";
 import type { IntentRow, TrackerTables } from "./tables.ts";
 
@@ -27,7 +28,7 @@ export type TrackerJob =
   | { readonly kind: "forget" };
 
 /** The invocation that certified has this long for the tail, and some time to say so. */
-const FIRST_TAIL_MS = LIMITS.tailTimeoutMs + 2_000;
+const FIRST_TAIL_MS = TRACKER_LIMITS.tailTimeoutMs + 2_000;
 /** Leases for which a joined request may take over an upload whose blob is not staged. */
 const TAKE_OVER_LEASES = 2;
 /** One after the other, so that all of them fit into the 15 minutes of an alarm. */
@@ -72,7 +73,7 @@ export class TrackerSchedule {
       tail = "open";
       this.#tables.changeBlob({
         tail,
-        tailUntilMs: nowMs + LIMITS.tailGiveUpMs,
+        tailUntilMs: nowMs + TRACKER_LIMITS.tailGiveUpMs,
         tailRetryAtMs: nowMs + FIRST_TAIL_MS,
       });
     }
@@ -112,7 +113,8 @@ export class TrackerSchedule {
     if (after?.tail === "open" && after.tailRetryAtMs <= nowMs) {
       this.#tables.changeBlob({
         tailAttempt: after.tailAttempt + 1,
-        tailRetryAtMs: nowMs + Math.min(LIMITS.uploadRetryMaxMs, FIRST_TAIL_MS * 2 ** after.tailAttempt),
+        tailRetryAtMs:
+          nowMs + Math.min(TRACKER_LIMITS.uploadRetryMaxMs, FIRST_TAIL_MS * 2 ** after.tailAttempt),
       });
       jobs.push({ kind: "tail" });
     }
@@ -162,7 +164,7 @@ export class TrackerSchedule {
   #forgetMs(): number {
     const blob = this.#tables.blob();
     const isBusy = blob === undefined || blob.tail === "open" || this.#intents.hasUnfinished;
-    return isBusy ? Number.POSITIVE_INFINITY : blob.quietSinceMs + LIMITS.trackerKeepMs;
+    return isBusy ? Number.POSITIVE_INFINITY : blob.quietSinceMs + TRACKER_LIMITS.trackerKeepMs;
   }
 
   #hasCertified(): boolean {

@@ -8,7 +8,6 @@
 
 import type { Clock, RandomBytes } from "../../shared/base/clock.ts";
 import type { FailPoint } from "../../shared/base/fail-point.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import type { Log } from "../../shared/base/log.ts";
 import type { SignatureScheme } from "../../shared/crypto/signature-scheme.ts";
 import type { PortableError } from "../../shared/sui/wallet/portable-error.ts";
@@ -17,6 +16,7 @@ import type { FailPointName } from "../base/fail-point-names.ts";
 import { TrackerConfirmations } from "./confirmation-log.ts";
 import { TrackerEvents } from "./events.ts";
 import { TrackerIntents } from "./intents.ts";
+import { TRACKER_LIMITS } from "./limits.ts";
 import { News } from "./news.ts";
 import type {
   AlreadyCertified,
@@ -56,7 +56,7 @@ export interface TrackerPlatform {
 }
 
 /** If everything fails after this, the alarm comes back. */
-const WATCHDOG_MS = LIMITS.uploaderCallMs + 60_000;
+const WATCHDOG_MS = TRACKER_LIMITS.uploaderCallMs + 60_000;
 const FAILED_ALARM_PAUSE_MS = 1_000;
 
 export class TrackerService implements Tracker {
@@ -100,7 +100,7 @@ export class TrackerService implements Tracker {
   }
 
   async claim(intentId: string, claim: Claim, waitMs: number): Promise<Turn> {
-    const untilMs = this.#platform.clock.nowMs() + Math.min(waitMs, LIMITS.trackerPollMs);
+    const untilMs = this.#platform.clock.nowMs() + Math.min(waitMs, TRACKER_LIMITS.trackerPollMs);
     for (;;) {
       const news = this.#news.next();
       const turn = await this.#change(() => this.#intents.claim(intentId, claim));
@@ -185,7 +185,7 @@ export class TrackerService implements Tracker {
   }
 
   async events(after: number, waitMs: number): Promise<EventPage | null> {
-    const untilMs = this.#platform.clock.nowMs() + Math.min(waitMs, LIMITS.trackerPollMs);
+    const untilMs = this.#platform.clock.nowMs() + Math.min(waitMs, TRACKER_LIMITS.trackerPollMs);
     for (;;) {
       if (this.#tables.blob() === undefined) return null;
       const news = this.#news.next();
@@ -262,7 +262,7 @@ export class TrackerService implements Tracker {
 
   async #bounded(call: Promise<void>): Promise<void> {
     const timer = new AbortController();
-    const timeout = this.#platform.clock.sleep(LIMITS.uploaderCallMs, timer.signal);
+    const timeout = this.#platform.clock.sleep(TRACKER_LIMITS.uploaderCallMs, timer.signal);
     timeout.catch(() => {}); // Cancelled: the call has ended.
     try {
       await Promise.race([call, timeout]);

@@ -10,8 +10,9 @@
  * A staging ID names one attempt to make a copy, so that two workers never write into the same one and a late deletion
  * never hits a newer copy. Whether the bytes are right is checked by whoever encodes them: the blob ID says so.
  */
-import { LIMITS } from "../../shared/base/limits.ts";
+
 import type { TrackerEvents } from "./events.ts";
+import { TRACKER_LIMITS } from "./limits.ts";
 import type { StagedCopy, StagingStore } from "./port.ts";
 import { type SqlRow, TrackerError, type TrackerTables } from "./tables.ts";
 
@@ -32,7 +33,7 @@ export class TrackerStaging {
     if (this.isHeld) return undefined;
     const { sql, clock } = this.#tables;
     const writing = sql.exec("SELECT id FROM staging WHERE state = 'writing' ORDER BY at_ms, rowid");
-    for (const row of writing.slice(0, Math.max(0, writing.length + 1 - LIMITS.stagingsPerBlob))) {
+    for (const row of writing.slice(0, Math.max(0, writing.length + 1 - TRACKER_LIMITS.stagingsPerBlob))) {
       this.#giveUp(String(row["id"]));
     }
     const id = this.#tables.newId();
@@ -48,8 +49,8 @@ export class TrackerStaging {
   put(stagingId: string, at: number, bytes: Uint8Array): boolean {
     if (this.#stateOf(stagingId) !== "writing") return false;
     const length = this.#tables.blob()?.unencodedLength ?? 0;
-    const expected = Math.min(LIMITS.stagedPieceBytes, length - at);
-    if (at < 0 || at % LIMITS.stagedPieceBytes !== 0 || bytes.length !== expected) {
+    const expected = Math.min(TRACKER_LIMITS.stagedPieceBytes, length - at);
+    if (at < 0 || at % TRACKER_LIMITS.stagedPieceBytes !== 0 || bytes.length !== expected) {
       throw new TrackerError("STAGING_INCOMPLETE", `${bytes.length} bytes at ${at} of ${length}`, {
         details: { at, bytes: bytes.length, length },
       });

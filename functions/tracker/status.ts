@@ -1,11 +1,11 @@
 /** Builds what the progress route shows from the tracker's rows. */
 
 import { toHex } from "../../shared/base/bytes.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
 import { quorumWeight } from "../../shared/protocol/bft.ts";
 import type { TrackerEvents } from "./events.ts";
 import { ENDED } from "./intents.ts";
+import { TRACKER_LIMITS } from "./limits.ts";
 import type { TrackerStaging } from "./staging.ts";
 import type { IntentStatus, NodeFailure, UploadStatus } from "./status-view.ts";
 import type { BlobRow, IntentRow, TrackerTables } from "./tables.ts";
@@ -23,7 +23,7 @@ export function uploadStatus(
   const blob = tables.blob();
   if (blob === undefined) return null;
   const held = staging.held();
-  const newest = tables.intents().reverse().slice(0, LIMITS.intentsShown);
+  const newest = tables.intents().reverse().slice(0, TRACKER_LIMITS.intentsShown);
   return {
     blobId: blob.blobId,
     unencodedLength: blob.unencodedLength,

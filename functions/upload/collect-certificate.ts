@@ -6,7 +6,6 @@
  * work after the reply.
  */
 
-import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import type { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { isQuorum, quorumWeight } from "../../shared/protocol/bft.ts";
@@ -16,8 +15,10 @@ import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import { reachableNodes, refreshIfStale, type Services } from "../services.ts";
+import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { ReportAnswer, Tracker } from "../tracker/port.ts";
 import { distribute, type NodeOutcome } from "./distribute.ts";
+import { UPLOAD_LIMITS } from "./limits.ts";
 import { ProgressReporter } from "./progress-reporter.ts";
 import type { StoredSlivers } from "./stored-slivers.ts";
 
@@ -41,7 +42,7 @@ export async function collectCertificate(services: Services, options: CollectOpt
   const collection = new Collection(services, options);
   const { clock } = services.transport;
   const stage = new AbortController();
-  clock.sleep(LIMITS.distributeTimeoutMs, stage.signal).then(
+  clock.sleep(UPLOAD_LIMITS.distributeTimeoutMs, stage.signal).then(
     () => collection.fail("deadline"),
     () => {}, // Cancelled: the stage ended by itself.
   );
@@ -129,11 +130,11 @@ class Collection {
     }
   }
 
-  /** Waits for the rest of the slivers, at most `LIMITS.tailTimeoutMs`. Never rejects. */
+  /** Waits for the rest of the slivers, at most `TRACKER_LIMITS.tailTimeoutMs`. Never rejects. */
   async finishTail(finished: Promise<void>): Promise<void> {
     const { clock } = this.#services.transport;
     const timer = new AbortController();
-    clock.sleep(LIMITS.tailTimeoutMs, timer.signal).then(
+    clock.sleep(TRACKER_LIMITS.tailTimeoutMs, timer.signal).then(
       () => this.#work.abort(new Error("the tail's time is up")),
       () => {}, // Cancelled: everything is sent.
     );
@@ -167,7 +168,7 @@ class Collection {
       if (!this.#failed.has(nodeId)) possible += shards.length;
     if (this.#isDecided || this.#isDoomed || isQuorum(possible, committee.nShards)) return;
     this.#isDoomed = true;
-    this.#services.transport.clock.sleep(LIMITS.doomedUploadGraceMs, this.#settled.signal).then(
+    this.#services.transport.clock.sleep(UPLOAD_LIMITS.doomedUploadGraceMs, this.#settled.signal).then(
       () => this.fail("too many nodes failed"),
       () => {}, // Decided before.
     );

@@ -13,8 +13,8 @@
 import { discardBytes } from "../../shared/base/bytes.ts";
 import { backoffMs } from "../../shared/base/deadline.ts";
 import { Gate } from "../../shared/base/gate.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
+import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import type { CallOptions, NodeTransport } from "../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import {
@@ -28,6 +28,7 @@ import { pairOfShard } from "../../shared/protocol/mapping.ts";
 import type { Persistence, SignedMessage } from "../../shared/protocol/messages.ts";
 import { blobLayout } from "../../shared/protocol/sizes.ts";
 import type { ReachableNode } from "../services.ts";
+import { UPLOAD_LIMITS } from "./limits.ts";
 import type { StoredSlivers } from "./stored-slivers.ts";
 import { type DistributionPlan, distributionPlan } from "./upload-memory.ts";
 
@@ -113,7 +114,7 @@ class NodeUpload {
         }
         const lagging = this.#isLagging(error);
         if (!lagging) events.fault(this.#node, error);
-        if (!lagging && (!this.#mayRepeat(error) || round >= LIMITS.roundsPerNode)) {
+        if (!lagging && (!this.#mayRepeat(error) || round >= UPLOAD_LIMITS.roundsPerNode)) {
           return { node: this.#node, error };
         }
         const pauseMs = lagging
@@ -180,10 +181,10 @@ class NodeUpload {
   /** One attempt of one request; repeating is the business of rounds, which give slot and lane back first. */
   async #contact<T>(request: (call: CallOptions) => Promise<T>): Promise<T> {
     const { signal } = this.#options;
-    const timeouts = LIMITS.firstContactTimeoutsMs;
+    const timeouts = UPLOAD_LIMITS.firstContactTimeoutsMs;
     const timeoutMs = this.#hasAnswered
-      ? LIMITS.nodeRequestTimeoutMs
-      : (timeouts[Math.min(this.#contacts++, timeouts.length - 1)] ?? LIMITS.nodeRequestTimeoutMs);
+      ? NODE_LIMITS.nodeRequestTimeoutMs
+      : (timeouts[Math.min(this.#contacts++, timeouts.length - 1)] ?? NODE_LIMITS.nodeRequestTimeoutMs);
     signal.throwIfAborted();
     try {
       const answer = await request({ signal, timeoutMs, attempts: 1 });
@@ -200,7 +201,7 @@ class NodeUpload {
   /** A node follows the chain at its own pace: shortly after the registration its ignorance is no failure. */
   #isLagging(error: StorageNodeError): boolean {
     const elapsedMs = this.#options.transport.clock.nowMs() - this.#startedMs;
-    return error.code === "NOT_REGISTERED" && elapsedMs < LIMITS.registrationLagMs;
+    return error.code === "NOT_REGISTERED" && elapsedMs < UPLOAD_LIMITS.registrationLagMs;
   }
 
   /** Notes what a refusal says about earlier steps. */

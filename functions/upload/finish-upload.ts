@@ -2,7 +2,6 @@
 
 import { toHex } from "../../shared/base/bytes.ts";
 import { FloeError } from "../../shared/base/errors.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import { serializeBlobMetadata } from "../../shared/protocol/metadata.ts";
@@ -12,6 +11,7 @@ import { reachableNodes, type Services } from "../services.ts";
 import type { Tracker, WorkTurn } from "../tracker/port.ts";
 import { distribute } from "./distribute.ts";
 import { withHeartbeat } from "./heartbeat.ts";
+import { UPLOAD_LIMITS } from "./limits.ts";
 import { ProgressReporter } from "./progress-reporter.ts";
 import { readStaged } from "./staging.ts";
 import { StepTimes } from "./step-times.ts";
@@ -120,7 +120,7 @@ async function sendTail(
   });
   const stop = new AbortController();
   const timer = new AbortController();
-  services.transport.clock.sleep(LIMITS.distributeTimeoutMs, timer.signal).then(
+  services.transport.clock.sleep(UPLOAD_LIMITS.distributeTimeoutMs, timer.signal).then(
     () => stop.abort(new Error("the tail's time is up")),
     () => {}, // Cancelled: everything has ended.
   );

@@ -3,13 +3,13 @@
  * key stands for.
  *
  * One stored value, the fingerprint of the first request; written once, wiped by the alarm after
- * `LIMITS.idempotencyKeepMs`. Eviction loses nothing, a second alarm finds nothing.
+ * `UPLOAD_LIMITS.idempotencyKeepMs`. Eviction loses nothing, a second alarm finds nothing.
  */
 import { DurableObject } from "cloudflare:workers";
-import { LIMITS } from "../../shared/base/limits.ts";
 import type { Env } from "../env.ts";
 import { systemClock } from "../platform.ts";
 import type { IdempotencyKeyPort } from "./idempotency.ts";
+import { UPLOAD_LIMITS } from "./limits.ts";
 
 const FINGERPRINT = "fingerprint";
 
@@ -19,7 +19,7 @@ export class IdempotencyKey extends DurableObject<Env> implements IdempotencyKey
     const known = storage.kv.get<string>(FINGERPRINT);
     if (known !== undefined) return known === fingerprint;
     storage.kv.put(FINGERPRINT, fingerprint);
-    await storage.setAlarm(systemClock.nowMs() + LIMITS.idempotencyKeepMs);
+    await storage.setAlarm(systemClock.nowMs() + UPLOAD_LIMITS.idempotencyKeepMs);
     return true;
   }
 

@@ -7,7 +7,6 @@
  * the body is read, and given back as soon as the blob is held and somebody else works.
  */
 import { toHex } from "../../shared/base/bytes.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { PriceError, registrationCost } from "../../shared/sui/wallet/price.ts";
@@ -17,8 +16,10 @@ import { EdgeError } from "../base/edge-error.ts";
 import { fromPortableEdgeError } from "../base/portable-edge-error.ts";
 import type { PublishQuery } from "../http/query.ts";
 import type { Services } from "../services.ts";
+import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { AlreadyCertified, IntentRequest, Turn } from "../tracker/port.ts";
 import { withHeartbeat } from "./heartbeat.ts";
+import { UPLOAD_LIMITS } from "./limits.ts";
 import { StepTimes } from "./step-times.ts";
 import { readIntoEncoder } from "./upload-memory.ts";
 import { SharedEncoder, type UploadOutcome, workOnUpload } from "./work-on-upload.ts";
@@ -116,7 +117,7 @@ async function joinUpload(
   const { clock, randomBytes } = services.transport;
   const workerId = toHex(randomBytes(16));
   const tracker = services.tracker(metadata.blobId);
-  const untilMs = clock.nowMs() + LIMITS.uploadJoinWaitMs;
+  const untilMs = clock.nowMs() + UPLOAD_LIMITS.uploadJoinWaitMs;
   let turn: Turn = await tracker.begin(intent, workerId, arrivedAtMs);
   for (;;) {
     switch (turn.kind) {
@@ -138,7 +139,7 @@ async function joinUpload(
         turn = await tracker.claim(
           turn.intent.intentId,
           { workerId, canWork: !encoder.isReleased, knowsStaged: turn.isStaged, attempt: turn.attempt },
-          LIMITS.trackerPollMs,
+          TRACKER_LIMITS.trackerPollMs,
         );
         break;
       }
@@ -160,9 +161,9 @@ function certifiedOutcome({
 }
 
 const stillPending = (intentId: string): EdgeError =>
-  new EdgeError("UPLOAD_PENDING", `waited ${LIMITS.uploadJoinWaitMs} ms for intent ${intentId}`, {
+  new EdgeError("UPLOAD_PENDING", `waited ${UPLOAD_LIMITS.uploadJoinWaitMs} ms for intent ${intentId}`, {
     retryable: true,
-    details: { intentId, waitedMs: LIMITS.uploadJoinWaitMs },
+    details: { intentId, waitedMs: UPLOAD_LIMITS.uploadJoinWaitMs },
   });
 
 function resultOf(blobId: BlobId, outcome: UploadOutcome): PublishResult {

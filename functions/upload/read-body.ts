@@ -7,8 +7,9 @@
 
 import type { Clock } from "../../shared/base/clock.ts";
 import { withDeadline } from "../../shared/base/deadline.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import { EdgeError } from "../base/edge-error.ts";
+import { EDGE_LIMITS } from "../base/limits.ts";
+import { UPLOAD_LIMITS } from "./limits.ts";
 
 export interface BodyLimits {
   /** Content-Length, when the client sent one. */
@@ -45,7 +46,7 @@ export function checkBodyBytes(bytes: number, maxBytes: number): void {
  *
  * @returns the number of bytes
  * @throws EdgeError `BODY_TOO_LARGE`, `BODY_INCOMPLETE` with have/need, `BODY_TOO_SLOW`
- * Memory: `LIMITS.bodyReadBytes`.
+ * Memory: `UPLOAD_LIMITS.bodyReadBytes`.
  */
 export async function readBody(
   body: ReadableStream<Uint8Array> | null,
@@ -66,7 +67,7 @@ async function readPieces(
 ): Promise<number> {
   let total = 0;
   let readMs = 0;
-  let buffer = new ArrayBuffer(LIMITS.bodyReadBytes);
+  let buffer = new ArrayBuffer(UPLOAD_LIMITS.bodyReadBytes);
   try {
     for (;;) {
       const startMs = limits.clock.nowMs();
@@ -95,10 +96,10 @@ async function readPiece(
   const view = new Uint8Array(buffer);
   const expected = total + Math.min(view.length, Math.max(0, (declaredBytes ?? Infinity) - total));
   const allowedMs =
-    LIMITS.clientGraceMs + Math.ceil((expected / LIMITS.clientBytesPerSecond) * 1000) - readMs;
+    EDGE_LIMITS.clientGraceMs + Math.ceil((expected / EDGE_LIMITS.clientBytesPerSecond) * 1000) - readMs;
   const tooSlow = (): EdgeError =>
     new EdgeError("BODY_TOO_SLOW", `fewer than ${expected} bytes after ${allowedMs + readMs} ms`, {
-      details: { bytes: total, expected, minBytesPerSecond: LIMITS.clientBytesPerSecond },
+      details: { bytes: total, expected, minBytesPerSecond: EDGE_LIMITS.clientBytesPerSecond },
     });
   try {
     // `readAtLeast` is the platform's own: it fills the buffer instead of returning 4 KiB at a time.

@@ -1,20 +1,21 @@
 /**
  * Holds the blob durably before anything is paid, and brings it back for an Uploader.
  *
- * With a bucket: one object per copy. Without: pieces of at most `LIMITS.stagedPieceBytes` in the tracker, a few on
+ * With a bucket: one object per copy. Without: pieces of at most `TRACKER_LIMITS.stagedPieceBytes` in the tracker, a few on
  * their way at a time. The copy is made from what the encoder holds, so it is the blob that was named; what is read
  * back is encoded anew and has to give the same blob ID.
  * Peak memory beside the encoder: `stagedPiecesInFlight` pieces.
  */
 
 import { Gate } from "../../shared/base/gate.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import type { FailPointName } from "../base/fail-point-names.ts";
 import type { Services } from "../services.ts";
+import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { StagedCopy, Tracker } from "../tracker/port.ts";
+import { UPLOAD_LIMITS } from "./limits.ts";
 import { admitEncoder } from "./upload-memory.ts";
 
 /** The bucket, when one is bound. Objects appear whole or not at all. */
@@ -56,14 +57,17 @@ async function sendPieces(
   stagingId: string,
   encoder: BlobEncoder,
 ): Promise<void> {
-  const lanes = new Gate(LIMITS.stagedPiecesInFlight);
+  const lanes = new Gate(UPLOAD_LIMITS.stagedPiecesInFlight);
   let isWanted = true;
   await Promise.all(
     pieceStarts(encoder.unencodedLength).map((at) =>
       lanes.run(async () => {
         // Somebody else's copy was complete first.
         if (!isWanted) return;
-        const bytes = encoder.source(at, Math.min(at + LIMITS.stagedPieceBytes, encoder.unencodedLength));
+        const bytes = encoder.source(
+          at,
+          Math.min(at + TRACKER_LIMITS.stagedPieceBytes, encoder.unencodedLength),
+        );
         if (!(await tracker.stagePiece(stagingId, at, bytes))) isWanted = false;
         await reach(services, "staging.after-piece");
       }),
@@ -128,14 +132,14 @@ async function fill(
 
 function pieceStarts(bytes: number): number[] {
   return Array.from(
-    { length: Math.ceil(bytes / LIMITS.stagedPieceBytes) },
-    (_, index) => index * LIMITS.stagedPieceBytes,
+    { length: Math.ceil(bytes / TRACKER_LIMITS.stagedPieceBytes) },
+    (_, index) => index * TRACKER_LIMITS.stagedPieceBytes,
   );
 }
 
 function* piecesOf(encoder: BlobEncoder): Generator<Uint8Array> {
   for (const at of pieceStarts(encoder.unencodedLength)) {
-    yield encoder.source(at, Math.min(at + LIMITS.stagedPieceBytes, encoder.unencodedLength));
+    yield encoder.source(at, Math.min(at + TRACKER_LIMITS.stagedPieceBytes, encoder.unencodedLength));
   }
 }
 

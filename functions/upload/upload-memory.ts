@@ -5,11 +5,11 @@
  * |----------------------------|----------------------------------------------------|---------------------------------|
  * | encoder                    | `codec.encoderBytes`: about 1.5 blobs              | opening .. last sliver sent     |
  * | slivers under way          | `batchBytes` x `slots`, see `distributionPlan`     | the same, admitted in advance   |
- * | read buffer                | `LIMITS.bodyReadBytes`                             | while the body is read          |
- * | body of unknown length     | its bytes, in steps of `LIMITS.bodyStepBytes`      | until it is in the encoder      |
+ * | read buffer                | `UPLOAD_LIMITS.bodyReadBytes`                             | while the body is read          |
+ * | body of unknown length     | its bytes, in steps of `UPLOAD_LIMITS.bodyStepBytes`      | until it is in the encoder      |
  */
 
-import { LIMITS } from "../../shared/base/limits.ts";
+import { INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
 import type { BlobEncoder, Codec } from "../../shared/codec/codec.ts";
 import { AXES } from "../../shared/protocol/ids.ts";
 import { type BlobLayout, blobLayout, maxUnencodedLength, sliverBytes } from "../../shared/protocol/sizes.ts";
@@ -17,6 +17,7 @@ import { serializedSliverBytes } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import { type HeldMemory, type KernelLease, LeaseError } from "../base/isolate-memory.ts";
 import type { Services } from "../services.ts";
+import { UPLOAD_LIMITS } from "./limits.ts";
 import { checkBodyBytes, readBody } from "./read-body.ts";
 
 /** How many slivers a distribution generates at a time. */
@@ -33,11 +34,11 @@ export function distributionPlan(layout: BlobLayout): DistributionPlan {
   for (const axis of AXES) pairBytes += serializedSliverBytes(sliverBytes(layout, axis));
   const pairsPerBatch = Math.min(
     layout.nShards,
-    Math.max(1, Math.floor(LIMITS.sliversHeldPerNodeBytes / pairBytes)),
+    Math.max(1, Math.floor(UPLOAD_LIMITS.sliversHeldPerNodeBytes / pairBytes)),
   );
   const batchBytes = pairsPerBatch * pairBytes;
-  const room = Math.floor(LIMITS.sliversHeldPerUploadBytes / batchBytes);
-  const slots = Math.min(LIMITS.requestsInFlight, Math.max(1, room));
+  const room = Math.floor(UPLOAD_LIMITS.sliversHeldPerUploadBytes / batchBytes);
+  const slots = Math.min(INVOCATION_REQUESTS, Math.max(1, room));
   return { pairsPerBatch, slots, heldBytes: slots * batchBytes };
 }
 
@@ -69,16 +70,18 @@ export async function readIntoEncoder(
   const { declaredBytes, signal } = source;
   if (declaredBytes !== undefined) checkBodyBytes(declaredBytes, maxBytes);
   const firstBytes =
-    declaredBytes === undefined ? LIMITS.bodyStepBytes : uploadBytes(services.codec, nShards, declaredBytes);
+    declaredBytes === undefined
+      ? UPLOAD_LIMITS.bodyStepBytes
+      : uploadBytes(services.codec, nShards, declaredBytes);
   const held = await asBodyLimit(services.lease, declaredBytes, () =>
-    services.lease.hold(firstBytes + LIMITS.bodyReadBytes, { signal }),
+    services.lease.hold(firstBytes + UPLOAD_LIMITS.bodyReadBytes, { signal }),
   );
   try {
     const encoder =
       declaredBytes === undefined
         ? await readUnknownLength(services, nShards, source, maxBytes, held)
         : await readKnownLength(services, nShards, source, declaredBytes, maxBytes);
-    held.shrink(LIMITS.bodyReadBytes);
+    held.shrink(UPLOAD_LIMITS.bodyReadBytes);
     held.onRelease(() => encoder.release());
     return releasing(encoder, held);
   } catch (error) {
@@ -114,15 +117,15 @@ async function readUnknownLength(
   held: HeldMemory,
 ): Promise<BlobEncoder> {
   const pieces: Uint8Array[] = [];
-  let roomBytes: number = LIMITS.bodyStepBytes;
+  let roomBytes: number = UPLOAD_LIMITS.bodyStepBytes;
   const limits = { declaredBytes: undefined, maxBytes, clock: transport.clock, signal };
   const total = await readBody(body, limits, async (piece) => {
     roomBytes -= piece.length;
     // The buffer is copied before the wait: it is read into again only after this call has ended.
     pieces.push(piece.slice());
-    if (roomBytes < LIMITS.bodyReadBytes) {
-      await asBodyLimit(lease, undefined, () => held.grow(LIMITS.bodyStepBytes, signal));
-      roomBytes += LIMITS.bodyStepBytes;
+    if (roomBytes < UPLOAD_LIMITS.bodyReadBytes) {
+      await asBodyLimit(lease, undefined, () => held.grow(UPLOAD_LIMITS.bodyStepBytes, signal));
+      roomBytes += UPLOAD_LIMITS.bodyStepBytes;
     }
   });
   await asBodyLimit(lease, total, () => held.grow(uploadBytes(codec, nShards, total), signal));

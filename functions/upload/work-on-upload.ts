@@ -8,7 +8,6 @@
  */
 
 import { FloeError, ProtocolError } from "../../shared/base/errors.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import { metadataRootHash } from "../../shared/codec/blob-id.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
@@ -23,6 +22,7 @@ import type { Services } from "../services.ts";
 import type { AlreadyCertified, Tracker, WorkTurn } from "../tracker/port.ts";
 import { isUnpaid, onWallet } from "../wallet/errors.ts";
 import { collectCertificate } from "./collect-certificate.ts";
+import { UPLOAD_LIMITS } from "./limits.ts";
 import { stageBlob } from "./staging.ts";
 import type { StepTimes } from "./step-times.ts";
 import { StoredSlivers } from "./stored-slivers.ts";
@@ -203,7 +203,7 @@ class Attempt {
       try {
         return await this.#certifyWith(snapshot, registered);
       } catch (error) {
-        if (!(error instanceof FloeError) || round >= LIMITS.certificatesPerUpload) throw error;
+        if (!(error instanceof FloeError) || round >= UPLOAD_LIMITS.certificatesPerUpload) throw error;
         const newest = await this.#newestSnapshot();
         if (newest === undefined || newest.epoch === snapshot.epoch) throw error;
         snapshot = newest;

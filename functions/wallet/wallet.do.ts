@@ -12,7 +12,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import { failPointsBy } from "../../shared/base/fail-point.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import { parseObjectId } from "../../shared/protocol/ids.ts";
 import { ConfigError } from "../../shared/protocol/settings.ts";
 import { createSuiClient, type Fetch } from "../../shared/sui/client/sui-client.ts";
@@ -33,6 +32,7 @@ import { ChainMemo } from "../chain/chain-memo.ts";
 import { type Env, parseConfig } from "../env.ts";
 import { systemClock, systemRandom } from "../platform.ts";
 import type { Chain } from "../services.ts";
+import { SIGNER_LIMITS } from "./limits.ts";
 import { WalletStore } from "./wallet-store.ts";
 
 export class Wallet extends DurableObject<Env> {
@@ -86,19 +86,19 @@ export class Wallet extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     try {
       await this.#submitter.drive();
-      await this.#submitter.sweep(LIMITS.walletSweepAfterMs);
-      this.#store.forget(systemClock.nowMs() - LIMITS.walletRememberMs);
+      await this.#submitter.sweep(SIGNER_LIMITS.walletSweepAfterMs);
+      this.#store.forget(systemClock.nowMs() - SIGNER_LIMITS.walletRememberMs);
     } finally {
       const nowMs = systemClock.nowMs();
-      if (this.#submitter.hasWork) await this.ctx.storage.setAlarm(nowMs + LIMITS.walletAlarmMs);
+      if (this.#submitter.hasWork) await this.ctx.storage.setAlarm(nowMs + SIGNER_LIMITS.walletAlarmMs);
       else if (this.#store.ledgerRows("registered", nowMs, 1).length > 0)
-        await this.ctx.storage.setAlarm(nowMs + LIMITS.walletSweepEveryMs);
+        await this.ctx.storage.setAlarm(nowMs + SIGNER_LIMITS.walletSweepEveryMs);
     }
   }
 
   /** Sees to it that an alarm goes off soon; an earlier one stays. */
   async #armAlarm(): Promise<void> {
-    const atMs = systemClock.nowMs() + LIMITS.walletAlarmMs;
+    const atMs = systemClock.nowMs() + SIGNER_LIMITS.walletAlarmMs;
     const setForMs = await this.ctx.storage.getAlarm();
     if (setForMs === null || setForMs > atMs) await this.ctx.storage.setAlarm(atMs);
   }

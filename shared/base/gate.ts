@@ -6,7 +6,8 @@
  * inside the gate. Waiters enter in the order they came, which interleaves the callers: somebody who makes one call
  * after the other gets one turn per round.
  */
-import { LIMITS } from "./limits.ts";
+/** Connections of one Worker invocation that may wait for response headers: the platform's limit. */
+export const INVOCATION_REQUESTS = 6;
 
 export class Gate {
   readonly #limit: number;
@@ -14,7 +15,8 @@ export class Gate {
   #inFlight = 0;
   #peak = 0;
 
-  constructor(limit: number = LIMITS.requestsInFlight) {
+  /** @param limit tasks that may run at once */
+  constructor(limit: number) {
     this.#limit = limit;
   }
 

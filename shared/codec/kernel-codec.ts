@@ -7,7 +7,6 @@
  */
 import { equalBytes } from "../base/bytes.ts";
 import { ProtocolError } from "../base/errors.ts";
-import { LIMITS } from "../base/limits.ts";
 import { AXES, type Axis, type BlobId, sliverPairIndex } from "../protocol/ids.ts";
 import { type BlobMetadata, HASH_BYTES, sliverHash, type VerifiedMetadata } from "../protocol/metadata.ts";
 import { blobLayout, sliverBytes } from "../protocol/sizes.ts";
@@ -22,13 +21,14 @@ import { ARENA } from "./kernel-exports.ts";
 import { metadataFromBlocks, rootOfPairs } from "./kernel-metadata.ts";
 import { KernelPool } from "./kernel-pool.ts";
 import { KernelSliverMath, sliverBatch } from "./kernel-slivers.ts";
+import { CODEC_LIMITS } from "./limits.ts";
 import { checkSliverForm, checkSliverRoot } from "./sliver-check.ts";
 import { checkInconsistencyProof, checkSymbol, makeSymbol, recoverFromSymbols } from "./symbol-proofs.ts";
 
 export interface KernelCodecOptions {
   /** Compiled from `build/kernels`; the composition root chooses the variant its runtime can compile. */
   readonly module: WebAssembly.Module;
-  /** Bytes that all instances may have together, in use or idle; `LIMITS.codecBytes` by default. */
+  /** Bytes that all instances may have together, in use or idle; `CODEC_LIMITS.codecBytes` by default. */
   readonly maxMemoryBytes?: number;
 }
 
@@ -50,7 +50,7 @@ export interface KernelCodec extends Codec {
 
 /** A codec with its own pool of kernel instances. */
 export function createKernelCodec(options: KernelCodecOptions): KernelCodec {
-  const pool = new KernelPool(options.module, options.maxMemoryBytes ?? LIMITS.codecBytes);
+  const pool = new KernelPool(options.module, options.maxMemoryBytes ?? CODEC_LIMITS.codecBytes);
   const math = new KernelSliverMath(pool);
 
   function openEncoder(nShards: number, unencodedLength: number): KernelEncoder {

@@ -7,13 +7,13 @@
  */
 import { equalBytes } from "../base/bytes.ts";
 import { ProtocolError } from "../base/errors.ts";
-import { LIMITS } from "../base/limits.ts";
 import { type Axis, type BlobId, type SliverPairIndex, sliverPairIndex } from "../protocol/ids.ts";
 import { type BlobMetadata, HASH_BYTES, sliverHash, type VerifiedMetadata } from "../protocol/metadata.ts";
 import { blobLayout, sliverBytes } from "../protocol/sizes.ts";
 import { computeBlobId, metadataRootHash } from "./blob-id.ts";
 import { type Codec, CodecError } from "./codec.ts";
 import { CodecMemory } from "./codec-memory.ts";
+import { CODEC_LIMITS } from "./limits.ts";
 import { decoderBytes, ReferenceDecoder } from "./reference-decoder.ts";
 import { encoderBytes, ReferenceEncoder } from "./reference-encoder.ts";
 import { checkSliver } from "./sliver-check.ts";
@@ -21,13 +21,13 @@ import { sliverRoot } from "./sliver-root.ts";
 import { checkInconsistencyProof, checkSymbol, makeSymbol, recoverFromSymbols } from "./symbol-proofs.ts";
 
 export interface ReferenceCodecOptions {
-  /** Bytes that all open encoders and decoders may hold together; `LIMITS.codecBytes` by default. */
+  /** Bytes that all open encoders and decoders may hold together; `CODEC_LIMITS.codecBytes` by default. */
   readonly maxBytes?: number;
 }
 
 /** A codec with its own memory budget. Any number may exist; they share nothing but constant tables. */
 export function createReferenceCodec(options: ReferenceCodecOptions = {}): Codec {
-  const memory = new CodecMemory(options.maxBytes ?? LIMITS.codecBytes);
+  const memory = new CodecMemory(options.maxBytes ?? CODEC_LIMITS.codecBytes);
 
   function openEncoder(nShards: number, unencodedLength: number): ReferenceEncoder {
     const layout = blobLayout(nShards, unencodedLength);

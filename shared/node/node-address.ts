@@ -8,7 +8,7 @@
  * network any host is allowed, over http.
  */
 import { FloeError } from "../base/errors.ts";
-import { LIMITS } from "../base/limits.ts";
+import { NODE_LIMITS } from "./limits.ts";
 
 export type NetworkKind = "local" | "public";
 
@@ -38,7 +38,7 @@ const FIRST_USER_PORT = 1024;
  * @throws NodeAddressError `REFUSED_ADDRESS` with the reason; the address itself is not repeated in the message
  */
 export function nodeBaseUrl(networkAddress: string, policy: NetworkKind): string {
-  if (networkAddress.length === 0 || networkAddress.length > LIMITS.networkAddressCharacters) {
+  if (networkAddress.length === 0 || networkAddress.length > NODE_LIMITS.networkAddressCharacters) {
     refuse(`${networkAddress.length} characters`);
   }
   const match = /^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?$/.exec(networkAddress);

@@ -13,13 +13,13 @@ import type { Clock, RandomBytes } from "../base/clock.ts";
 import { backoffMs, withDeadline } from "../base/deadline.ts";
 import { FloeError } from "../base/errors.ts";
 import type { Gate } from "../base/gate.ts";
-import { LIMITS } from "../base/limits.ts";
 import { type BlobStatus, parseBlobStatus } from "../protocol/blob-status.ts";
 import { type Axis, BLOB_ID_BYTES, type BlobId, type SliverPairIndex } from "../protocol/ids.ts";
 import { type Persistence, type SignedMessage, signedMessageFromJson } from "../protocol/messages.ts";
 import { type BlobMetadata, metadataBytes, parseBlobMetadataWithId } from "../protocol/metadata.ts";
 import { parseRecoverySymbols, type RecoverySymbol } from "../protocol/recovery-symbol.ts";
 import { parseSliver, type Sliver, serializedSliverBytes } from "../protocol/sliver.ts";
+import { NODE_LIMITS } from "./limits.ts";
 import {
   JSON_TYPE,
   NODE_ERRORS,
@@ -184,16 +184,16 @@ export class StorageNodeClient {
   }
 
   #upload(path: string, name: string, body: Uint8Array): Route {
-    return { method: "PUT", path, name, body, answerType: JSON_TYPE, maxBytes: LIMITS.nodeJsonBytes };
+    return { method: "PUT", path, name, body, answerType: JSON_TYPE, maxBytes: NODE_LIMITS.nodeJsonBytes };
   }
 
   #json(path: string, name: string): Route {
-    return { method: "GET", path, name, answerType: JSON_TYPE, maxBytes: LIMITS.nodeJsonBytes };
+    return { method: "GET", path, name, answerType: JSON_TYPE, maxBytes: NODE_LIMITS.nodeJsonBytes };
   }
 
   async #call<T>(route: Route, options: CallOptions, parse: (bytes: Uint8Array) => T): Promise<T> {
     const { clock, randomBytes, gate } = this.#transport;
-    const attempts = options.attempts ?? LIMITS.attemptsPerNodeRequest;
+    const attempts = options.attempts ?? NODE_LIMITS.attemptsPerNodeRequest;
     for (let attempt = 1; ; attempt++) {
       try {
         return await gate.run(() => this.#attempt(route, options, parse));
@@ -208,7 +208,7 @@ export class StorageNodeClient {
   async #attempt<T>(route: Route, options: CallOptions, parse: (bytes: Uint8Array) => T): Promise<T> {
     const { clock } = this.#transport;
     options.onStart?.();
-    const timeoutMs = options.timeoutMs ?? LIMITS.nodeRequestTimeoutMs;
+    const timeoutMs = options.timeoutMs ?? NODE_LIMITS.nodeRequestTimeoutMs;
     const headersMs = Math.min(options.headersTimeoutMs ?? timeoutMs, timeoutMs);
     const late = (what: string, ms: number) => () =>
       this.#error("TIMEOUT", route, `no ${what} within ${ms} ms`);
@@ -265,7 +265,7 @@ export class StorageNodeClient {
   /** An error body that is too long, cut off or not text still leaves the status to act on. */
   async #errorText(route: Route, response: Response): Promise<string> {
     try {
-      return new TextDecoder().decode(await this.#readBody(route, response, LIMITS.nodeJsonBytes));
+      return new TextDecoder().decode(await this.#readBody(route, response, NODE_LIMITS.nodeJsonBytes));
     } catch (error) {
       if (error instanceof StorageNodeError && error.code !== "TIMEOUT") return "";
       throw error;

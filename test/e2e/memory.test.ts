@@ -1,7 +1,8 @@
 // If this fails, a handful of large uploads and reads at once kill the isolate, and everybody's requests with it.
+
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { LIMITS } from "../../shared/base/limits.ts";
+import { INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
 import { type HeapWatch, watchHeap } from "../support/edge/inspector.ts";
 import { chainEvents } from "../support/sui/chain.ts";
 import {
@@ -136,7 +137,7 @@ describe("one isolate", () => {
     await counted;
     for (const name of NODES) system.network.setNodeFault(name, { kind: "none" });
     expect(response.status).toBe(200);
-    expect(peak).toBeLessThanOrEqual(LIMITS.requestsInFlight);
+    expect(peak).toBeLessThanOrEqual(INVOCATION_REQUESTS);
     expect(peak).toBeGreaterThan(1);
   });
 });

@@ -1,6 +1,6 @@
 // If this fails, nodes that hang, lie or die decide what a client of the edge gets.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { LIMITS } from "../../shared/base/limits.ts";
+import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import { bytesOf, prng, type System, sameBytes, startSystem } from "../support/system.ts";
 
 /** 100 shards on 16 nodes: nodes 0 to 3 hold 7 each, the others 6. f = 33. */
@@ -42,7 +42,7 @@ describe("the edge in workerd", () => {
     expect(sameBytes(await bytesOf(await system.read(blobId)), content)).toBe(true);
     // One deadline each, as is shown in virtual time (test/fault/matrix/nodes.test.ts), and room for a machine that
     // pauses: five nodes one after the other are more.
-    expect(performance.now() - startMs).toBeLessThan(4 * LIMITS.nodeRequestTimeoutMs);
+    expect(performance.now() - startMs).toBeLessThan(4 * NODE_LIMITS.nodeRequestTimeoutMs);
   });
 
   it.each(["wrong-signature", "wrong-metadata", "error"] as const)(

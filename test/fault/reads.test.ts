@@ -1,7 +1,7 @@
 // If this fails, a few silent, slow or lying nodes decide how long a read takes, or whether it succeeds.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { NodeFault } from "../../localnet/faults.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
+import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import { encodeBlob } from "../support/codec/encoded-blob.ts";
 import { bytesOf, prng, requestsOnceQuiet, type System, sameBytes, startSystem } from "../support/system.ts";
 
@@ -18,7 +18,7 @@ const CONTENT = prng(31, 300_000);
  * That a read takes at most one deadline more is shown in virtual time (test/fault/matrix/nodes.test.ts). Here, where
  * processes may pause, silent nodes must only not be waited for one after the other.
  */
-const NOT_HELD_UP_MS = 3 * LIMITS.nodeRequestTimeoutMs;
+const NOT_HELD_UP_MS = 3 * NODE_LIMITS.nodeRequestTimeoutMs;
 
 describe("reads through workerd", () => {
   let system: System;

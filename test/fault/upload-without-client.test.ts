@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type EdgeRuntime, startEdge } from "../../dev/edge-runtime.ts";
+import { EDGE_LIMITS } from "../../functions/base/limits.ts";
 import type { UploadStatus } from "../../functions/tracker/status-view.ts";
 import { type Network, startNetwork } from "../../localnet/network.ts";
-import { LIMITS } from "../../shared/base/limits.ts";
 import { encodeBlob } from "../support/codec/encoded-blob.ts";
 import { edgeBundle } from "../support/edge/edge-bundle.ts";
 import { certifiedBlobIds, chainEvents } from "../support/sui/chain.ts";
@@ -28,7 +28,7 @@ afterAll(() => network.close());
 const startLife = async (
   stateDir: string,
   stagingBucket: boolean,
-  leaseMs: number = LIMITS.uploadLeaseMs,
+  leaseMs: number = EDGE_LIMITS.uploadLeaseMs,
 ): Promise<EdgeRuntime> =>
   startEdge({
     bundle: await edgeBundle(),

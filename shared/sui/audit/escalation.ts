@@ -207,7 +207,7 @@ function compareClaims(a: ClaimOnChain, b: ClaimOnChain): number {
   return order || (a.ref.objectId < b.ref.objectId ? -1 : 1);
 }
 
-/** Nodes that this address may vote for. Cost: one request per `LIMITS.suiBatchObjects` members. */
+/** Nodes that this address may vote for. Cost: one request per `SUI_LIMITS.suiBatchObjects` members. */
 export async function votersOf(
   client: SuiGrpcClient,
   { committee, originalPackageId }: ChainSnapshot,

@@ -1,8 +1,8 @@
 /** Objects by ID, with what readers of contracts look at: type, contents, and where a shared object began. */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { deriveDynamicFieldID } from "@mysten/sui/utils";
-import { LIMITS } from "../../base/limits.ts";
 import { type ObjectId, parseObjectId } from "../../protocol/ids.ts";
+import { SUI_LIMITS } from "./limits.ts";
 import { suiCall } from "./sui-client.ts";
 import { SuiError } from "./sui-error.ts";
 
@@ -17,15 +17,15 @@ export interface ReadObject {
 /**
  * Objects in the order asked; undefined where the endpoint knows none (it may lag, or the object was deleted).
  *
- * Cost: one request per `LIMITS.suiBatchObjects` objects. @throws SuiError of the transport
+ * Cost: one request per `SUI_LIMITS.suiBatchObjects` objects. @throws SuiError of the transport
  */
 export async function readObjects(
   client: SuiGrpcClient,
   ids: readonly ObjectId[],
 ): Promise<(ReadObject | undefined)[]> {
   const found: (ReadObject | undefined)[] = [];
-  for (let from = 0; from < ids.length; from += LIMITS.suiBatchObjects) {
-    const batch = ids.slice(from, from + LIMITS.suiBatchObjects);
+  for (let from = 0; from < ids.length; from += SUI_LIMITS.suiBatchObjects) {
+    const batch = ids.slice(from, from + SUI_LIMITS.suiBatchObjects);
     const { objects } = await suiCall(`reading ${batch.length} objects`, () =>
       client.getObjects({ objectIds: [...batch], include: { content: true } }),
     );

@@ -10,7 +10,7 @@
 import { GrpcWebFetchTransport, RpcError, SuiGrpcClient } from "@mysten/sui/grpc";
 import { readBounded } from "../../base/bounded-body.ts";
 import { FloeError } from "../../base/errors.ts";
-import { LIMITS } from "../../base/limits.ts";
+import { SUI_LIMITS } from "./limits.ts";
 import { SuiError, type SuiErrorCode } from "./sui-error.ts";
 
 export type Fetch = (input: string, init?: RequestInit) => Promise<Response>;
@@ -19,13 +19,13 @@ export interface SuiClientOptions {
   /** Base URL of a full node, or several in order of preference, without credentials. */
   readonly url: string | readonly string[];
   readonly fetch: Fetch;
-  /** One attempt, from the call to the last byte of the answer. Default `LIMITS.suiRequestTimeoutMs`. */
+  /** One attempt, from the call to the last byte of the answer. Default `SUI_LIMITS.suiRequestTimeoutMs`. */
   readonly timeoutMs?: number;
   /** Only labels the client; addresses come from `url`. */
   readonly network?: string;
 }
 
-/** A client for reads, simulation, execution and `ListEvents`; answers are held in memory (`LIMITS.suiReplyBytes`). */
+/** A client for reads, simulation, execution and `ListEvents`; answers are held in memory (`SUI_LIMITS.suiReplyBytes`). */
 export function createSuiClient(options: SuiClientOptions): SuiGrpcClient {
   const urls = typeof options.url === "string" ? [options.url] : options.url;
   return new SuiGrpcClient({
@@ -36,7 +36,7 @@ export function createSuiClient(options: SuiClientOptions): SuiGrpcClient {
       fetch: failoverFetch({
         endpoints: urls,
         fetch: options.fetch,
-        timeoutMs: options.timeoutMs ?? LIMITS.suiRequestTimeoutMs,
+        timeoutMs: options.timeoutMs ?? SUI_LIMITS.suiRequestTimeoutMs,
       }),
     }),
   });
@@ -121,8 +121,8 @@ async function buffered(fetch: Fetch, url: string, init: RequestInit): Promise<R
   if (response.status >= 500) throw new RpcError(`HTTP ${response.status}`, "UNAVAILABLE");
   const body = await readBounded(
     response.body,
-    LIMITS.suiReplyBytes,
-    () => new RpcError(`the answer is longer than ${LIMITS.suiReplyBytes} bytes`, "DATA_LOSS"),
+    SUI_LIMITS.suiReplyBytes,
+    () => new RpcError(`the answer is longer than ${SUI_LIMITS.suiReplyBytes} bytes`, "DATA_LOSS"),
   );
   const status = response.headers.get("grpc-status") ?? trailerStatus(body);
   // An answer ends with its status: without one it was cut off on the way, or an intermediary made it.

@@ -7,7 +7,6 @@
 import type { Transaction } from "@mysten/sui/transactions";
 import type { RandomBytes } from "../../base/clock.ts";
 import { FloeError } from "../../base/errors.ts";
-import { LIMITS } from "../../base/limits.ts";
 import type { Certificate } from "../../protocol/certificate.ts";
 import type { ObjectId } from "../../protocol/ids.ts";
 import { SUI_COIN_TYPE } from "../client/type-names.ts";
@@ -26,6 +25,7 @@ import {
   toSdkRef,
   type WalSource,
 } from "./blob-transactions.ts";
+import { WALLET_LIMITS } from "./limits.ts";
 import { registrationCost } from "./price.ts";
 import { Spending, type SpendingCaps } from "./spending.ts";
 import type { OperationOf, StoredOperation, SubmitterStore } from "./store.ts";
@@ -82,14 +82,14 @@ export function chooseBatch(
   const chosen: StoredOperation[] = [];
   let commands = SHARED_COMMANDS;
   let bytes = 0;
-  let limit: number = LIMITS.batchOperations;
+  let limit: number = WALLET_LIMITS.batchOperations;
   for (const operation of waiting) {
     if (operation.kind !== first.kind) continue;
     limit = Math.min(limit, limitOf(operation));
     const size = operationSize(operation);
     commands += size.commands;
     bytes += size.bytes;
-    const fits = commands <= MAX_COMMANDS && bytes <= LIMITS.batchBytes && chosen.length < limit;
+    const fits = commands <= MAX_COMMANDS && bytes <= WALLET_LIMITS.batchBytes && chosen.length < limit;
     if (!fits && chosen.length > 0) break;
     chosen.push(operation);
   }

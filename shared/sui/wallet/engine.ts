@@ -23,12 +23,12 @@
 import type { Clock, RandomBytes } from "../../base/clock.ts";
 import { FloeError } from "../../base/errors.ts";
 import type { FailPoint } from "../../base/fail-point.ts";
-import { LIMITS } from "../../base/limits.ts";
 import type { ObjectId } from "../../protocol/ids.ts";
 import { type ExecutionFailure, failureVerdict, MoveAbortError } from "../client/move-abort.ts";
 import { SuiError } from "../client/sui-error.ts";
 import type { ChainSnapshot } from "../walrus/chain-snapshot.ts";
 import { chooseBatch, type PlannedBatch, planBatch } from "./batch.ts";
+import { WALLET_LIMITS } from "./limits.ts";
 import { toPortableError } from "./portable-error.ts";
 import { sameRequest } from "./requests.ts";
 import { registrationGone, settleSuccess } from "./results.ts";
@@ -60,7 +60,7 @@ export interface SubmitterOptions {
 /** Told of what happens to operations; called after it is stored. */
 export interface EngineListener {
   settled(operation: StoredOperation): void;
-  /** Nothing has moved for `LIMITS.walletFailedRounds` rounds; the engine stops until the next drive. */
+  /** Nothing has moved for `WALLET_LIMITS.walletFailedRounds` rounds; the engine stops until the next drive. */
   stuck(cause: FloeError): void;
   /** The engine met a bug or its own death; the store knows what the next drive has to do. */
   died(error: unknown): void;
@@ -127,7 +127,7 @@ export class SubmissionEngine {
         this.#waits = 0;
         const didMove = await this.#round();
         failedRounds = didMove ? 0 : failedRounds + 1;
-        if (failedRounds >= LIMITS.walletFailedRounds) {
+        if (failedRounds >= WALLET_LIMITS.walletFailedRounds) {
           const cause = new SuiError("SUI_UNREACHABLE", "the chain does not answer", { retryable: true });
           return this.#listener.stuck(this.#lastError ?? cause);
         }
@@ -164,7 +164,7 @@ export class SubmissionEngine {
     const { store, signer, chain, clock, randomBytes, caps, snapshot } = this.#options;
     const candidates = chooseBatch(
       store.waiting(WAITING_WINDOW),
-      (operation) => this.#batchLimits.get(operation.intentId) ?? LIMITS.batchOperations,
+      (operation) => this.#batchLimits.get(operation.intentId) ?? WALLET_LIMITS.batchOperations,
     );
     const current = await snapshot(this.#minSnapshotMs);
     const operations = this.#answerFromLedger(candidates, current);
@@ -336,7 +336,7 @@ export class SubmissionEngine {
     for (const operation of operations) {
       const attempts = operation.attempts + 1;
       this.#waits = Math.max(this.#waits, attempts);
-      if (attempts < LIMITS.submitAttempts) {
+      if (attempts < WALLET_LIMITS.submitAttempts) {
         const again = { ...operation, state: { name: "waiting" as const }, attempts };
         this.#options.store.apply({ operations: [again] });
         continue;

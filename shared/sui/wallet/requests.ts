@@ -1,6 +1,6 @@
 /** Checks of what callers ask of the wallet, before anything is stored. */
 import { equalBytes } from "../../base/bytes.ts";
-import { LIMITS } from "../../base/limits.ts";
+import { WALLET_LIMITS } from "./limits.ts";
 import type { CertifyRequest, RegisterRequest } from "./submissions.ts";
 import { SubmissionError } from "./submissions.ts";
 
@@ -15,15 +15,15 @@ export function checkRegisterRequest(request: RegisterRequest): void {
     invalid("rootHash", `has ${request.rootHash.length} bytes, not ${ROOT_HASH_BYTES}`);
   }
   const { attributes } = request;
-  if (attributes.length > LIMITS.blobAttributes) {
-    invalid("attributes", `are ${attributes.length}, at most ${LIMITS.blobAttributes} are allowed`);
+  if (attributes.length > WALLET_LIMITS.blobAttributes) {
+    invalid("attributes", `are ${attributes.length}, at most ${WALLET_LIMITS.blobAttributes} are allowed`);
   }
   if (new Set(attributes.map(({ key }) => key)).size !== attributes.length) {
     invalid("attributes", "have a key twice");
   }
   for (const { key, value } of attributes) {
     const [keyBytes, valueBytes] = [encoder.encode(key).length, encoder.encode(value).length];
-    if (keyBytes > LIMITS.attributeKeyBytes || valueBytes > LIMITS.attributeValueBytes) {
+    if (keyBytes > WALLET_LIMITS.attributeKeyBytes || valueBytes > WALLET_LIMITS.attributeValueBytes) {
       invalid("attributes", `have a pair of ${keyBytes} and ${valueBytes} bytes`);
     }
   }
@@ -38,8 +38,8 @@ export function checkCertifyRequest(request: CertifyRequest): void {
 }
 
 function checkText(field: string, text: string): void {
-  if (text.length === 0 || text.length > LIMITS.intentIdCharacters) {
-    invalid(field, `has ${text.length} characters; 1 to ${LIMITS.intentIdCharacters} are allowed`);
+  if (text.length === 0 || text.length > WALLET_LIMITS.intentIdCharacters) {
+    invalid(field, `has ${text.length} characters; 1 to ${WALLET_LIMITS.intentIdCharacters} are allowed`);
   }
 }
 

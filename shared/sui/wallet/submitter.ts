@@ -2,8 +2,9 @@
  * The wallet's front: takes registrations, certifications and deletions, each named by an intent, and answers every
  * call with an intent's one outcome. How they get to the chain is `submission-engine.ts`.
  */
-import { LIMITS } from "../../base/limits.ts";
+
 import { SubmissionEngine, type SubmitterOptions } from "./engine.ts";
+import { WALLET_LIMITS } from "./limits.ts";
 import { fromPortableError } from "./portable-error.ts";
 import { checkCertifyRequest, checkRegisterRequest, isSameIntent, sameRequest } from "./requests.ts";
 import type { OperationKind, OperationShapes, StoredOperation } from "./store.ts";
@@ -86,7 +87,11 @@ export class Submitter {
    */
   async sweep(olderThanMs: number): Promise<void> {
     const { store, clock } = this.#options;
-    const abandoned = store.ledgerRows("registered", clock.nowMs() - olderThanMs, LIMITS.batchOperations);
+    const abandoned = store.ledgerRows(
+      "registered",
+      clock.nowMs() - olderThanMs,
+      WALLET_LIMITS.batchOperations,
+    );
     const deletions: Promise<unknown>[] = [];
     for (const row of abandoned) {
       if (!row.registered.deletable) store.apply({ ledger: [{ ...row, state: "reusable" }] });
@@ -123,10 +128,10 @@ export class Submitter {
       }
       const isUnderWay = known.state.name === "done" || known.state.name === "signed";
       if (isUnderWay || (known.state.name === "waiting" && sameRequest(known.request, request))) return known;
-    } else if (store.waitingCount() >= LIMITS.walletWaiting) {
-      throw new SubmissionError("WALLET_BUSY", `${LIMITS.walletWaiting} submissions wait already`, {
+    } else if (store.waitingCount() >= WALLET_LIMITS.walletWaiting) {
+      throw new SubmissionError("WALLET_BUSY", `${WALLET_LIMITS.walletWaiting} submissions wait already`, {
         retryable: true,
-        details: { waiting: LIMITS.walletWaiting },
+        details: { waiting: WALLET_LIMITS.walletWaiting },
       });
     }
     // `kind` and `request` come from one row of OperationShapes.
@@ -150,7 +155,7 @@ export class Submitter {
     const settled = new Promise<StoredOperation>((resolve, reject) => {
       const waiter: Waiter = { resolve, reject };
       waiters.add(waiter);
-      this.#options.clock.sleep(LIMITS.walletCallTimeoutMs, timer.signal).then(
+      this.#options.clock.sleep(WALLET_LIMITS.walletCallTimeoutMs, timer.signal).then(
         () => {
           waiters.delete(waiter);
           reject(pending(intentId));

@@ -7,13 +7,13 @@
  */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { type Transaction, TransactionDataBuilder } from "@mysten/sui/transactions";
-import { LIMITS } from "../../base/limits.ts";
 import { type ObjectId, parseObjectId } from "../../protocol/ids.ts";
 import { readChainId } from "../client/checkpoints.ts";
 import type { ExecutionFailure } from "../client/move-abort.ts";
 import { suiCall, toSuiError } from "../client/sui-client.ts";
 import { SuiError } from "../client/sui-error.ts";
 import type { ObjectRef } from "./blob-transactions.ts";
+import { WALLET_LIMITS } from "./limits.ts";
 
 export interface CoinRef extends ObjectRef {
   readonly balance: bigint;
@@ -21,7 +21,7 @@ export interface CoinRef extends ObjectRef {
 
 /** What the wallet holds of one coin type, in its smallest unit. */
 export interface WalletFunds {
-  /** Largest balance first, at most `LIMITS.walletCoins`. */
+  /** Largest balance first, at most `WALLET_LIMITS.walletCoins`. */
   readonly coins: readonly CoinRef[];
   readonly coinBalance: bigint;
   /** Held by the address itself, without a coin object. */
@@ -193,7 +193,7 @@ async function readFunds(client: SuiGrpcClient, owner: ObjectId, coinType: strin
       a.balance === b.balance ? (a.objectId < b.objectId ? -1 : 1) : a.balance > b.balance ? -1 : 1,
     );
     return {
-      coins: coins.slice(0, LIMITS.walletCoins),
+      coins: coins.slice(0, WALLET_LIMITS.walletCoins),
       coinBalance: coins.reduce((sum, coin) => sum + coin.balance, 0n),
       addressBalance: BigInt(balance.addressBalance),
     };
@@ -218,7 +218,7 @@ async function listCoins(client: SuiGrpcClient, owner: ObjectId, coinType: strin
       });
     }
     cursor = page.hasNextPage ? page.cursor : null;
-  } while (cursor !== null && coins.length < LIMITS.walletCoinsListed);
+  } while (cursor !== null && coins.length < WALLET_LIMITS.walletCoinsListed);
   return coins;
 }
 

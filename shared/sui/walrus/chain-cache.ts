@@ -9,8 +9,8 @@
  *   any              old, and no endpoint answers        the kept one up to `chainSnapshotStaleMs`, else the error
  */
 import type { Clock } from "../../base/clock.ts";
-import { LIMITS } from "../../base/limits.ts";
 import type { ChainSnapshot } from "./chain-snapshot.ts";
+import { CHAIN_LIMITS } from "./limits.ts";
 
 export interface SnapshotOptions {
   /** The snapshot's reading must have begun at this time or later; a time in the future means now. */
@@ -38,11 +38,11 @@ export class ChainCache {
     const minReadAtMs = Math.min(options.minReadAtMs ?? 0, nowMs);
     const kept = this.#kept;
     const isRecent = kept !== undefined && kept.readAtMs >= minReadAtMs;
-    if (isRecent && nowMs - kept.readAtMs < LIMITS.chainSnapshotMs) return kept;
+    if (isRecent && nowMs - kept.readAtMs < CHAIN_LIMITS.chainSnapshotMs) return kept;
     try {
       return await this.#readSince(minReadAtMs);
     } catch (error) {
-      if (isRecent && nowMs - kept.readAtMs < LIMITS.chainSnapshotStaleMs) return kept;
+      if (isRecent && nowMs - kept.readAtMs < CHAIN_LIMITS.chainSnapshotStaleMs) return kept;
       throw error;
     }
   }

@@ -12,10 +12,10 @@
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { deriveDynamicFieldID, normalizeStructTag } from "@mysten/sui/utils";
 import { toHex } from "../../base/bytes.ts";
-import { LIMITS } from "../../base/limits.ts";
 import { blsPublicKeyFromUncompressed } from "../../crypto/bls.ts";
 import { type Committee, type CommitteeMember, checkCommittee } from "../../protocol/committee.ts";
 import { type BlobId, blobIdFromU256, type ObjectId, parseObjectId, shardIndex } from "../../protocol/ids.ts";
+import { SUI_LIMITS } from "../client/limits.ts";
 import { suiCall } from "../client/sui-client.ts";
 import { SuiError } from "../client/sui-error.ts";
 import { isWalrusType, parseStructName, versionKey } from "../client/type-names.ts";
@@ -210,7 +210,7 @@ interface ReadObject {
   readonly initialSharedVersion: bigint | undefined;
 }
 
-/** Objects in the order asked; undefined where the endpoint knows none. Batches of `LIMITS.suiBatchObjects`. */
+/** Objects in the order asked; undefined where the endpoint knows none. Batches of `SUI_LIMITS.suiBatchObjects`. */
 async function readObjects(
   client: SuiGrpcClient,
   ids: readonly ObjectId[],
@@ -241,8 +241,8 @@ async function readPools(
   ids: readonly ObjectId[],
 ): Promise<ReadonlyMap<ObjectId, StakingPool>> {
   const pools = new Map<ObjectId, StakingPool>();
-  for (let from = 0; from < ids.length; from += LIMITS.suiBatchObjects) {
-    const batch = ids.slice(from, from + LIMITS.suiBatchObjects);
+  for (let from = 0; from < ids.length; from += SUI_LIMITS.suiBatchObjects) {
+    const batch = ids.slice(from, from + SUI_LIMITS.suiBatchObjects);
     const objects = await readObjects(client, batch);
     batch.forEach((id, index) => {
       const object = present(objects[index], "a node's staking pool", id);

@@ -36,9 +36,9 @@
  * `node/event_blob_writer.rs`), `walrus-sui` (`types/events.rs`); MystenLabs/sui `sui-types` (`event.rs`, `digests.rs`).
  */
 import { FloeError } from "../../base/errors.ts";
-import { LIMITS } from "../../base/limits.ts";
 import { type BlobId, blobIdFromBytes } from "../../protocol/ids.ts";
 import { parseWalrusEvent, type UnknownEvent, type WalrusEvent, type WalrusEventName } from "./events.ts";
+import { CHAIN_LIMITS } from "./limits.ts";
 
 export type EventBlobErrorCode =
   /** The magic number is another. */
@@ -190,8 +190,8 @@ function entryFrame(
     const byte = bytes[next++];
     if (byte === undefined) return undefined;
     length += (byte & 0x7f) * 2 ** shift;
-    if (length > LIMITS.eventEntryBytes || next - at > MAX_LENGTH_BYTES) {
-      throw malformed(offset, `an entry of ${length} bytes or more, at most ${LIMITS.eventEntryBytes}`);
+    if (length > CHAIN_LIMITS.eventEntryBytes || next - at > MAX_LENGTH_BYTES) {
+      throw malformed(offset, `an entry of ${length} bytes or more, at most ${CHAIN_LIMITS.eventEntryBytes}`);
     }
     if ((byte & 0x80) !== 0) continue;
     if (byte === 0 && shift > 0) throw malformed(offset, "a length that is not in its shortest form");

@@ -1,7 +1,9 @@
 // If this fails, storage nodes that are down, slow or lying decide whether blobs are stored, and what readers get.
+
 import { afterAll, describe, expect, it } from "vitest";
-import { LIMITS } from "../../../shared/base/limits.ts";
+import { INVOCATION_REQUESTS } from "../../../shared/base/gate.ts";
 import { parseBlsPublicKey, parseBlsSignature, verifyAggregate } from "../../../shared/crypto/bls.ts";
+import { NODE_LIMITS } from "../../../shared/node/limits.ts";
 import { isQuorum } from "../../../shared/protocol/bft.ts";
 import { confirmationMessage } from "../../../shared/protocol/messages.ts";
 import { ScriptedEdge } from "../../support/edge/scripted-edge.ts";
@@ -97,10 +99,10 @@ describe.each(COMMITTEES)("with nodes of up to f of $name", ({ shardsOf, sets })
         for (const node of set) nodes.scripts.set(node, script);
         const startMs = nodes.clock.nowMs();
         const { edge, blobId } = await expectPublished(nodes);
-        expect(nodes.clock.nowMs() - startMs).toBeLessThanOrEqual(LIMITS.nodeRequestTimeoutMs);
+        expect(nodes.clock.nowMs() - startMs).toBeLessThanOrEqual(NODE_LIMITS.nodeRequestTimeoutMs);
         const readMs = nodes.clock.nowMs();
         expect(await readAll(edge, blobId)).toEqual(content);
-        expect(nodes.clock.nowMs() - readMs).toBeLessThanOrEqual(LIMITS.nodeRequestTimeoutMs);
+        expect(nodes.clock.nowMs() - readMs).toBeLessThanOrEqual(NODE_LIMITS.nodeRequestTimeoutMs);
         cases++;
       }
     },
@@ -112,11 +114,11 @@ it("N2: when six of 22 nodes hang at once, publishing and reading end within one
   for (const node of [0, 3, 7, 11, 15, 20]) nodes.scripts.set(node, hang);
   const startMs = nodes.clock.nowMs();
   const { edge, blobId } = await expectPublished(nodes);
-  expect(nodes.clock.nowMs() - startMs).toBeLessThanOrEqual(LIMITS.nodeRequestTimeoutMs);
+  expect(nodes.clock.nowMs() - startMs).toBeLessThanOrEqual(NODE_LIMITS.nodeRequestTimeoutMs);
   const readMs = nodes.clock.nowMs();
   expect(await readAll(edge, blobId)).toEqual(content);
-  expect(nodes.clock.nowMs() - readMs).toBeLessThanOrEqual(LIMITS.nodeRequestTimeoutMs);
-  expect(nodes.gate.peak).toBeLessThanOrEqual(LIMITS.requestsInFlight);
+  expect(nodes.clock.nowMs() - readMs).toBeLessThanOrEqual(NODE_LIMITS.nodeRequestTimeoutMs);
+  expect(nodes.gate.peak).toBeLessThanOrEqual(INVOCATION_REQUESTS);
 });
 
 describe("N4: metadata", () => {

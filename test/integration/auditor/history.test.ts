@@ -15,7 +15,7 @@ import { nodeLedger } from "../../../host/sqlite-ledger.ts";
 import type { RoundExport } from "../../../shared/audit/round-export.ts";
 import { toHex } from "../../../shared/base/bytes.ts";
 import { FloeError } from "../../../shared/base/errors.ts";
-import { Gate } from "../../../shared/base/gate.ts";
+import { Gate, INVOCATION_REQUESTS } from "../../../shared/base/gate.ts";
 import type { BlobId } from "../../../shared/protocol/ids.ts";
 import { type ChainReader, suiChainReader } from "../../../shared/sui/walrus/chain-reader.ts";
 import type { CertifiedEventBlob } from "../../../shared/sui/walrus/chain-snapshot.ts";
@@ -74,7 +74,7 @@ function followerOn({ sql = emptyLedger(), ...options }: FollowerOptions = {}): 
         fetch: options.fetch ?? ((request) => fetch(request)),
         clock: systemClock,
         randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
-        gate: new Gate(),
+        gate: new Gate(INVOCATION_REQUESTS),
       },
       networkKind: "local",
       committees: async () => [(await reader.snapshot()).committee],

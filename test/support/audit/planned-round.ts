@@ -12,7 +12,7 @@ import type { AuditParameters } from "../../../shared/audit/parameters.ts";
 import { MemoryPopulation } from "../../../shared/audit/population.ts";
 import { drawCounts, planRound } from "../../../shared/audit/selection.ts";
 import { toHex } from "../../../shared/base/bytes.ts";
-import { Gate } from "../../../shared/base/gate.ts";
+import { Gate, INVOCATION_REQUESTS } from "../../../shared/base/gate.ts";
 import { blake2b256 } from "../../../shared/crypto/blake2b.ts";
 import type { NodeTransport } from "../../../shared/node/storage-node-client.ts";
 import type { Committee } from "../../../shared/protocol/committee.ts";
@@ -116,7 +116,7 @@ export class PlannedRound {
 
   transport(fetch: (request: Request) => Promise<Response>): NodeTransport {
     const randomBytes = (count: number): Uint8Array => new Uint8Array(count);
-    return { fetch, clock: this.clock, randomBytes, gate: new Gate() };
+    return { fetch, clock: this.clock, randomBytes, gate: new Gate(INVOCATION_REQUESTS) };
   }
 
   /** Challenges in invocations of the Durable Object's length until everything is asked, or the time is up. */

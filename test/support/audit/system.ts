@@ -13,7 +13,7 @@ import { nodeLedger } from "../../../host/sqlite-ledger.ts";
 import { AUDIT_PROFILES, type AuditParameters } from "../../../shared/audit/parameters.ts";
 import type { Clock } from "../../../shared/base/clock.ts";
 import type { FailPoint } from "../../../shared/base/fail-point.ts";
-import { Gate } from "../../../shared/base/gate.ts";
+import { Gate, INVOCATION_REQUESTS } from "../../../shared/base/gate.ts";
 import type { NetworkFile } from "../../../shared/network/network-file.ts";
 import { createSuiClient } from "../../../shared/sui/client/sui-client.ts";
 import { type ChainReader, suiChainReader } from "../../../shared/sui/walrus/chain-reader.ts";
@@ -80,7 +80,7 @@ export function testAuditor(options: TestAuditorOptions): TestAuditor {
       fetch: options.fetch ?? ((request) => fetch(request)),
       clock,
       randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
-      gate: new Gate(),
+      gate: new Gate(INVOCATION_REQUESTS),
     },
     networkKind: "local",
     parameters,

@@ -1,13 +1,13 @@
 /** A tracker on SQLite in memory, whose object can die and whose alarm goes off when the test says so. */
 import { DatabaseSync } from "node:sqlite";
+import { EDGE_LIMITS } from "../../../functions/base/limits.ts";
 import type { Tracker, UploaderPort } from "../../../functions/tracker/port.ts";
 import { TrackerService } from "../../../functions/tracker/service.ts";
 import type { Clock } from "../../../shared/base/clock.ts";
 import { type FailPoint, noFailPoints } from "../../../shared/base/fail-point.ts";
-import { LIMITS } from "../../../shared/base/limits.ts";
 import { nobleSignatures } from "../../../shared/crypto/bls.ts";
 
-export const LEASE_MS = LIMITS.uploadLeaseMs;
+export const LEASE_MS = EDGE_LIMITS.uploadLeaseMs;
 
 const noUploader: UploaderPort = { finish: async () => {}, finishTail: async () => {} };
 

@@ -4,12 +4,12 @@
  */
 
 import { KernelLease } from "../../../functions/base/isolate-memory.ts";
+import { EDGE_LIMITS } from "../../../functions/base/limits.ts";
 import { NodeFaults } from "../../../functions/nodes/node-faults.ts";
 import { SharedReads } from "../../../functions/read/shared-reads.ts";
 import type { Services } from "../../../functions/services.ts";
 import { concatBytes, toHex } from "../../../shared/base/bytes.ts";
-import { Gate } from "../../../shared/base/gate.ts";
-import { LIMITS } from "../../../shared/base/limits.ts";
+import { Gate, INVOCATION_REQUESTS } from "../../../shared/base/gate.ts";
 import type { Codec } from "../../../shared/codec/codec.ts";
 import { createReferenceCodec } from "../../../shared/codec/reference-codec.ts";
 import { blsPublicKey, blsSign } from "../../../shared/crypto/bls.ts";
@@ -69,7 +69,7 @@ export class ScriptedNodes {
   readonly clock = new VirtualClock();
   readonly lease = new KernelLease({ clock: this.clock });
   readonly reads = new SharedReads(this.clock);
-  readonly gate = new Gate();
+  readonly gate = new Gate(INVOCATION_REQUESTS);
   readonly scripts = new Map<number, Script>();
   /** Every request that reached a node, in order. */
   readonly requests: { readonly node: number; readonly method: string; readonly route: NodeRoute }[] = [];
@@ -205,8 +205,8 @@ export class ScriptedNodes {
       requestId: "0".repeat(32),
       networkKind: "local",
       maxBodyBytes: 1 << 20,
-      maxStagedBytes: LIMITS.stagedBytes,
-      uploadLeaseMs: LIMITS.uploadLeaseMs,
+      maxStagedBytes: EDGE_LIMITS.stagedBytes,
+      uploadLeaseMs: EDGE_LIMITS.uploadLeaseMs,
       stagedObjects: undefined,
       transport: {
         fetch: this.fetch,

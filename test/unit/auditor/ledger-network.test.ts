@@ -7,7 +7,7 @@ import { answer } from "../../../auditor/face/routes.ts";
 import { readMeta } from "../../../auditor/ledger/ledger-sql.ts";
 import { nodeLedger } from "../../../host/sqlite-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
-import { Gate } from "../../../shared/base/gate.ts";
+import { Gate, INVOCATION_REQUESTS } from "../../../shared/base/gate.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
 import { SuiError } from "../../../shared/sui/client/sui-error.ts";
 import type { ChainReader } from "../../../shared/sui/walrus/chain-reader.ts";
@@ -51,7 +51,7 @@ function auditorOn({ system = SYSTEM, id = "chain-a", genesis = 7, isSilent = fa
       fetch: () => Promise.reject(new Error("nobody")),
       clock: new VirtualClock(),
       randomBytes: () => new Uint8Array(),
-      gate: new Gate(),
+      gate: new Gate(INVOCATION_REQUESTS),
     },
     networkKind: "public",
     parameters: AUDIT_PROFILES.public,

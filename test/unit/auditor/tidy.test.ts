@@ -4,7 +4,7 @@ import { Auditor } from "../../../auditor/auditor.ts";
 import type { AuditChain } from "../../../auditor/chain/audit-chain.ts";
 import { nodeLedger } from "../../../host/sqlite-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
-import { Gate } from "../../../shared/base/gate.ts";
+import { Gate, INVOCATION_REQUESTS } from "../../../shared/base/gate.ts";
 import type { ChainReader } from "../../../shared/sui/walrus/chain-reader.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
@@ -28,7 +28,7 @@ it("forgets a list of any length before it rests, and keeps those that are still
       fetch: () => Promise.reject(new Error("nobody")),
       clock,
       randomBytes: () => new Uint8Array(),
-      gate: new Gate(),
+      gate: new Gate(INVOCATION_REQUESTS),
     },
     networkKind: "public",
     parameters: AUDIT_PROFILES.public,

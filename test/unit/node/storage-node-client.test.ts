@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { FloeError } from "../../../shared/base/errors.ts";
 import { Gate } from "../../../shared/base/gate.ts";
-import { LIMITS } from "../../../shared/base/limits.ts";
+import { NODE_LIMITS } from "../../../shared/node/limits.ts";
 import { nodeBaseUrl } from "../../../shared/node/node-address.ts";
 import { type CallOptions, StorageNodeClient } from "../../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../../shared/node/storage-node-errors.ts";
@@ -155,7 +155,7 @@ describe("a call to a storage node", () => {
   it("repeats what may pass, a bounded number of times, and nothing else", async () => {
     const busy = client(() => new Response(null, { status: 503 }));
     expect(await codeOf(busy.node.getMetadataStatus(BLOB))).toBe("THROTTLED");
-    expect(busy.requests).toHaveLength(LIMITS.attemptsPerNodeRequest);
+    expect(busy.requests).toHaveLength(NODE_LIMITS.attemptsPerNodeRequest);
     const refused = client(() => errorJson(400, "INVALID_METADATA"));
     expect(await codeOf(refused.node.putMetadata(BLOB, new Uint8Array(1)))).toBe("REFUSED");
     expect(refused.requests).toHaveLength(1);

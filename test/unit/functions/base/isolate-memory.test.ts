@@ -1,7 +1,7 @@
 // If this fails, concurrent requests exceed the isolate's memory and all die, or refused ones are refused for ever.
 import { describe, expect, it } from "vitest";
 import { type HeldMemory, KernelLease, LeaseError } from "../../../../functions/base/isolate-memory.ts";
-import { LIMITS } from "../../../../shared/base/limits.ts";
+import { EDGE_LIMITS } from "../../../../functions/base/limits.ts";
 import { VirtualClock } from "../../../support/virtual-clock.ts";
 
 const clock = new VirtualClock();
@@ -23,7 +23,7 @@ describe("admission", () => {
     expect(await refusal(memory.hold(41))).toBe(
       "LEASE_FULL true: needs 41 bytes, 40 of 100 are free (waited 5000 ms)",
     );
-    expect(clock.nowMs() - startMs).toBeLessThanOrEqual(LIMITS.admissionWaitMs + 100);
+    expect(clock.nowMs() - startMs).toBeLessThanOrEqual(EDGE_LIMITS.admissionWaitMs + 100);
     expect(await refusal(memory.hold(101))).toBe("LEASE_TOO_SMALL false: needs 101 bytes, there are 100");
     held.release();
     expect([memory.heldBytes, memory.peakBytes]).toEqual([0, 60]);
@@ -94,7 +94,7 @@ describe("admission", () => {
   it("keeps at most a bounded line", async () => {
     const memory = lease();
     const held = await memory.hold(100);
-    const line = Array.from({ length: LIMITS.admissionQueue }, () => refusal(memory.hold(1)));
+    const line = Array.from({ length: EDGE_LIMITS.admissionQueue }, () => refusal(memory.hold(1)));
     expect(await refusal(memory.hold(1))).toContain("too many wait already");
     await Promise.all(line);
     held.release();
@@ -140,7 +140,7 @@ describe("release", () => {
     (await memory.hold(60)).onRelease(() => freed++);
     current = clock;
     const living = await memory.hold(30);
-    await clock.sleep(LIMITS.leaseLostMs - 10_000);
+    await clock.sleep(EDGE_LIMITS.leaseLostMs - 10_000);
     expect(await refusal(memory.hold(50))).toContain("LEASE_FULL");
     await clock.sleep(6_000);
     const next = await memory.hold(70);

@@ -1,8 +1,10 @@
 // If this fails, the auditor is told wrong things of storage nodes by the edge, or readers pay for its being told.
+
 import { describe, expect, it } from "vitest";
 import { EdgeReads } from "../../../../functions/nodes/edge-reads.ts";
 import { sendEdgeReads } from "../../../../functions/nodes/send-edge-reads.ts";
 import { fetchMetadata } from "../../../../functions/read/fetch-metadata.ts";
+import { READ_LIMITS } from "../../../../functions/read/limits.ts";
 import { readBlob } from "../../../../functions/read/read-blob.ts";
 import {
   EDGE_READ_LIMITS,
@@ -11,7 +13,7 @@ import {
   parseEdgeReads,
 } from "../../../../shared/audit/edge-reads.ts";
 import type { RandomBytes } from "../../../../shared/base/clock.ts";
-import { LIMITS } from "../../../../shared/base/limits.ts";
+import { INVOCATION_REQUESTS } from "../../../../shared/base/gate.ts";
 import { type BlobId, blobIdFromBytes, type ObjectId } from "../../../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../../../shared/protocol/metadata.ts";
 import { hang, refuse, type Script, ScriptedNodes } from "../../../support/nodes/scripted-nodes.ts";
@@ -325,7 +327,7 @@ describe("a read", () => {
     expect(it.seen(outcome)).toEqual([3]);
     expect(it.seen("passed")).not.toContain(3);
     expect(it.seen("passed").length).toBeGreaterThan(4);
-    expect(it.nodes.gate.peak).toBeLessThanOrEqual(LIMITS.requestsInFlight);
+    expect(it.nodes.gate.peak).toBeLessThanOrEqual(INVOCATION_REQUESTS);
   });
 
   it("of a node that changes bytes counts it as invalid", async () => {
@@ -343,7 +345,7 @@ describe("a read", () => {
     for (let number = 0; number < 10; number++) it.nodes.scripts.set(number, deny);
     await expect(fetchMetadata(services, it.nodes.committee, it.metadata.blobId)).rejects.toThrow();
     expect(it.reads.held).toBe(0);
-    await it.nodes.clock.sleep(2 * LIMITS.absenceMs);
+    await it.nodes.clock.sleep(2 * READ_LIMITS.absenceMs);
     for (let number = 3; number < 10; number++) it.nodes.scripts.delete(number);
     it.nodes.requests.length = 0;
     const asked = (): number[] => [...new Set(it.nodes.requests.map((request) => request.node))];

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { EdgeError } from "../../../../functions/base/edge-error.ts";
 import { fetchMetadata } from "../../../../functions/read/fetch-metadata.ts";
 import { checkPaddingRows, readBlob } from "../../../../functions/read/read-blob.ts";
-import { LIMITS } from "../../../../shared/base/limits.ts";
+import { NODE_LIMITS } from "../../../../shared/node/limits.ts";
 import { serializeBlobMetadataWithId } from "../../../../shared/protocol/metadata.ts";
 import { down, hang, refuse, type Script, ScriptedNodes } from "../../../support/nodes/scripted-nodes.ts";
 
@@ -75,7 +75,7 @@ describe("reading a blob", () => {
     for (const node of [0, 1, 2, 4, 5, 7, 9, 12]) nodes.scripts.set(node, script);
     const startMs = nodes.clock.nowMs();
     expect(await read(nodes)).toEqual(content);
-    expect(nodes.clock.nowMs() - startMs).toBeLessThanOrEqual(2 * LIMITS.nodeRequestTimeoutMs);
+    expect(nodes.clock.nowMs() - startMs).toBeLessThanOrEqual(2 * NODE_LIMITS.nodeRequestTimeoutMs);
   });
 
   it("rejects slivers with one flipped bit, rebuilds the rows and records the nodes", async () => {

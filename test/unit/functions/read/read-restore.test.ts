@@ -1,10 +1,13 @@
 // If this fails, silent or lying nodes make reads slow, wrong or hungry for memory.
+
 import { describe, expect, it } from "vitest";
 import { KernelLease, LeaseError } from "../../../../functions/base/isolate-memory.ts";
 import { fetchMetadata } from "../../../../functions/read/fetch-metadata.ts";
+import { READ_LIMITS } from "../../../../functions/read/limits.ts";
 import { readBlob } from "../../../../functions/read/read-blob.ts";
 import type { Services } from "../../../../functions/services.ts";
-import { LIMITS } from "../../../../shared/base/limits.ts";
+import { INVOCATION_REQUESTS } from "../../../../shared/base/gate.ts";
+import { NODE_LIMITS } from "../../../../shared/node/limits.ts";
 import { parseBlobId } from "../../../../shared/protocol/ids.ts";
 import { shardOfPair } from "../../../../shared/protocol/mapping.ts";
 import type { VerifiedMetadata } from "../../../../shared/protocol/metadata.ts";
@@ -58,7 +61,7 @@ describe("a missing row", () => {
     expect(await read(it)).toEqual(content);
     expect(count(it, "sliver")).toBe(30);
     expect(count(it, "recovery-symbols")).toBe(7);
-    expect(it.nodes.gate.peak).toBeLessThanOrEqual(LIMITS.requestsInFlight);
+    expect(it.nodes.gate.peak).toBeLessThanOrEqual(INVOCATION_REQUESTS);
     expect(it.services.lease.heldBytes).toBe(0);
   });
 
@@ -125,8 +128,8 @@ describe("silent nodes", () => {
     for (let row = 0; row < 6; row++) it.nodes.scripts.set(owner(it, row), script(it.nodes));
     const startMs = it.nodes.clock.nowMs();
     expect(await read(it)).toEqual(content);
-    expect(it.nodes.clock.nowMs() - startMs).toBeLessThanOrEqual(2 * LIMITS.readHedgeMs);
-    expect(it.nodes.gate.peak).toBeLessThanOrEqual(LIMITS.requestsInFlight);
+    expect(it.nodes.clock.nowMs() - startMs).toBeLessThanOrEqual(2 * READ_LIMITS.readHedgeMs);
+    expect(it.nodes.gate.peak).toBeLessThanOrEqual(INVOCATION_REQUESTS);
     // The next read knows them and waits for nobody.
     const againMs = it.nodes.clock.nowMs();
     expect(await read(it)).toEqual(content);
@@ -143,7 +146,7 @@ describe("silent nodes", () => {
     }
     const startMs = it.nodes.clock.nowMs();
     expect(await read(it)).toEqual(content);
-    expect(it.nodes.clock.nowMs() - startMs).toBeLessThan(2 * LIMITS.nodeRequestTimeoutMs);
+    expect(it.nodes.clock.nowMs() - startMs).toBeLessThan(2 * NODE_LIMITS.nodeRequestTimeoutMs);
   });
 });
 
@@ -190,7 +193,7 @@ describe("identical searches", () => {
     const asked = it.nodes.requests.length;
     expect(await miss()).toContain("nobody had it");
     expect(it.nodes.requests).toHaveLength(asked);
-    await it.nodes.clock.sleep(LIMITS.absenceMs);
+    await it.nodes.clock.sleep(READ_LIMITS.absenceMs);
     expect(await miss()).toContain("shards not found");
     it.services.reads.absences.forget(unknown);
     expect(await miss()).toContain("shards not found");
@@ -202,6 +205,6 @@ describe("identical searches", () => {
     it.services.reads.metadata.lead(`${it.nodes.committee.epoch} ${blobId}`, new Promise(() => {}));
     const startMs = it.nodes.clock.nowMs();
     await fetchMetadata(it.services, it.nodes.committee, blobId);
-    expect(it.nodes.clock.nowMs() - startMs).toBe(LIMITS.metadataHedgeMs);
+    expect(it.nodes.clock.nowMs() - startMs).toBe(READ_LIMITS.metadataHedgeMs);
   });
 });

@@ -1,7 +1,7 @@
 // If this fails, an upload forgets what it has paid for, is worked on twice, or waits for ever.
 import { describe, expect, it } from "vitest";
+import { TRACKER_LIMITS } from "../../../../functions/tracker/limits.ts";
 import type { Claim, IntentRequest, WorkTurn } from "../../../../functions/tracker/port.ts";
-import { LIMITS } from "../../../../shared/base/limits.ts";
 import { blsSign } from "../../../../shared/crypto/bls.ts";
 import { type ObjectId, shardIndex } from "../../../../shared/protocol/ids.ts";
 import { confirmationMessage, type Persistence } from "../../../../shared/protocol/messages.ts";
@@ -412,7 +412,7 @@ describe("the alarm", () => {
     }
     const status = await tracker.service.status();
     expect(status?.intents[0]).toMatchObject({ state: "abandoned", failure: { code: FAILURE.code } });
-    expect(nodes.clock.nowMs() - startMs).toBeGreaterThanOrEqual(LIMITS.uploadGiveUpMs);
+    expect(nodes.clock.nowMs() - startMs).toBeGreaterThanOrEqual(TRACKER_LIMITS.uploadGiveUpMs);
     expect(uploads.length).toBeGreaterThan(5);
     expect(uploads.length).toBeLessThan(30);
     expect(status?.staging).toBeNull();
@@ -442,7 +442,7 @@ describe("the alarm", () => {
       const startMs = nodes.clock.nowMs();
       for (let i = 0; i < 5 && uploads.length === 0; i++) await tracker.runAlarm();
       expect(uploads).toEqual(["tail"]);
-      expect(nodes.clock.nowMs() - startMs).toBeGreaterThanOrEqual(LIMITS.tailTimeoutMs);
+      expect(nodes.clock.nowMs() - startMs).toBeGreaterThanOrEqual(TRACKER_LIMITS.tailTimeoutMs);
       if (isHealed) await storeAll(tracker);
       else while ((await tracker.service.tail()) !== null) await tracker.runAlarm();
       expect((await tracker.service.status())?.tail).toBe(isHealed ? "complete" : "expired");
@@ -458,7 +458,7 @@ describe("the alarm", () => {
     const startMs = nodes.clock.nowMs();
     for (let i = 0; i < 5 && tracker.alarmAtMs !== undefined; i++) await tracker.runAlarm();
     expect(await tracker.service.status()).toBeNull();
-    expect(nodes.clock.nowMs() - startMs).toBe(LIMITS.trackerKeepMs);
+    expect(nodes.clock.nowMs() - startMs).toBe(TRACKER_LIMITS.trackerKeepMs);
     expect(tracker.alarmAtMs).toBeUndefined();
     expect((await begin(tracker)).attempt).toBe(1);
   });
@@ -519,7 +519,7 @@ describe("progress", () => {
     await stage(tracker);
     expect((await waiting)?.events.map(({ name }) => name)).toEqual(["staged"]);
     await tracker.service.registered(intent.intentId, blob);
-    const faults = Array.from({ length: LIMITS.eventsKept + 10 }, () => ({
+    const faults = Array.from({ length: TRACKER_LIMITS.eventsKept + 10 }, () => ({
       nodeId: OBJECT,
       code: "TIMEOUT",
       route: "put sliver",
@@ -528,7 +528,7 @@ describe("progress", () => {
     const page = await tracker.service.events(0, 0);
     expect(page?.oldestId).toBe(page?.events[0]?.id);
     expect(page?.oldestId).toBeGreaterThan(10);
-    expect(page?.events).toHaveLength(LIMITS.eventsPerAnswer);
+    expect(page?.events).toHaveLength(TRACKER_LIMITS.eventsPerAnswer);
   });
 
   it("shows nothing of a blob that nobody has uploaded here, and makes no tables for the question", async () => {

@@ -1,9 +1,12 @@
 // If this fails, one silent or failing storage node can stall an upload, or slivers do not reach their nodes.
+
 import { describe, expect, it } from "vitest";
 import { reachableNodes } from "../../../../functions/services.ts";
 import { distribute, type NodeOutcome } from "../../../../functions/upload/distribute.ts";
+import { UPLOAD_LIMITS } from "../../../../functions/upload/limits.ts";
 import { StoredSlivers } from "../../../../functions/upload/stored-slivers.ts";
-import { LIMITS } from "../../../../shared/base/limits.ts";
+import { INVOCATION_REQUESTS } from "../../../../shared/base/gate.ts";
+import { NODE_LIMITS } from "../../../../shared/node/limits.ts";
 import { serializeBlobMetadata } from "../../../../shared/protocol/metadata.ts";
 import {
   errorResponse,
@@ -64,7 +67,7 @@ describe("distribution", () => {
     expect(failed(run)).toEqual([]);
     expect(run.stored.size).toBe(2 * 13);
     expect(run.nodes.requests).toHaveLength(9 * 2 + 2 * 13);
-    expect(run.nodes.gate.peak).toBe(LIMITS.requestsInFlight);
+    expect(run.nodes.gate.peak).toBe(INVOCATION_REQUESTS);
   });
 
   it("lets all other nodes confirm within one short deadline while six hang at once", async () => {
@@ -72,7 +75,7 @@ describe("distribution", () => {
     const run = await upload(shardsOf, Object.fromEntries([0, 1, 2, 3, 4, 5].map((node) => [node, hang])));
     expect(failed(run)).toHaveLength(6);
     expect(run.confirmedAtMs).toHaveLength(14);
-    const firstDeadlineMs = LIMITS.firstContactTimeoutsMs[0];
+    const firstDeadlineMs = UPLOAD_LIMITS.firstContactTimeoutsMs[0];
     for (const atMs of run.confirmedAtMs) expect(atMs - run.startMs).toBeLessThanOrEqual(firstDeadlineMs);
     expect(run.nodes.gate.inFlight).toBe(0);
   });
@@ -87,7 +90,7 @@ describe("distribution", () => {
     );
     expect(failed(run)).toHaveLength(6);
     for (const atMs of run.confirmedAtMs)
-      expect(atMs - run.startMs).toBeLessThanOrEqual(LIMITS.nodeRequestTimeoutMs);
+      expect(atMs - run.startMs).toBeLessThanOrEqual(NODE_LIMITS.nodeRequestTimeoutMs);
     expect(run.confirmedAtMs).toHaveLength(13);
   });
 

@@ -1,9 +1,9 @@
 // If this fails, an upload that lost its client, its isolate or some of its nodes is not finished, or paid twice.
 import { describe, expect, it } from "vitest";
 import type { Services } from "../../../../functions/services.ts";
+import { TRACKER_LIMITS } from "../../../../functions/tracker/limits.ts";
 import { finishUpload } from "../../../../functions/upload/finish-upload.ts";
 import type { StagedObjects } from "../../../../functions/upload/staging.ts";
-import { LIMITS } from "../../../../shared/base/limits.ts";
 import type { BlobId } from "../../../../shared/protocol/ids.ts";
 import { SubmissionError } from "../../../../shared/sui/wallet/submissions.ts";
 import { ScriptedEdge } from "../../../support/edge/scripted-edge.ts";
@@ -275,7 +275,7 @@ describe("staging", () => {
   );
 
   it("keeps blobs of many pieces and of none whole", async () => {
-    for (const length of [0, LIMITS.stagedPieceBytes, LIMITS.stagedPieceBytes + 1]) {
+    for (const length of [0, TRACKER_LIMITS.stagedPieceBytes, TRACKER_LIMITS.stagedPieceBytes + 1]) {
       const target = edge();
       const content = new Uint8Array(length).map((_, index) => index % 251);
       const blobId = blobIdOf(target, content);

@@ -1,7 +1,7 @@
 // If this fails, one dead or slow Sui endpoint stops publishing although others are up.
 import { GrpcTypes } from "@mysten/sui/grpc";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { LIMITS } from "../../../../shared/base/limits.ts";
+import { SUI_LIMITS } from "../../../../shared/sui/client/limits.ts";
 import { createSuiClient, type Fetch, suiCall } from "../../../../shared/sui/client/sui-client.ts";
 
 const { GetServiceInfoResponse } = GrpcTypes;
@@ -27,7 +27,7 @@ const BAD: Record<string, () => Promise<Response>> = {
   refused: () => Promise.reject(new TypeError("fetch failed")),
   hanging: () => {
     // Time passes when somebody waits in vain, and only then.
-    setImmediate(() => vi.advanceTimersByTime(LIMITS.suiRequestTimeoutMs));
+    setImmediate(() => vi.advanceTimersByTime(SUI_LIMITS.suiRequestTimeoutMs));
     return new Promise<Response>(() => {});
   },
   "answering 503": async () => new Response("no", { status: 503 }),
@@ -46,7 +46,9 @@ const BAD: Record<string, () => Promise<Response>> = {
     new Response("<html>", { headers: { "content-type": "text/html" } }),
   endless: async () =>
     new Response(
-      new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(LIMITS.suiReplyBytes)) }),
+      new ReadableStream({
+        pull: (controller) => controller.enqueue(new Uint8Array(SUI_LIMITS.suiReplyBytes)),
+      }),
     ),
 };
 const CODES: Record<string, string> = {

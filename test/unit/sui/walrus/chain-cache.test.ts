@@ -1,8 +1,8 @@
 // If this fails, reads ask the chain each time, or writes go on with prices and committees that are out of date.
 import { describe, expect, it } from "vitest";
-import { LIMITS } from "../../../../shared/base/limits.ts";
 import { ChainCache } from "../../../../shared/sui/walrus/chain-cache.ts";
 import type { ChainSnapshot } from "../../../../shared/sui/walrus/chain-snapshot.ts";
+import { CHAIN_LIMITS } from "../../../../shared/sui/walrus/limits.ts";
 import { snapshotOf } from "./fixtures.ts";
 
 function setUp() {
@@ -23,7 +23,7 @@ describe("the chain cache", () => {
   it("reads once for many callers at once, and not again while young", async () => {
     const { state, cache } = setUp();
     await Promise.all(Array.from({ length: 10 }, () => cache.snapshot()));
-    state.nowMs += LIMITS.chainSnapshotMs - 1;
+    state.nowMs += CHAIN_LIMITS.chainSnapshotMs - 1;
     await cache.snapshot();
     expect(state.readings).toBe(1);
     state.nowMs += 1;
@@ -53,10 +53,10 @@ describe("the chain cache", () => {
     const { state, cache } = setUp();
     const kept = await cache.snapshot();
     state.isDown = true;
-    state.nowMs += LIMITS.chainSnapshotMs;
+    state.nowMs += CHAIN_LIMITS.chainSnapshotMs;
     expect(await cache.snapshot()).toBe(kept);
     await expect(cache.snapshot({ minReadAtMs: state.nowMs })).rejects.toThrow("down");
-    state.nowMs += LIMITS.chainSnapshotStaleMs;
+    state.nowMs += CHAIN_LIMITS.chainSnapshotStaleMs;
     await expect(cache.snapshot()).rejects.toThrow("down");
   });
 });

@@ -1,7 +1,6 @@
 // If this fails, an auditor takes a history from Walrus that is not the chain's, or hangs on one that somebody made up.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { LIMITS } from "../../../../shared/base/limits.ts";
 import { blobIdFromBytes } from "../../../../shared/protocol/ids.ts";
 import {
   checkPlace,
@@ -15,6 +14,7 @@ import {
   placeAfter,
 } from "../../../../shared/sui/walrus/event-blob.ts";
 import { EVENT_LAYOUTS, parseWalrusEvent } from "../../../../shared/sui/walrus/events.ts";
+import { CHAIN_LIMITS } from "../../../../shared/sui/walrus/limits.ts";
 import { PROPERTY_TIMEOUT, propertyRuns } from "../../../support/property.ts";
 import {
   EVENT_BLOB_KINDS,
@@ -283,7 +283,7 @@ describe("an entry", () => {
   });
 
   it("is refused for its length as soon as that is read", () => {
-    const most = LIMITS.eventEntryBytes;
+    const most = CHAIN_LIMITS.eventEntryBytes;
     const prefix = (value: number): Buffer =>
       Buffer.from([(value & 127) | 128, ((value >> 7) & 127) | 128, value >> 14]);
     expect(refusal(prefix(most))).toBe("none");
