@@ -11,6 +11,7 @@ import { failPointsBy } from "../shared/base/fail-point.ts";
 import { Gate, INVOCATION_REQUESTS } from "../shared/base/gate.ts";
 import type { Log } from "../shared/base/log.ts";
 import { createKernelCodec } from "../shared/codec/kernel-codec.ts";
+import { DirectCarrier, type NodeTransport } from "../shared/node/direct-carrier.ts";
 import { remoteCall } from "../shared/sui/wallet/portable-error.ts";
 import { KernelLease } from "./base/isolate-memory.ts";
 import { EDGE_LIMITS } from "./base/limits.ts";
@@ -67,6 +68,12 @@ export function createServices(
   requestId: string,
 ): InvocationServices {
   const gate = new Gate(INVOCATION_REQUESTS);
+  const transport: NodeTransport = {
+    fetch: (request) => fetch(request),
+    clock: systemClock,
+    randomBytes: systemRandom,
+    gate,
+  };
   const background: Promise<unknown>[] = [];
   return {
     requestId,
@@ -74,12 +81,8 @@ export function createServices(
     maxBodyBytes: config.maxBodyBytes,
     maxStagedBytes: env.STAGING === undefined ? config.stagingMaxBytes : Number.POSITIVE_INFINITY,
     uploadLeaseMs: config.uploadLeaseMs,
-    transport: {
-      fetch: (request) => fetch(request),
-      clock: systemClock,
-      randomBytes: systemRandom,
-      gate,
-    },
+    transport,
+    carrier: new DirectCarrier(transport),
     stagedObjects: env.STAGING === undefined ? undefined : stagedObjects(env.STAGING, gate),
     codec,
     lease,

@@ -5,13 +5,12 @@
  * passes its own.
  */
 
-import { FloeError } from "../shared/base/errors.ts";
 import type { FailPoint } from "../shared/base/fail-point.ts";
 import type { Log } from "../shared/base/log.ts";
 import type { Codec } from "../shared/codec/codec.ts";
-import { type NetworkKind, nodeBaseUrl } from "../shared/node/node-address.ts";
-import { type NodeTransport, StorageNodeClient } from "../shared/node/storage-node-client.ts";
-import type { Committee, CommitteeMember } from "../shared/protocol/committee.ts";
+import type { Carrier } from "../shared/node/carrier.ts";
+import type { NodeTransport } from "../shared/node/direct-carrier.ts";
+import type { NetworkKind } from "../shared/node/node-address.ts";
 import type { BlobId } from "../shared/protocol/ids.ts";
 import type {
   CertifiedBlob,
@@ -50,6 +49,8 @@ export interface Services {
   readonly stagedObjects: StagedObjects | undefined;
   /** Clock, randomness, fetch and the one gate of this invocation. */
   readonly transport: NodeTransport;
+  /** What requests to storage nodes travel by. */
+  readonly carrier: Carrier;
   readonly codec: Codec;
   /** The isolate's memory: whatever a request holds is admitted here first. */
   readonly lease: KernelLease;
@@ -67,38 +68,4 @@ export interface Services {
   /** Keeps the invocation alive for work after the reply, for as long as the platform lets it (30 s). */
   waitUntil(work: Promise<unknown>): void;
   readonly log: Log;
-}
-
-/** A committee member we can talk to. */
-export interface ReachableNode {
-  readonly member: CommitteeMember;
-  readonly position: number;
-  readonly client: StorageNodeClient;
-}
-
-/** Clients of all members whose address the policy allows; the others are recorded as faults and left out. */
-export function reachableNodes(services: Services, committee: Committee): ReachableNode[] {
-  return committee.members.flatMap((member, position) => {
-    try {
-      const baseUrl = nodeBaseUrl(member.networkAddress, services.networkKind);
-      return [{ member, position, client: new StorageNodeClient(baseUrl, member.name, services.transport) }];
-    } catch (error) {
-      if (!(error instanceof FloeError)) throw error;
-      services.faults.record(member.nodeId, error.code);
-      return [];
-    }
-  });
-}
-
-/** Errors by which a node says that our committee, or its own, is not the newest. */
-const STALE_COMMITTEE: ReadonlySet<string> = new Set(["SHARD_NOT_ASSIGNED", "WRONG_EPOCH"]);
-
-/**
- * Has the chain read again when a node's error says that the committee may have changed: what runs goes on with the
- * committee it has, the next request works with the new one.
- */
-export function refreshIfStale(services: Services, code: string): void {
-  if (!STALE_COMMITTEE.has(code)) return;
-  const refreshed = services.chain.snapshot({ minReadAtMs: services.transport.clock.nowMs() });
-  services.waitUntil(refreshed.catch(() => services.log("chain-refresh-failed", { code })));
 }

@@ -14,9 +14,10 @@ import { FloeError } from "../../shared/base/errors.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
 import { checkSliver } from "../../shared/codec/sliver-check.ts";
+import { DirectCarrier, type NodeTransport } from "../../shared/node/direct-carrier.ts";
 import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import { type NetworkKind, NodeAddressError, nodeBaseUrl } from "../../shared/node/node-address.ts";
-import { type NodeTransport, StorageNodeClient } from "../../shared/node/storage-node-client.ts";
+import { StorageNodeClient } from "../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";
 import type { Committee, CommitteeMember } from "../../shared/protocol/committee.ts";
@@ -227,7 +228,7 @@ export class HistoryBlobReader {
     const { transport, networkKind } = this.#parts;
     try {
       const baseUrl = nodeBaseUrl(member.networkAddress, networkKind);
-      const answer = await ask(new StorageNodeClient(baseUrl, member.name, transport));
+      const answer = await ask(new StorageNodeClient(baseUrl, member.name, new DirectCarrier(transport)));
       this.#suspectUntilMs.delete(member.nodeId);
       return answer;
     } catch (error) {

@@ -4,9 +4,9 @@
  */
 
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
+import type { NodeTransport } from "../../shared/node/direct-carrier.ts";
 import { type NetworkKind, NodeAddressError, nodeBaseUrl } from "../../shared/node/node-address.ts";
 import { type ProbeResult, probe } from "../../shared/node/probe.ts";
-import type { NodeTransport } from "../../shared/node/storage-node-client.ts";
 import type { CommitteeMember } from "../../shared/protocol/committee.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import { nextRequestMs } from "./challenge-rules.ts";

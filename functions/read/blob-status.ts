@@ -8,7 +8,8 @@ import { isQuorum } from "../../shared/protocol/bft.ts";
 import { type BlobStatus, combineStatuses } from "../../shared/protocol/blob-status.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
-import { reachableNodes, type Services } from "../services.ts";
+import { reachableNodes } from "../nodes/reachable-nodes.ts";
+import type { Services } from "../services.ts";
 import { READ_LIMITS } from "./limits.ts";
 
 /**

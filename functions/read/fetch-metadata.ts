@@ -6,7 +6,6 @@
 
 import type { EdgeReadOutcome } from "../../shared/audit/edge-reads.ts";
 import { FloeError } from "../../shared/base/errors.ts";
-import { INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
 import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";
@@ -15,7 +14,8 @@ import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import { outcomeOfFailure } from "../nodes/edge-reads.ts";
-import type { ReachableNode, Services } from "../services.ts";
+import type { ReachableNode } from "../nodes/reachable-nodes.ts";
+import type { Services } from "../services.ts";
 import { verifiedBlobStatus } from "./blob-status.ts";
 import { firstAnswer } from "./hedge.ts";
 import { READ_LIMITS } from "./limits.ts";
@@ -110,12 +110,12 @@ class MetadataSearch {
   }
 
   ask(nodes: readonly ReachableNode[], headersTimeoutMs: number): Promise<VerifiedMetadata | undefined> {
-    const { transport, codec, faults } = this.#services;
+    const { transport, carrier, codec, faults } = this.#services;
     return firstAnswer<ReachableNode, VerifiedMetadata>({
       clock: transport.clock,
       candidates: nodes,
       hedgeMs: READ_LIMITS.metadataHedgeMs,
-      width: INVOCATION_REQUESTS,
+      width: carrier.width,
       ask: async ({ client, member }, signal) => {
         const call = { signal, attempts: 1, headersTimeoutMs };
         const claimed = await client.getMetadata(this.#blobId, this.#nShards, call);

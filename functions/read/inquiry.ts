@@ -2,15 +2,15 @@
  * Questions to storage nodes within one read, and what to do when one is silent.
  *
  * An answer is late when it takes several times as long as answers take now; from then on somebody else is asked, but
- * the late one is still listened to. Only `LATE_KEPT` late requests keep their connection: six silent nodes would
- * otherwise hold all six, and nobody else could be asked. The oldest one then counts as timed out.
+ * the late one is still listened to. Late requests keep at most half of the carrier's
+ * places: silent nodes would otherwise hold all of them, and no other node could be asked. The oldest one then counts as timed out.
  */
 
 import { FloeError } from "../../shared/base/errors.ts";
-import { INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
 import type { CallOptions } from "../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
-import type { ReachableNode, Services } from "../services.ts";
+import type { ReachableNode } from "../nodes/reachable-nodes.ts";
+import type { Services } from "../services.ts";
 
 export interface Inquiry<Answer> {
   /** What came, or why nothing did. Rejects only for failures of our own. */
@@ -20,8 +20,6 @@ export interface Inquiry<Answer> {
 }
 
 const HEDGE_SLICES = 4;
-/** Half of the connections. */
-const LATE_KEPT = Math.floor(INVOCATION_REQUESTS / 2);
 
 export class Inquirer {
   readonly #services: Services;
@@ -104,7 +102,8 @@ export class Inquirer {
 
   #keepLate(entry: { readonly stop: AbortController; readonly node: ReachableNode }): void {
     this.#late.push(entry);
-    if (this.#late.length <= LATE_KEPT) return;
+    // Half of the places.
+    if (this.#late.length <= Math.floor(this.#services.carrier.width / 2)) return;
     const oldest = this.#late.shift();
     oldest?.stop.abort(
       new StorageNodeError("TIMEOUT", "silent, and its connection was needed", {

@@ -6,7 +6,8 @@
  */
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
-import { type ReachableNode, reachableNodes, type Services } from "../services.ts";
+import { type ReachableNode, reachableNodes } from "../nodes/reachable-nodes.ts";
+import type { Services } from "../services.ts";
 import { verifiedBlobStatus } from "./blob-status.ts";
 
 /** Cost: nothing on top of the chain snapshot, or one status round while an epoch changes. */

@@ -12,7 +12,8 @@ import { type BlobLayout, blobLayout, sliverBytes } from "../../shared/protocol/
 import type { VerifiedSliver } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import { outcomeOfFailure } from "../nodes/edge-reads.ts";
-import { type ReachableNode, reachableNodes, refreshIfStale, type Services } from "../services.ts";
+import { type ReachableNode, reachableNodes, refreshIfStale } from "../nodes/reachable-nodes.ts";
+import type { Services } from "../services.ts";
 import { absentError } from "./fetch-metadata.ts";
 import { Inquirer, type Inquiry, refused } from "./inquiry.ts";
 import { Absence } from "./locate.ts";

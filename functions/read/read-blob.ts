@@ -8,7 +8,6 @@
  */
 
 import { discardBytes, equalBytes } from "../../shared/base/bytes.ts";
-import { INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { SliverIndex, SliverPairIndex } from "../../shared/protocol/ids.ts";
@@ -21,9 +20,6 @@ import { READ_LIMITS } from "./limits.ts";
 import type { ByteRange } from "./range.ts";
 import { rebuildBytes } from "./rebuild-sliver.ts";
 import { RowReader } from "./row-reader.ts";
-
-/** Twice the connections: one set under way, one set waiting for its turn. */
-const MAX_WINDOW_ROWS = 2 * INVOCATION_REQUESTS;
 
 /**
  * The bytes of `range`, in pieces of at most one sliver, each valid until the next one is asked for.
@@ -45,7 +41,8 @@ export async function* readBlob(
   const rows = { from: Math.floor(range.start / rowBytes), to: Math.ceil(range.end / rowBytes) };
   const wish = Math.min(
     rows.to - rows.from,
-    MAX_WINDOW_ROWS,
+    // One set under way, one set waiting for its place.
+    2 * services.carrier.width,
     Math.max(1, Math.floor(READ_LIMITS.readWindowBytes / rowBytes)),
   );
   // One row more than asked for ahead: the one that is going out.

@@ -10,7 +10,6 @@
  */
 
 import type { FloeError } from "../../shared/base/errors.ts";
-import { INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import type { SliverIndex } from "../../shared/protocol/ids.ts";
@@ -19,7 +18,8 @@ import { type RecoverySymbol, symbolIdOf } from "../../shared/protocol/recovery-
 import { type BlobLayout, blobLayout, sliverSymbols } from "../../shared/protocol/sizes.ts";
 import type { VerifiedSliver } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../base/edge-error.ts";
-import type { ReachableNode, Services } from "../services.ts";
+import type { ReachableNode } from "../nodes/reachable-nodes.ts";
+import type { Services } from "../services.ts";
 import { gather, type Inquirer } from "./inquiry.ts";
 
 /** A symbol's proof and frame on the wire: at most 16 nodes of 33 bytes, and a few bytes around. */
@@ -36,7 +36,7 @@ export const rebuildBytes = (layout: BlobLayout): number =>
  * Memory: `rebuildBytes`, and the sliver.
  */
 export async function rebuildSliver(
-  { codec, faults }: Services,
+  { codec, faults, carrier }: Services,
   metadata: VerifiedMetadata,
   index: SliverIndex,
   nodes: readonly ReachableNode[],
@@ -48,7 +48,7 @@ export async function rebuildSliver(
   const byPosition = new Map<number, RecoverySymbol>();
   await gather<ReachableNode, RecoverySymbol[]>({
     candidates: nodes,
-    width: INVOCATION_REQUESTS,
+    width: carrier.width,
     weight: ({ member }) => member.shards.length,
     missing: () => need - byPosition.size,
     ask: (node) => {

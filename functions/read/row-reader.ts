@@ -10,7 +10,7 @@
  */
 
 import { FloeError } from "../../shared/base/errors.ts";
-import { Gate, INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
+import { Gate } from "../../shared/base/gate.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { SliverIndex } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
@@ -171,7 +171,7 @@ export class RowReader {
 
   async #open(): Promise<RowDecoder> {
     const { held, windowRows, signal } = this.#options;
-    const width = Math.max(1, Math.min(windowRows, INVOCATION_REQUESTS));
+    const width = Math.max(1, Math.min(windowRows, this.#services.carrier.width));
     const decoder = await RowDecoder.open(this.#services, {
       slivers: this.#slivers,
       underWay: () => this.#inquiries,

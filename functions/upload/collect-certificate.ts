@@ -14,7 +14,8 @@ import type { Committee } from "../../shared/protocol/committee.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
 import { EdgeError } from "../base/edge-error.ts";
-import { reachableNodes, refreshIfStale, type Services } from "../services.ts";
+import { reachableNodes, refreshIfStale } from "../nodes/reachable-nodes.ts";
+import type { Services } from "../services.ts";
 import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { ReportAnswer, Tracker } from "../tracker/port.ts";
 import { distribute, type NodeOutcome } from "./distribute.ts";
@@ -106,7 +107,7 @@ class Collection {
       const uploads = distribute({
         ...this.#options,
         nodes,
-        transport: this.#services.transport,
+        carrier: this.#services.carrier,
         signal: this.#work.signal,
         events: {
           stored: ({ member }, shard, axis) => this.#reporter.stored({ nodeId: member.nodeId, shard, axis }),

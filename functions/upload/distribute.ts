@@ -14,8 +14,9 @@ import { discardBytes } from "../../shared/base/bytes.ts";
 import { backoffMs } from "../../shared/base/deadline.ts";
 import { Gate } from "../../shared/base/gate.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
+import type { Carrier } from "../../shared/node/carrier.ts";
 import { NODE_LIMITS } from "../../shared/node/limits.ts";
-import type { CallOptions, NodeTransport } from "../../shared/node/storage-node-client.ts";
+import type { CallOptions } from "../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import {
   AXES,
@@ -27,7 +28,7 @@ import {
 import { pairOfShard } from "../../shared/protocol/mapping.ts";
 import type { Persistence, SignedMessage } from "../../shared/protocol/messages.ts";
 import { blobLayout } from "../../shared/protocol/sizes.ts";
-import type { ReachableNode } from "../services.ts";
+import type { ReachableNode } from "../nodes/reachable-nodes.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
 import type { StoredSlivers } from "./stored-slivers.ts";
 import { type DistributionPlan, distributionPlan } from "./upload-memory.ts";
@@ -50,7 +51,7 @@ export interface DistributionOptions {
   /** Serialised, without the blob ID. */
   readonly metadata: Uint8Array;
   readonly nodes: readonly ReachableNode[];
-  readonly transport: NodeTransport;
+  readonly carrier: Carrier;
   readonly events: DistributionEvents;
   /** Ends the work; nodes not finished by then count as failed. */
   readonly signal: AbortSignal;
@@ -71,7 +72,7 @@ export interface NodeOutcome {
  */
 export function distribute(options: DistributionOptions): Promise<NodeOutcome>[] {
   const { nShards, unencodedLength } = options.encoder;
-  const plan = distributionPlan(blobLayout(nShards, unencodedLength));
+  const plan = distributionPlan(blobLayout(nShards, unencodedLength), options.carrier.width);
   const slots = new Gate(plan.slots);
   return options.nodes.map((node) => new NodeUpload(options, node, slots, plan).run());
 }
@@ -98,11 +99,11 @@ class NodeUpload {
     this.#slots = slots;
     this.#plan = plan;
     this.#metadataStored = options.stored.hasAny(node.member.nodeId);
-    this.#startedMs = options.transport.clock.nowMs();
+    this.#startedMs = options.carrier.clock.nowMs();
   }
 
   async run(): Promise<NodeOutcome> {
-    const { transport, signal, events } = this.#options;
+    const { carrier, signal, events } = this.#options;
     for (let round = 1; ; ) {
       try {
         await this.#round();
@@ -119,10 +120,10 @@ class NodeUpload {
         }
         const pauseMs = lagging
           ? LAG_POLL_MS
-          : backoffMs(round, ROUND_BASE_MS, ROUND_MAX_MS, transport.randomBytes);
+          : backoffMs(round, ROUND_BASE_MS, ROUND_MAX_MS, carrier.randomBytes);
         if (!lagging) round++;
         try {
-          await transport.clock.sleep(pauseMs, signal);
+          await carrier.clock.sleep(pauseMs, signal);
         } catch {
           // Only the signal ends a pause early; what the node last said is its outcome.
           return { node: this.#node, error };
@@ -200,7 +201,7 @@ class NodeUpload {
 
   /** A node follows the chain at its own pace: shortly after the registration its ignorance is no failure. */
   #isLagging(error: StorageNodeError): boolean {
-    const elapsedMs = this.#options.transport.clock.nowMs() - this.#startedMs;
+    const elapsedMs = this.#options.carrier.clock.nowMs() - this.#startedMs;
     return error.code === "NOT_REGISTERED" && elapsedMs < UPLOAD_LIMITS.registrationLagMs;
   }
 

@@ -7,7 +7,8 @@ import type { BlobId } from "../../shared/protocol/ids.ts";
 import { serializeBlobMetadata } from "../../shared/protocol/metadata.ts";
 import type { FailPointName } from "../base/fail-point-names.ts";
 import { toPortableEdgeError } from "../base/portable-edge-error.ts";
-import { reachableNodes, type Services } from "../services.ts";
+import { reachableNodes } from "../nodes/reachable-nodes.ts";
+import type { Services } from "../services.ts";
 import type { Tracker, WorkTurn } from "../tracker/port.ts";
 import { distribute } from "./distribute.ts";
 import { withHeartbeat } from "./heartbeat.ts";
@@ -135,7 +136,7 @@ async function sendTail(
         nodes: reachableNodes(services, committee).filter(
           ({ member }) => !stored.hasAll(member.nodeId, member.shards),
         ),
-        transport: services.transport,
+        carrier: services.carrier,
         signal: stop.signal,
         events: {
           stored: ({ member }, shard, axis) => reporter.stored({ nodeId: member.nodeId, shard, axis }),

@@ -9,8 +9,8 @@
  * | body of unknown length     | its bytes, in steps of `UPLOAD_LIMITS.bodyStepBytes`      | until it is in the encoder      |
  */
 
-import { INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
 import type { BlobEncoder, Codec } from "../../shared/codec/codec.ts";
+import type { Carrier } from "../../shared/node/carrier.ts";
 import { AXES } from "../../shared/protocol/ids.ts";
 import { type BlobLayout, blobLayout, maxUnencodedLength, sliverBytes } from "../../shared/protocol/sizes.ts";
 import { serializedSliverBytes } from "../../shared/protocol/sliver.ts";
@@ -29,7 +29,8 @@ export interface DistributionPlan {
   readonly heldBytes: number;
 }
 
-export function distributionPlan(layout: BlobLayout): DistributionPlan {
+/** @param width requests that the carrier sends at once */
+export function distributionPlan(layout: BlobLayout, width: number): DistributionPlan {
   let pairBytes = 0;
   for (const axis of AXES) pairBytes += serializedSliverBytes(sliverBytes(layout, axis));
   const pairsPerBatch = Math.min(
@@ -38,13 +39,17 @@ export function distributionPlan(layout: BlobLayout): DistributionPlan {
   );
   const batchBytes = pairsPerBatch * pairBytes;
   const room = Math.floor(UPLOAD_LIMITS.sliversHeldPerUploadBytes / batchBytes);
-  const slots = Math.min(INVOCATION_REQUESTS, Math.max(1, room));
+  const slots = Math.min(width, Math.max(1, room));
   return { pairsPerBatch, slots, heldBytes: slots * batchBytes };
 }
 
 /** Bytes that an upload of this length holds from the opening of its encoder on. */
-export function uploadBytes(codec: Codec, nShards: number, unencodedLength: number): number {
-  const { heldBytes } = distributionPlan(blobLayout(nShards, unencodedLength));
+export function uploadBytes(
+  { codec, carrier }: { readonly codec: Codec; readonly carrier: Carrier },
+  nShards: number,
+  unencodedLength: number,
+): number {
+  const { heldBytes } = distributionPlan(blobLayout(nShards, unencodedLength), carrier.width);
   return codec.encoderBytes(nShards, unencodedLength) + heldBytes;
 }
 
@@ -70,9 +75,7 @@ export async function readIntoEncoder(
   const { declaredBytes, signal } = source;
   if (declaredBytes !== undefined) checkBodyBytes(declaredBytes, maxBytes);
   const firstBytes =
-    declaredBytes === undefined
-      ? UPLOAD_LIMITS.bodyStepBytes
-      : uploadBytes(services.codec, nShards, declaredBytes);
+    declaredBytes === undefined ? UPLOAD_LIMITS.bodyStepBytes : uploadBytes(services, nShards, declaredBytes);
   const held = await asBodyLimit(services.lease, declaredBytes, () =>
     services.lease.hold(firstBytes + UPLOAD_LIMITS.bodyReadBytes, { signal }),
   );
@@ -110,12 +113,13 @@ async function readKnownLength(
 
 /** Without a length the encoder can only be opened at the end: until then the pieces are held, each step admitted. */
 async function readUnknownLength(
-  { codec, transport, lease }: Services,
+  services: Services,
   nShards: number,
   { body, signal }: BodySource,
   maxBytes: number,
   held: HeldMemory,
 ): Promise<BlobEncoder> {
+  const { codec, transport, lease } = services;
   const pieces: Uint8Array[] = [];
   let roomBytes: number = UPLOAD_LIMITS.bodyStepBytes;
   const limits = { declaredBytes: undefined, maxBytes, clock: transport.clock, signal };
@@ -128,7 +132,7 @@ async function readUnknownLength(
       roomBytes += UPLOAD_LIMITS.bodyStepBytes;
     }
   });
-  await asBodyLimit(lease, total, () => held.grow(uploadBytes(codec, nShards, total), signal));
+  await asBodyLimit(lease, total, () => held.grow(uploadBytes(services, nShards, total), signal));
   const encoder = codec.openEncoder(nShards, total);
   for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) encoder.write(piece);
   held.shrink(total + roomBytes);
@@ -137,11 +141,12 @@ async function readUnknownLength(
 
 /** An empty encoder whose release gives back the memory of the whole upload. @throws LeaseError; nothing is held then */
 export async function admitEncoder(
-  { codec, lease }: Services,
+  services: Services,
   nShards: number,
   unencodedLength: number,
 ): Promise<BlobEncoder> {
-  const held = await lease.hold(uploadBytes(codec, nShards, unencodedLength));
+  const { codec, lease } = services;
+  const held = await lease.hold(uploadBytes(services, nShards, unencodedLength));
   try {
     const encoder = codec.openEncoder(nShards, unencodedLength);
     held.onRelease(() => encoder.release());

@@ -13,8 +13,9 @@ import type { Clock, RandomBytes } from "../../shared/base/clock.ts";
 import { FloeError, ProtocolError } from "../../shared/base/errors.ts";
 import { Gate } from "../../shared/base/gate.ts";
 import { type Codec, CodecError } from "../../shared/codec/codec.ts";
+import { DirectCarrier, type NodeTransport } from "../../shared/node/direct-carrier.ts";
 import { nodeBaseUrl } from "../../shared/node/node-address.ts";
-import { type NodeTransport, StorageNodeClient } from "../../shared/node/storage-node-client.ts";
+import { StorageNodeClient } from "../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { bftParameters } from "../../shared/protocol/bft.ts";
 import { AXES, type Axis, type BlobId, otherAxis, type SliverIndex } from "../../shared/protocol/ids.ts";
@@ -232,7 +233,11 @@ export class Healer {
     const start = (turn + blobId.charCodeAt(0)) % Math.max(others.length, 1);
     return [...others.slice(start), ...others.slice(0, start)].map(
       (member) =>
-        new StorageNodeClient(nodeBaseUrl(member.networkAddress, "local"), member.name, this.#transport),
+        new StorageNodeClient(
+          nodeBaseUrl(member.networkAddress, "local"),
+          member.name,
+          new DirectCarrier(this.#transport),
+        ),
     );
   }
 

@@ -20,6 +20,10 @@ export class Gate {
     this.#limit = limit;
   }
 
+  /** Tasks that may run at once. */
+  get limit(): number {
+    return this.#limit;
+  }
   /** Tasks running now. */
   get inFlight(): number {
     return this.#inFlight;

@@ -8,7 +8,7 @@
 import { readBounded } from "../base/bounded-body.ts";
 import type { Clock } from "../base/clock.ts";
 import { withDeadline } from "../base/deadline.ts";
-import type { NodeTransport } from "./storage-node-client.ts";
+import type { NodeTransport } from "./direct-carrier.ts";
 
 export interface ProbeRequest {
   readonly baseUrl: string;

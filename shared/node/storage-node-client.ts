@@ -1,24 +1,21 @@
 /**
  * HTTP client of one storage node.
  *
- * A node is untrusted. Its deadline starts when the call starts (inside the gate, not while waiting for it) and covers
- * headers and body; redirects are not followed; answers are read up to a limit per route; an error body may be
- * anything. Returned slivers, metadata, symbols and signatures are well-formed and **not verified**.
+ * A node is untrusted. Its deadline starts when the request is sent (not while it waits for a place) and covers headers
+ * and body; redirects are not followed; answers are read up to a limit per route; an error body may be anything. Returned slivers, metadata, symbols and signatures are well-formed and **not verified**.
  *
  * All uploads are idempotent on the node, so a call that timed out may be repeated.
  */
 
-import { readBounded } from "../base/bounded-body.ts";
-import type { Clock, RandomBytes } from "../base/clock.ts";
-import { backoffMs, withDeadline } from "../base/deadline.ts";
+import { backoffMs } from "../base/deadline.ts";
 import { FloeError } from "../base/errors.ts";
-import type { Gate } from "../base/gate.ts";
 import { type BlobStatus, parseBlobStatus } from "../protocol/blob-status.ts";
 import { type Axis, BLOB_ID_BYTES, type BlobId, type SliverPairIndex } from "../protocol/ids.ts";
 import { type Persistence, type SignedMessage, signedMessageFromJson } from "../protocol/messages.ts";
 import { type BlobMetadata, metadataBytes, parseBlobMetadataWithId } from "../protocol/metadata.ts";
 import { parseRecoverySymbols, type RecoverySymbol } from "../protocol/recovery-symbol.ts";
 import { parseSliver, type Sliver, serializedSliverBytes } from "../protocol/sliver.ts";
+import { type Carrier, CarrierError, isSuccess, type NodeAnswer } from "./carrier.ts";
 import { NODE_LIMITS } from "./limits.ts";
 import {
   JSON_TYPE,
@@ -32,15 +29,6 @@ import {
   type SymbolFilter,
 } from "./storage-node-api.ts";
 import { codeOfAnswer, StorageNodeError, type StorageNodeErrorCode } from "./storage-node-errors.ts";
-
-/** What every node client of one invocation shares. */
-export interface NodeTransport {
-  readonly fetch: (request: Request) => Promise<Response>;
-  readonly clock: Clock;
-  readonly randomBytes: RandomBytes;
-  /** The one gate of the invocation. */
-  readonly gate: Gate;
-}
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -67,19 +55,56 @@ interface Route {
 const RETRY_BASE_MS = 100;
 const RETRY_MAX_MS = 2_000;
 
-export class StorageNodeClient {
+/** What the rest of Floe asks of one storage node. Answers are well-formed, and not verified. */
+export interface NodeClient {
+  getMetadata(blobId: BlobId, nShards: number, options?: CallOptions): Promise<BlobMetadata>;
+  putMetadata(blobId: BlobId, bytes: Uint8Array, options?: CallOptions): Promise<void>;
+  getMetadataStatus(blobId: BlobId, options?: CallOptions): Promise<StoredState>;
+  getSliver(
+    blobId: BlobId,
+    pair: SliverPairIndex,
+    axis: Axis,
+    maxDataBytes: number,
+    options?: CallOptions,
+  ): Promise<Sliver>;
+  putSliver(
+    blobId: BlobId,
+    pair: SliverPairIndex,
+    axis: Axis,
+    bytes: Uint8Array,
+    options?: CallOptions,
+  ): Promise<void>;
+  getSliverStatus(
+    blobId: BlobId,
+    pair: SliverPairIndex,
+    axis: Axis,
+    options?: CallOptions,
+  ): Promise<StoredState>;
+  getConfirmation(blobId: BlobId, persistence: Persistence, options?: CallOptions): Promise<SignedMessage>;
+  getRecoverySymbols(
+    blobId: BlobId,
+    filter: SymbolFilter,
+    maxSymbols: number,
+    maxBytes: number,
+    options?: CallOptions,
+  ): Promise<RecoverySymbol[]>;
+  getBlobStatus(blobId: BlobId, options?: CallOptions): Promise<BlobStatus>;
+}
+
+/** The HTTP API of one storage node, over whatever carries requests. */
+export class StorageNodeClient implements NodeClient {
   readonly #baseUrl: string;
   readonly #node: string;
-  readonly #transport: NodeTransport;
+  readonly #carrier: Carrier;
 
   /**
    * @param baseUrl from `nodeBaseUrl`: no trailing slash, already allowed by the address policy
    * @param node how the node is called in errors and logs
    */
-  constructor(baseUrl: string, node: string, transport: NodeTransport) {
+  constructor(baseUrl: string, node: string, carrier: Carrier) {
     this.#baseUrl = baseUrl;
     this.#node = node;
-    this.#transport = transport;
+    this.#carrier = carrier;
   }
 
   /** Metadata as the node claims it: check it with `codec.verifyMetadata` before use. */
@@ -192,11 +217,11 @@ export class StorageNodeClient {
   }
 
   async #call<T>(route: Route, options: CallOptions, parse: (bytes: Uint8Array) => T): Promise<T> {
-    const { clock, randomBytes, gate } = this.#transport;
+    const { clock, randomBytes } = this.#carrier;
     const attempts = options.attempts ?? NODE_LIMITS.attemptsPerNodeRequest;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await gate.run(() => this.#attempt(route, options, parse));
+        return await this.#attempt(route, options, parse);
       } catch (error) {
         const again = error instanceof StorageNodeError && error.retryable && attempt < attempts;
         if (!again) throw error;
@@ -206,107 +231,56 @@ export class StorageNodeClient {
   }
 
   async #attempt<T>(route: Route, options: CallOptions, parse: (bytes: Uint8Array) => T): Promise<T> {
-    const { clock } = this.#transport;
-    options.onStart?.();
-    const timeoutMs = options.timeoutMs ?? NODE_LIMITS.nodeRequestTimeoutMs;
-    const headersMs = Math.min(options.headersTimeoutMs ?? timeoutMs, timeoutMs);
-    const late = (what: string, ms: number) => () =>
-      this.#error("TIMEOUT", route, `no ${what} within ${ms} ms`);
-    return withDeadline(clock, timeoutMs, options.signal, late("answer", timeoutMs), async (signal) => {
-      // The outer signal stays attached to the response: it also ends the reading of the body.
-      const response = await withDeadline(
-        clock,
-        headersMs,
-        signal,
-        late("headers", headersMs),
-        (headersSignal) => this.#send(route, AbortSignal.any([signal, headersSignal])),
-      );
-      if (!response.ok) throw await this.#refusal(route, response);
-      this.#checkType(route, response);
-      const bytes = await this.#readBody(route, response, route.maxBytes);
-      try {
-        return parse(bytes);
-      } catch (cause) {
-        if (!(cause instanceof FloeError)) throw cause;
-        throw this.#error("MALFORMED_ANSWER", route, cause.message, { status: response.status, cause });
-      }
-    });
-  }
-
-  async #send(route: Route, signal: AbortSignal): Promise<Response> {
-    const headers = new Headers({ accept: route.answerType, "accept-encoding": "identity" });
-    if (route.body !== undefined) headers.set("content-type", OCTET_STREAM);
-    const request = new Request(this.#baseUrl + route.path, {
-      method: route.method,
-      headers,
-      redirect: "manual",
-      signal,
-      ...(route.body === undefined ? {} : { body: route.body }),
-    });
+    const answer = await this.#carry(route, options);
+    if (!isSuccess(answer.status)) throw this.#refusal(route, answer);
+    this.#checkType(route, answer);
     try {
-      return await this.#transport.fetch(request);
+      return parse(answer.body);
     } catch (cause) {
-      if (signal.aborted) throw signal.reason;
-      throw this.#error("UNREACHABLE", route, "connection failed", { cause });
+      if (!(cause instanceof FloeError)) throw cause;
+      throw this.#error("MALFORMED_ANSWER", route, cause.message, { status: answer.status, cause });
     }
   }
 
-  async #refusal(route: Route, response: Response): Promise<StorageNodeError> {
-    const text = await this.#errorText(route, response);
-    const claimed = parseErrorBody(text)?.reason;
+  async #carry(route: Route, options: CallOptions): Promise<NodeAnswer> {
+    const timeoutMs = options.timeoutMs ?? NODE_LIMITS.nodeRequestTimeoutMs;
+    const request = {
+      method: route.method,
+      url: this.#baseUrl + route.path,
+      accept: route.answerType,
+      body: route.body,
+      maxBytes: route.maxBytes,
+      timeoutMs,
+      headersTimeoutMs: options.headersTimeoutMs ?? timeoutMs,
+    };
+    try {
+      return await this.#carrier.carry(request, options);
+    } catch (error) {
+      if (!(error instanceof CarrierError)) throw error;
+      const status = error.details["status"];
+      throw this.#error(error.code, route, error.message, {
+        cause: error.cause,
+        ...(typeof status === "number" ? { status } : {}),
+      });
+    }
+  }
+
+  #refusal(route: Route, { status, body }: NodeAnswer): StorageNodeError {
+    const claimed = parseErrorBody(new TextDecoder().decode(body))?.reason;
     const reason = claimed !== undefined && isKnownReason(claimed) ? claimed : undefined;
     const said = reason === undefined ? "" : ` ${reason}`;
-    return this.#error(codeOfAnswer(response.status, reason), route, `answered ${response.status}${said}`, {
-      status: response.status,
+    return this.#error(codeOfAnswer(status, reason), route, `answered ${status}${said}`, {
+      status,
       ...(reason === undefined ? {} : { reason }),
     });
   }
 
-  /** An error body that is too long, cut off or not text still leaves the status to act on. */
-  async #errorText(route: Route, response: Response): Promise<string> {
-    try {
-      return new TextDecoder().decode(await this.#readBody(route, response, NODE_LIMITS.nodeJsonBytes));
-    } catch (error) {
-      if (error instanceof StorageNodeError && error.code !== "TIMEOUT") return "";
-      throw error;
-    }
-  }
-
-  #checkType(route: Route, response: Response): void {
-    const type = response.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  #checkType(route: Route, { status, contentType, contentEncoding = "identity" }: NodeAnswer): void {
     // Binary answers without a type are accepted by the official clients, JSON answers without one are not.
-    const fits = type === route.answerType || (type === undefined && route.answerType === OCTET_STREAM);
-    const encoding = response.headers.get("content-encoding") ?? "identity";
-    if (fits && encoding === "identity") return;
-    discard(response);
-    throw this.#error("MALFORMED_ANSWER", route, "unexpected content type or encoding", {
-      status: response.status,
-    });
-  }
-
-  async #readBody(route: Route, response: Response, maxBytes: number): Promise<Uint8Array> {
-    const lengthText = response.headers.get("content-length");
-    const declared = lengthText === null ? undefined : Number(lengthText);
-    const tooLarge = () => {
-      discard(response);
-      return this.#error("ANSWER_TOO_LARGE", route, `more than ${maxBytes} bytes`, {
-        status: response.status,
-      });
-    };
-    if (declared !== undefined && declared > maxBytes) throw tooLarge();
-    try {
-      // HTTP ends an unencoded body at its declared length, so this cannot grow beyond the limit; one read of the
-      // whole is several times faster than chunks.
-      const isPlain = !response.headers.has("content-encoding");
-      if (declared !== undefined && isPlain) return new Uint8Array(await response.arrayBuffer());
-      return await readBounded(response.body, maxBytes, tooLarge);
-    } catch (cause) {
-      if (cause instanceof StorageNodeError) throw cause;
-      throw this.#error("UNREACHABLE", route, "connection lost in the body", {
-        status: response.status,
-        cause,
-      });
-    }
+    const fits =
+      contentType === route.answerType || (contentType === undefined && route.answerType === OCTET_STREAM);
+    if (fits && contentEncoding === "identity") return;
+    throw this.#error("MALFORMED_ANSWER", route, "unexpected content type or encoding", { status });
   }
 
   #error(
@@ -326,8 +300,3 @@ const isKnownReason = (reason: string): boolean => KNOWN_REASONS.has(reason);
 
 const ignoreAnswer = (): void => {};
 const successData = (bytes: Uint8Array): unknown => parseSuccessBody(new TextDecoder().decode(bytes));
-
-/** Frees the connection of an answer nobody will read. */
-function discard(response: Response): void {
-  response.body?.cancel().catch(() => {}); // The connection may be gone already: nothing is left to free then.
-}

@@ -14,7 +14,7 @@ import { drawCounts, planRound } from "../../../shared/audit/selection.ts";
 import { toHex } from "../../../shared/base/bytes.ts";
 import { Gate, INVOCATION_REQUESTS } from "../../../shared/base/gate.ts";
 import { blake2b256 } from "../../../shared/crypto/blake2b.ts";
-import type { NodeTransport } from "../../../shared/node/storage-node-client.ts";
+import type { NodeTransport } from "../../../shared/node/direct-carrier.ts";
 import type { Committee } from "../../../shared/protocol/committee.ts";
 import { objectIdFromBytes, type ShardIndex } from "../../../shared/protocol/ids.ts";
 import { SuiError } from "../../../shared/sui/client/sui-error.ts";

@@ -13,6 +13,7 @@ import { Gate, INVOCATION_REQUESTS } from "../../../shared/base/gate.ts";
 import type { Codec } from "../../../shared/codec/codec.ts";
 import { createReferenceCodec } from "../../../shared/codec/reference-codec.ts";
 import { blsPublicKey, blsSign } from "../../../shared/crypto/bls.ts";
+import { DirectCarrier, type NodeTransport } from "../../../shared/node/direct-carrier.ts";
 import {
   errorBody,
   JSON_TYPE,
@@ -201,6 +202,12 @@ export class ScriptedNodes {
       throw new Error(`${what} is not part of this test`);
     };
     const background: Promise<unknown>[] = [];
+    const transport: NodeTransport = {
+      fetch: this.fetch,
+      clock: this.clock,
+      randomBytes: (count) => Uint8Array.from({ length: count }, () => this.#randomByte()),
+      gate: this.gate,
+    };
     return {
       requestId: "0".repeat(32),
       networkKind: "local",
@@ -208,12 +215,8 @@ export class ScriptedNodes {
       maxStagedBytes: EDGE_LIMITS.stagedBytes,
       uploadLeaseMs: EDGE_LIMITS.uploadLeaseMs,
       stagedObjects: undefined,
-      transport: {
-        fetch: this.fetch,
-        clock: this.clock,
-        randomBytes: (count) => Uint8Array.from({ length: count }, () => this.#randomByte()),
-        gate: this.gate,
-      },
+      transport,
+      carrier: new DirectCarrier(transport),
       codec: this.codec,
       lease: this.lease,
       reads: this.reads,

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { FloeError } from "../../../shared/base/errors.ts";
 import { Gate } from "../../../shared/base/gate.ts";
+import { DirectCarrier } from "../../../shared/node/direct-carrier.ts";
 import { NODE_LIMITS } from "../../../shared/node/limits.ts";
 import { nodeBaseUrl } from "../../../shared/node/node-address.ts";
 import { type CallOptions, StorageNodeClient } from "../../../shared/node/storage-node-client.ts";
@@ -18,15 +19,19 @@ function client(answer: (request: Request, attempt: number) => Response | Promis
   const clock = new VirtualClock();
   const gate = new Gate(1);
   const requests: Request[] = [];
-  const node = new StorageNodeClient("http://node:1", "node", {
-    clock,
-    gate,
-    randomBytes: (count) => new Uint8Array(count).fill(255),
-    fetch: async (request) => {
-      requests.push(request);
-      return answer(request, requests.length);
-    },
-  });
+  const node = new StorageNodeClient(
+    "http://node:1",
+    "node",
+    new DirectCarrier({
+      clock,
+      gate,
+      randomBytes: (count) => new Uint8Array(count).fill(255),
+      fetch: async (request) => {
+        requests.push(request);
+        return answer(request, requests.length);
+      },
+    }),
+  );
   return { node, clock, gate, requests };
 }
 

@@ -1,7 +1,7 @@
 // If this fails, one silent or failing storage node can stall an upload, or slivers do not reach their nodes.
 
 import { describe, expect, it } from "vitest";
-import { reachableNodes } from "../../../../functions/services.ts";
+import { reachableNodes } from "../../../../functions/nodes/reachable-nodes.ts";
 import { distribute, type NodeOutcome } from "../../../../functions/upload/distribute.ts";
 import { UPLOAD_LIMITS } from "../../../../functions/upload/limits.ts";
 import { StoredSlivers } from "../../../../functions/upload/stored-slivers.ts";
@@ -43,7 +43,7 @@ async function upload(shardsOf: number[], scripts: Record<number, Script>): Prom
       encoder,
       metadata: serializeBlobMetadata(metadata),
       nodes: reachableNodes(services, nodes.committee),
-      transport: services.transport,
+      carrier: services.carrier,
       signal: new AbortController().signal,
       events: {
         stored: (_, shard, axis) => stored.add(`${shard} ${axis}`),
