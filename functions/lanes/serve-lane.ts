@@ -1,0 +1,58 @@
+/**
+ * A lane: an invocation that carries requests for another one, as long as that one's stream lasts.
+ *
+ * Requests come as frames and go out by this invocation's own carrier; answers return in the order in which they come.
+ * When the stream ends, or breaks because the other side is gone, everything under way is ended too.
+ */
+import { type Carrier, CarrierError } from "../../shared/node/carrier.ts";
+import { FrameWriter, type ReadBytes, readFrames } from "./frame-stream.ts";
+import { answerFrame, failureFrame, parseToLane, type ToLane } from "./frames.ts";
+
+/** Serves until the input ends. Never rejects for what the other side does. */
+export async function serveLane(
+  carrier: Carrier,
+  input: ReadBytes,
+  output: WritableStream<Uint8Array>,
+): Promise<void> {
+  const ended = new AbortController();
+  const writer = new FrameWriter(output, (error) => ended.abort(error));
+  const underWay = new Map<number, AbortController>();
+  const exchanges = new Set<Promise<void>>();
+
+  const exchange = async ({ id, request }: Extract<ToLane, { kind: "request" }>): Promise<void> => {
+    const cancel = new AbortController();
+    underWay.set(id, cancel);
+    try {
+      writer.send(answerFrame(id, await carrier.carry(request, { signal: cancel.signal })));
+    } catch (error) {
+      if (error instanceof CarrierError) writer.send(failureFrame(id, error));
+      else if (cancel.signal.aborted) writer.send(failureFrame(id, undefined));
+      // A bug: the other side gives the lane up and repeats what was under way without it.
+      else ended.abort(error);
+    } finally {
+      underWay.delete(id);
+    }
+  };
+  const stopAll = (reason: unknown): void => {
+    for (const cancel of underWay.values()) cancel.abort(reason);
+  };
+  ended.signal.addEventListener("abort", () => stopAll(ended.signal.reason), { once: true });
+  try {
+    await readFrames(input, (bytes) => {
+      const frame = parseToLane(bytes);
+      if (frame.kind === "cancel") {
+        underWay.get(frame.id)?.abort(new Error("cancelled"));
+        return;
+      }
+      const work = exchange(frame);
+      exchanges.add(work);
+      void work.finally(() => exchanges.delete(work));
+    });
+  } catch (error) {
+    ended.abort(error);
+  }
+  // No more requests, and no reader for answers either: the invocation closes its lanes when nothing is under way.
+  stopAll(new Error("the lane has ended"));
+  await Promise.all(exchanges);
+  writer.close();
+}
