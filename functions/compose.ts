@@ -24,6 +24,7 @@ import { sendEdgeReads } from "./nodes/send-edge-reads.ts";
 import { systemClock, systemRandom } from "./platform.ts";
 import { SharedReads } from "./read/shared-reads.ts";
 import type { Chain, Services, WalletPort } from "./services.ts";
+import { trackerBy } from "./tracker/methods.ts";
 import type { Tracker } from "./tracker/port.ts";
 import { stagedObjects } from "./tracker/r2-staged-objects.ts";
 import { bindIdempotencyKey, type IdempotencyKeyPort } from "./upload/idempotency.ts";
@@ -121,31 +122,8 @@ export async function finishInvocation(config: EdgeConfig, services: InvocationS
 }
 
 /** Every method may be repeated, so a call that broke is made again, on a new object. */
-function trackerOf(env: Env, blobId: string): Tracker {
-  const call = <T>(method: (tracker: Tracker) => Promise<T>): Promise<T> =>
-    again(() => method(trackerStub(env, blobId)));
-  return {
-    begin: (request, workerId, arrivedAtMs) =>
-      call((tracker) => tracker.begin(request, workerId, arrivedAtMs)),
-    claim: (intentId, claim, waitMs) => call((tracker) => tracker.claim(intentId, claim, waitMs)),
-    renew: (intentId, workerId) => call((tracker) => tracker.renew(intentId, workerId)),
-    leave: (intentId, workerId, failure, isUnpaid) =>
-      call((tracker) => tracker.leave(intentId, workerId, failure, isUnpaid)),
-    openStaging: (store) => call((tracker) => tracker.openStaging(store)),
-    stagePiece: (stagingId, at, bytes) => call((tracker) => tracker.stagePiece(stagingId, at, bytes)),
-    holdStaged: (stagingId) => call((tracker) => tracker.holdStaged(stagingId)),
-    staged: () => call((tracker) => tracker.staged()),
-    stagedPiece: (stagingId, at) => call((tracker) => tracker.stagedPiece(stagingId, at)),
-    discardStaged: (stagingId) => call((tracker) => tracker.discardStaged(stagingId)),
-    registered: (intentId, blob) => call((tracker) => tracker.registered(intentId, blob)),
-    report: (report) => call((tracker) => tracker.report(report)),
-    certified: (intentId, blob) => call((tracker) => tracker.certified(intentId, blob)),
-    drop: (intentId, answer) => call((tracker) => tracker.drop(intentId, answer)),
-    tail: () => call((tracker) => tracker.tail()),
-    status: () => call((tracker) => tracker.status()),
-    events: (after, waitMs) => call((tracker) => tracker.events(after, waitMs)),
-  };
-}
+const trackerOf = (env: Env, blobId: string): Tracker =>
+  trackerBy((call) => again(() => call(trackerStub(env, blobId))));
 
 /** Calls whose outcome got lost are repeated: every call made with this answers repetitions alike. */
 const again = <T>(call: () => Promise<T>): Promise<T> =>

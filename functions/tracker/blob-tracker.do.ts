@@ -2,37 +2,23 @@
  * BlobTracker: one Durable Object per blob ID (named by its canonical text), the one owner of that blob's uploads:
  * intents, staged copy, confirmations, certificates, per-shard progress, faults and history.
  *
- * This file is the platform shell of `upload/tracker-service.ts`; states and transitions are in
- * `upload/tracker-intents.ts`, tables in docs/storage-schema.md. Everything it knows stands in SQLite before a call
+ * This file is the platform shell of `service.ts`, with the methods of `methods.ts`; states and transitions are in
+ * `intents.ts`, tables in docs/storage-schema.md. Everything it knows stands in SQLite before a call
  * returns, so eviction loses nothing but sums of signatures, which are added up again, and waiting callers, who ask again.
- * Its alarm is set whenever anything is left to do (`upload/tracker-schedule.ts`): it has the Uploader finish what lost
+ * Its alarm is set whenever anything is left to do (`schedule.ts`): it has the Uploader finish what lost
  * its client, and wipes what is done with. Running it twice is harmless: what is due is read from the rows.
  */
 import { DurableObject } from "cloudflare:workers";
 import { failPointsBy } from "../../shared/base/fail-point.ts";
-import type { PortableError } from "../../shared/sui/wallet/portable-error.ts";
-import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
 import { type Env, parseConfig } from "../env.ts";
 import { systemClock, systemRandom } from "../platform.ts";
 import { stagedObjectKey } from "../upload/staging.ts";
+import { addTrackerMethods } from "./methods.ts";
 import { officialSignatures } from "./official-signatures.ts";
-import type {
-  AlreadyCertified,
-  Claim,
-  IntentRequest,
-  ProgressReport,
-  ReportAnswer,
-  StagedCopy,
-  StagingStore,
-  TailView,
-  Tracker,
-  Turn,
-  UploaderPort,
-} from "./port.ts";
+import type { UploaderPort } from "./port.ts";
 import { TrackerService } from "./service.ts";
-import type { EventPage, UploadStatus } from "./status-view.ts";
 
-export class BlobTracker extends DurableObject<Env> implements Tracker {
+export class BlobTracker extends DurableObject<Env> {
   readonly #service: TrackerService;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -60,56 +46,8 @@ export class BlobTracker extends DurableObject<Env> implements Tracker {
     });
   }
 
-  begin(request: IntentRequest, workerId: string, arrivedAtMs: number): Promise<Turn> {
-    return this.#service.begin(request, workerId, arrivedAtMs);
-  }
-  claim(intentId: string, claim: Claim, waitMs: number): Promise<Turn> {
-    return this.#service.claim(intentId, claim, waitMs);
-  }
-  renew(intentId: string, workerId: string): Promise<boolean> {
-    return this.#service.renew(intentId, workerId);
-  }
-  leave(intentId: string, workerId: string, failure: PortableError, isUnpaid: boolean): Promise<void> {
-    return this.#service.leave(intentId, workerId, failure, isUnpaid);
-  }
-  openStaging(store: StagingStore): Promise<string | undefined> {
-    return this.#service.openStaging(store);
-  }
-  stagePiece(stagingId: string, at: number, bytes: Uint8Array): Promise<boolean> {
-    return this.#service.stagePiece(stagingId, at, bytes);
-  }
-  holdStaged(stagingId: string): Promise<void> {
-    return this.#service.holdStaged(stagingId);
-  }
-  staged(): Promise<StagedCopy | null> {
-    return this.#service.staged();
-  }
-  stagedPiece(stagingId: string, at: number): Promise<Uint8Array> {
-    return this.#service.stagedPiece(stagingId, at);
-  }
-  discardStaged(stagingId: string): Promise<void> {
-    return this.#service.discardStaged(stagingId);
-  }
-  registered(intentId: string, blob: RegisteredBlob): Promise<void> {
-    return this.#service.registered(intentId, blob);
-  }
-  report(report: ProgressReport): Promise<ReportAnswer> {
-    return this.#service.report(report);
-  }
-  certified(intentId: string, blob: CertifiedBlob): Promise<void> {
-    return this.#service.certified(intentId, blob);
-  }
-  drop(intentId: string, answer: AlreadyCertified): Promise<void> {
-    return this.#service.drop(intentId, answer);
-  }
-  tail(): Promise<TailView | null> {
-    return this.#service.tail();
-  }
-  status(): Promise<UploadStatus | null> {
-    return this.#service.status();
-  }
-  events(after: number, waitMs: number): Promise<EventPage | null> {
-    return this.#service.events(after, waitMs);
+  static {
+    addTrackerMethods(BlobTracker.prototype, (object) => object.#service);
   }
 
   override async alarm(): Promise<void> {
