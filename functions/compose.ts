@@ -1,7 +1,7 @@
 /**
  * Bindings become services: the one place where the platform's clock, randomness, fetch and objects are taken up.
  *
- * Of one isolate: the codec, the memory lease, the chain memo, what reads share and the memory of what nodes did, none of which holds I/O. Of one invocation:
+ * Of one isolate: the codec, its memory, the chain memo, what reads share and the memory of what nodes did, none of which holds I/O. Of one invocation:
  * the gate, the log's request ID and every stub (a stub is broken for good after its object died, so none is kept).
  */
 // Relaxed SIMD: workerd compiles modules at start-up only, so the variant is chosen here, at build.
@@ -13,7 +13,7 @@ import type { Log } from "../shared/base/log.ts";
 import { createKernelCodec } from "../shared/codec/kernel-codec.ts";
 import { DirectCarrier, type NodeTransport } from "../shared/node/direct-carrier.ts";
 import { remoteCall } from "../shared/sui/wallet/portable-error.ts";
-import { KernelLease } from "./base/isolate-memory.ts";
+import { IsolateMemory } from "./base/isolate-memory.ts";
 import { EDGE_LIMITS } from "./base/limits.ts";
 import { repeatBroken } from "./base/repeat-broken.ts";
 import { ChainMemo } from "./chain/chain-memo.ts";
@@ -33,10 +33,10 @@ const writeLog = (requestId: string): Log => {
   return (event, fields) => console.log(JSON.stringify({ event, requestId, ...fields }));
 };
 
-// The lease admits what the codec will hold; the codec's own limit is the same bytes counted a second time.
-const codec = createKernelCodec({ module: kernels, maxMemoryBytes: EDGE_LIMITS.leaseBytes });
+// The memory admits what the codec will hold; the codec's own limit is the same bytes counted a second time.
+const codec = createKernelCodec({ module: kernels, maxMemoryBytes: EDGE_LIMITS.memoryBytes });
 let loggedBytes = 0;
-const lease = new KernelLease({
+const memory = new IsolateMemory({
   clock: systemClock,
   // Kernel memory is no part of the JavaScript heap: without this line nobody sees how much there is.
   observe: (admittedBytes) => {
@@ -81,12 +81,12 @@ export function createServices(
     networkKind: config.networkKind,
     maxBodyBytes: config.maxBodyBytes,
     maxStagedBytes: env.STAGING === undefined ? config.stagingMaxBytes : Number.POSITIVE_INFINITY,
-    uploadLeaseMs: config.uploadLeaseMs,
+    turnMs: config.uploadLeaseMs,
     transport,
     carrier: new DirectCarrier(transport),
     stagedObjects: env.STAGING === undefined ? undefined : stagedObjects(env.STAGING, gate),
     codec,
-    lease,
+    memory,
     reads,
     chain: chainMemo.on({ snapshot: (options) => remoteCall(() => chainStub(env).snapshot(options)) }),
     wallet: {

@@ -99,7 +99,7 @@ export interface EdgeConfig {
 }
 
 /** Shorter than a call or two to the tracker, and every upload would look dead. */
-const MIN_LEASE_MS = 200;
+const MIN_TURN_MS = 200;
 
 /** @throws ConfigError naming the setting and what it must be; never its value */
 export function parseConfig(env: Env): EdgeConfig {
@@ -118,7 +118,7 @@ export function parseConfig(env: Env): EdgeConfig {
     stakingObjectId: objectIdOf("STAKING_OBJECT_ID", env.STAKING_OBJECT_ID),
     maxBodyBytes: countOf("MAX_BODY_BYTES", env.MAX_BODY_BYTES, EDGE_LIMITS.bodyBytes),
     stagingMaxBytes: countOf("STAGING_MAX_BYTES", env.STAGING_MAX_BYTES, EDGE_LIMITS.stagedBytes),
-    uploadLeaseMs: countOf("UPLOAD_LEASE_MS", env.UPLOAD_LEASE_MS, EDGE_LIMITS.uploadLeaseMs, MIN_LEASE_MS),
+    uploadLeaseMs: countOf("UPLOAD_LEASE_MS", env.UPLOAD_LEASE_MS, EDGE_LIMITS.uploadLeaseMs, MIN_TURN_MS),
     spendingCaps: {
       perRequestFrost: parseFrost("MAX_SPEND_PER_REQUEST_FROST", env.MAX_SPEND_PER_REQUEST_FROST),
       perPrincipalPerDayFrost: parseFrost(

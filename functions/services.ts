@@ -19,7 +19,7 @@ import type {
   RegisterRequest,
 } from "../shared/sui/wallet/submissions.ts";
 import type { ChainSnapshot } from "../shared/sui/walrus/chain-snapshot.ts";
-import type { KernelLease } from "./base/isolate-memory.ts";
+import type { IsolateMemory } from "./base/isolate-memory.ts";
 import type { EdgeReads } from "./nodes/edge-reads.ts";
 import type { NodeFaults } from "./nodes/node-faults.ts";
 import type { SharedReads } from "./read/shared-reads.ts";
@@ -43,8 +43,8 @@ export interface Services {
   readonly maxBodyBytes: number;
   /** Largest blob that can be held durably; infinite with a bucket. */
   readonly maxStagedBytes: number;
-  /** Without a sign of life for so long, an upload is taken over. */
-  readonly uploadLeaseMs: number;
+  /** Without a sign of life for so long, a worker loses its turn at an upload. */
+  readonly turnMs: number;
   /** The bucket for staged copies, when one is bound. */
   readonly stagedObjects: StagedObjects | undefined;
   /** Clock, randomness, fetch and the one gate of this invocation. */
@@ -53,7 +53,7 @@ export interface Services {
   readonly carrier: Carrier;
   readonly codec: Codec;
   /** The isolate's memory: whatever a request holds is admitted here first. */
-  readonly lease: KernelLease;
+  readonly memory: IsolateMemory;
   /** What all reads of the isolate know together. */
   readonly reads: SharedReads;
   readonly chain: Chain;

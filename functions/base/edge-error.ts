@@ -1,7 +1,7 @@
 /**
  * Everything that can go wrong on a request, in the words of this Worker.
  *
- * Lower layers throw their own typed errors; the use cases translate them here, and `http-errors.ts` alone turns a
+ * Lower layers throw their own typed errors; the use cases translate them here, and `http/errors.ts` alone turns a
  * code into a status and a public message.
  */
 import { FloeError } from "../../shared/base/errors.ts";

@@ -4,27 +4,28 @@
  * All concurrent requests of an isolate share 128 MB, and exceeding them kills every one. So each request says what it
  * will hold (encoder, decoder, slivers under way, rows read ahead) before it reads a body, asks a node or pays; what
  * does not fit waits a moment, uploads and reads each first come, first served, and is then refused. What is counted are bytes really held;
- * the isolate's own needs and garbage not yet collected fit between `EDGE_LIMITS.leaseBytes` and the platform's limit.
+ * the isolate's own needs and garbage not yet collected fit between `EDGE_LIMITS.memoryBytes` and the platform's limit.
  *
  * | state of an entry | meaning                                                                                    |
  * |-------------------|--------------------------------------------------------------------------------------------|
  * | waiting           | looks by itself every `POLL_MS` whether it is first and fits: a promise that another        |
  * |                   | request resolves would tie the two requests together                                        |
  * | held              | counted until `release`; a timer of its own request renews it                               |
- * | lost              | not renewed for `EDGE_LIMITS.leaseLostMs`: the platform ended its request without a word          |
+ * | lost              | not renewed for `EDGE_LIMITS.memoryLostMs`: the platform ended its request without a word          |
  * |                   | (no `finally` runs then), so the next one that needs room takes the bytes back               |
  */
 import type { Clock } from "../../shared/base/clock.ts";
 import { assert, FloeError } from "../../shared/base/errors.ts";
 import { EDGE_LIMITS } from "./limits.ts";
 
-export type LeaseErrorCode =
+export type MemoryErrorCode =
+  // Operators' logs have these names.
   /** No room now; retryable. */
   | "LEASE_FULL"
   /** More than the isolate ever has. */
   | "LEASE_TOO_SMALL";
 
-export class LeaseError extends FloeError<LeaseErrorCode> {}
+export class MemoryError extends FloeError<MemoryErrorCode> {}
 
 /** Memory kept only in case it is needed again, such as idle kernel instances. */
 export interface IdleMemory {
@@ -33,7 +34,7 @@ export interface IdleMemory {
   drop(): void;
 }
 
-export interface KernelLeaseOptions {
+export interface IsolateMemoryOptions {
   readonly clock: Clock;
   readonly maxBytes?: number;
   /** Counted as used until it is dropped, which happens when something does not fit otherwise. */
@@ -57,7 +58,7 @@ export interface HoldOptions {
 export interface HeldMemory {
   readonly bytes: number;
   /**
-   * Asks for more, before everybody who holds nothing yet. @throws LeaseError; what was held before stays held
+   * Asks for more, before everybody who holds nothing yet. @throws MemoryError; what was held before stays held
    */
   grow(bytes: number, signal?: AbortSignal): Promise<void>;
   /** Gives a part back. */
@@ -80,7 +81,7 @@ const RENEW_MS = 5_000;
 /** Between the suspicion that an entry is lost and taking it back: time for its timer to run if it still can. */
 const DOUBT_MS = 2_000;
 
-export class KernelLease {
+export class IsolateMemory {
   readonly #clock: Clock;
   readonly #maxBytes: number;
   readonly #idle: IdleMemory | undefined;
@@ -91,9 +92,9 @@ export class KernelLease {
   readonly #heldByKind: Record<HoldKind, number> = { upload: 0, read: 0 };
   #peakBytes = 0;
 
-  constructor(options: KernelLeaseOptions) {
+  constructor(options: IsolateMemoryOptions) {
     this.#clock = options.clock;
-    this.#maxBytes = options.maxBytes ?? EDGE_LIMITS.leaseBytes;
+    this.#maxBytes = options.maxBytes ?? EDGE_LIMITS.memoryBytes;
     this.#idle = options.idle;
     this.#observe = options.observe ?? (() => {});
   }
@@ -112,7 +113,7 @@ export class KernelLease {
   /**
    * Admits `bytes`, waiting at most `EDGE_LIMITS.admissionWaitMs` for room.
    *
-   * @throws LeaseError `LEASE_FULL` with needed and free bytes, `LEASE_TOO_SMALL` when it can never fit; the signal's
+   * @throws MemoryError `LEASE_FULL` with needed and free bytes, `LEASE_TOO_SMALL` when it can never fit; the signal's
    *   reason when that aborts
    */
   async hold(bytes: number, options: HoldOptions = {}): Promise<HeldMemory> {
@@ -201,17 +202,17 @@ export class KernelLease {
     this.#observe(this.heldBytes);
   }
 
-  #full(needBytes: number, reason: string): LeaseError {
+  #full(needBytes: number, reason: string): MemoryError {
     const freeBytes = this.#maxBytes - this.heldBytes;
-    return new LeaseError(
+    return new MemoryError(
       "LEASE_FULL",
       `needs ${needBytes} bytes, ${freeBytes} of ${this.#maxBytes} are free (${reason})`,
       { retryable: true, details: { needBytes, freeBytes, maxBytes: this.#maxBytes } },
     );
   }
 
-  #tooSmall(needBytes: number): LeaseError {
-    return new LeaseError("LEASE_TOO_SMALL", `needs ${needBytes} bytes, there are ${this.#maxBytes}`, {
+  #tooSmall(needBytes: number): MemoryError {
+    return new MemoryError("LEASE_TOO_SMALL", `needs ${needBytes} bytes, there are ${this.#maxBytes}`, {
       details: { needBytes, maxBytes: this.#maxBytes },
     });
   }
@@ -276,7 +277,7 @@ class Entry implements HeldMemory {
     this.#free?.();
   }
 
-  /** Called by the lease when bytes were admitted. */
+  /** Called by `IsolateMemory` when bytes were admitted. */
   took(bytes: number): void {
     this.#bytes += bytes;
   }
@@ -294,7 +295,7 @@ class Entry implements HeldMemory {
 
   /** Asked twice, some time apart: after a long computation its timer may only be late. */
   isLost(nowMs: number): boolean {
-    if (nowMs - this.#renewedMs < EDGE_LIMITS.leaseLostMs) return false;
+    if (nowMs - this.#renewedMs < EDGE_LIMITS.memoryLostMs) return false;
     this.#doubtedMs ??= nowMs;
     return nowMs - this.#doubtedMs >= DOUBT_MS;
   }

@@ -17,13 +17,13 @@ export const EDGE_LIMITS = {
    * Memory that the requests of one isolate may hold together: encoders, decoders, slivers under way. Of the 128 MB
    * the code, the runtime and buffers not yet collected need the rest.
    */
-  leaseBytes: 64 * MIB,
+  memoryBytes: 64 * MIB,
   /** How long a request waits for memory before it is refused. */
   admissionWaitMs: 5_000,
   /** Requests that may wait for memory. */
   admissionQueue: 64,
   /** Memory not renewed for so long belongs to a request that the platform has ended. */
-  leaseLostMs: 60_000,
+  memoryLostMs: 60_000,
   /** A body must come, and a blob be taken, at this rate, after a moment of grace. */
   clientBytesPerSecond: 8 * KIB,
   clientGraceMs: 10_000,

@@ -11,7 +11,7 @@ import { FloeError } from "../../shared/base/errors.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { SuiError } from "../../shared/sui/client/sui-error.ts";
 import { EdgeError } from "../base/edge-error.ts";
-import { LeaseError } from "../base/isolate-memory.ts";
+import { MemoryError } from "../base/isolate-memory.ts";
 
 const DOMAIN = "daemon.walrus.space";
 /** Clients should wait at least this long before they repeat a request that met an overload. */
@@ -162,7 +162,7 @@ export function toEdgeError(error: unknown): EdgeError {
   if (error instanceof CodecError && error.code === "OUT_OF_CODEC_MEMORY") {
     return new EdgeError("OVERLOADED", error.message, { retryable: true, cause: error });
   }
-  if (error instanceof LeaseError) {
+  if (error instanceof MemoryError) {
     const code = error.code === "LEASE_FULL" ? "OVERLOADED" : "BLOB_TOO_LARGE";
     return new EdgeError(code, error.message, { retryable: error.retryable, cause: error });
   }

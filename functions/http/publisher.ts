@@ -4,7 +4,6 @@ import { EdgeError } from "../base/edge-error.ts";
 import type { PublisherAccess } from "../env.ts";
 import type { Services } from "../services.ts";
 import { type PublishResult, publish } from "../upload/publish.ts";
-import { declaredLength } from "../upload/read-body.ts";
 import { parsePublishQuery } from "./query.ts";
 import { corsHeaders } from "./response-headers.ts";
 
@@ -40,6 +39,17 @@ export async function putBlob(
     result.kind === "already-certified" ? result.blobId : result.registered.blobId,
   );
   return new Response(JSON.stringify(publishAnswer(result)), { status: 200, headers });
+}
+
+/** Content-Length as a number; a malformed one is treated like a short body. @throws EdgeError `BODY_INCOMPLETE` */
+function declaredLength(headers: Headers): number | undefined {
+  const text = headers.get("content-length");
+  if (text === null) return undefined;
+  const value = Number(text);
+  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value)) {
+    throw new EdgeError("BODY_INCOMPLETE", "Content-Length is not a number");
+  }
+  return value;
 }
 
 function idempotencyKey(headers: Headers): string | null {

@@ -26,7 +26,7 @@ import { RowReader } from "./row-reader.ts";
  *
  * @param signal ends the read, for a client that has left
  * @throws EdgeError from any step of the iteration: `BLOB_UNAVAILABLE` with slivers had and needed, `BLOB_NOT_FOUND`,
- *   `FORBIDDEN_BLOB`, `INCONSISTENT_BLOB`; LeaseError, `LEASE_FULL` before anybody is asked
+ *   `FORBIDDEN_BLOB`, `INCONSISTENT_BLOB`; MemoryError, `LEASE_FULL` before anybody is asked
  */
 export async function* readBlob(
   services: Services,
@@ -47,7 +47,7 @@ export async function* readBlob(
   );
   // One row more than asked for ahead: the one that is going out.
   const fixedBytes = rowBytes + rebuildBytes(layout);
-  const held = await services.lease.hold(fixedBytes + wish * rowBytes, {
+  const held = await services.memory.hold(fixedBytes + wish * rowBytes, {
     kind: "read",
     atLeastBytes: fixedBytes + rowBytes,
     signal,

@@ -9,7 +9,7 @@ import { readBlob } from "./read-blob.ts";
  * The blob, in pieces, none of which comes before all of them are proven.
  *
  * @throws EdgeError from the first step: `BLOB_TOO_LARGE` above what this deployment holds in memory,
- *   `INCONSISTENT_BLOB` (by way of CodecError `INCONSISTENT_ENCODING`), LeaseError, and whatever `readBlob` throws
+ *   `INCONSISTENT_BLOB` (by way of CodecError `INCONSISTENT_ENCODING`), MemoryError, and whatever `readBlob` throws
  * Memory: the blob until it is sent, and an encoder of its size until it is checked; admitted before anything is read.
  */
 export async function* readStrictly(
@@ -18,7 +18,7 @@ export async function* readStrictly(
   metadata: VerifiedMetadata,
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const { codec, lease, maxBodyBytes } = services;
+  const { codec, memory, maxBodyBytes } = services;
   const size = metadata.unencodedLength;
   if (size > maxBodyBytes) {
     throw new EdgeError("BLOB_TOO_LARGE", `${maxBodyBytes}; the blob has ${size} bytes`, {
@@ -26,7 +26,7 @@ export async function* readStrictly(
     });
   }
   const encoderBytes = codec.encoderBytes(metadata.nShards, size);
-  const held = await lease.hold(size + encoderBytes, { kind: "read", signal });
+  const held = await memory.hold(size + encoderBytes, { kind: "read", signal });
   try {
     const blob = new Uint8Array(size);
     let offset = 0;

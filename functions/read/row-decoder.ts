@@ -35,7 +35,7 @@ export class RowDecoder {
   /**
    * Collects enough slivers: those under way, then from nodes not known to be silent, then from anybody.
    *
-   * @throws EdgeError `BLOB_UNAVAILABLE` with slivers had and needed, `BLOB_NOT_FOUND`, `FORBIDDEN_BLOB`; LeaseError
+   * @throws EdgeError `BLOB_UNAVAILABLE` with slivers had and needed, `BLOB_NOT_FOUND`, `FORBIDDEN_BLOB`; MemoryError
    */
   static async open(services: Services, options: CollectOptions): Promise<RowDecoder> {
     const { slivers, held, signal } = options;

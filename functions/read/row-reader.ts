@@ -16,7 +16,7 @@ import type { SliverIndex } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import type { VerifiedSliver } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../base/edge-error.ts";
-import { type HeldMemory, LeaseError } from "../base/isolate-memory.ts";
+import { type HeldMemory, MemoryError } from "../base/isolate-memory.ts";
 import type { Services } from "../services.ts";
 import type { Inquiry } from "./inquiry.ts";
 import { nodesByPreference } from "./locate.ts";
@@ -121,7 +121,7 @@ export class RowReader {
         if (data !== undefined) return data;
       } catch (error) {
         const isOtherWayOpen =
-          error instanceof LeaseError || (error instanceof EdgeError && error.code === "BLOB_UNAVAILABLE");
+          error instanceof MemoryError || (error instanceof EdgeError && error.code === "BLOB_UNAVAILABLE");
         if (!isOtherWayOpen) throw error;
         if (error instanceof EdgeError) failure = error;
       }

@@ -34,7 +34,7 @@ export class BlobTracker extends DurableObject<Env> {
       failPoint: failPointsBy(env.TEST_FAIL_POINTS),
       signatures: officialSignatures,
       log: (event, fields) => console.log(JSON.stringify({ event, ...fields })),
-      leaseMs: parseConfig(env).uploadLeaseMs,
+      turnMs: parseConfig(env).uploadLeaseMs,
       setAlarm: (atMs) => storage.setAlarm(atMs),
       deleteAll: () => storage.deleteAll(),
       // RPC carries the same calls; the platform's types lose branded strings on the way.

@@ -13,9 +13,9 @@
  * | begun, registered, confirmed | not finished until `give_up_at_ms`                 | abandoned  |
  * | abandoned             | the same request again, while the wallet keeps the object | registered (begun when nothing was paid) |
  *
- * `certified` and `dropped` are final. In the other states somebody works on the intent or will: a worker holds it by
- * a lease that it renews; a lease that ran out, or a failed attempt's pause that is over, makes it free for the next
- * request that brings the blob, or for the alarm once the blob is staged.
+ * `certified` and `dropped` are final. In the other states a worker works on the intent, or one will: it is the turn of
+ * one worker at a time, for as long as that renews it. When the turn has run out, or the pause after a failed attempt is
+ * over, the next request that brings the blob may take it, or the alarm once the blob is staged.
  */
 
 import type { PortableError } from "../../shared/sui/wallet/portable-error.ts";
@@ -45,13 +45,13 @@ export class TrackerIntents {
   readonly #tables: TrackerTables;
   readonly #events: TrackerEvents;
   readonly #staging: TrackerStaging;
-  readonly #leaseMs: number;
+  readonly #turnMs: number;
 
-  constructor(tables: TrackerTables, events: TrackerEvents, staging: TrackerStaging, leaseMs: number) {
+  constructor(tables: TrackerTables, events: TrackerEvents, staging: TrackerStaging, turnMs: number) {
     this.#tables = tables;
     this.#events = events;
     this.#staging = staging;
-    this.#leaseMs = leaseMs;
+    this.#turnMs = turnMs;
   }
 
   begin(request: IntentRequest, workerId: string, arrivedAtMs: number): Turn {
@@ -74,20 +74,20 @@ export class TrackerIntents {
       return { kind: "failed", error: failed };
     }
     const nowMs = this.#tables.clock.nowMs();
-    const isLeased = row.workerId !== null && row.leasedUntilMs > nowMs;
+    const isTaken = row.workerId !== null && row.turnUntilMs > nowMs;
     const isMine = row.workerId === claim.workerId;
-    if (hasEnded || (isLeased && !isMine) || !claim.canWork) {
+    if (hasEnded || (isTaken && !isMine) || !claim.canWork) {
       const attempt = claim.attempt ?? row.attempt;
       return { kind: "wait", intent, attempt, isStaged: this.#staging.isHeld };
     }
-    const attempt = isLeased ? row.attempt : this.#take(row, claim.workerId, nowMs);
+    const attempt = isTaken ? row.attempt : this.#take(row, claim.workerId, nowMs);
     return { kind: "work", intent, attempt, isStaged: this.#staging.isHeld, stored: this.stored() };
   }
 
   renew(intentId: string, workerId: string): boolean {
     const row = this.#tables.intent(intentId);
     if (row.workerId !== workerId || ENDED.includes(row.state)) return false;
-    this.#tables.changeIntent(intentId, { leasedUntilMs: this.#tables.clock.nowMs() + this.#leaseMs });
+    this.#tables.changeIntent(intentId, { turnUntilMs: this.#tables.clock.nowMs() + this.#turnMs });
     return true;
   }
 
@@ -231,7 +231,7 @@ export class TrackerIntents {
     this.#tables.changeIntent(row.intentId, {
       workerId,
       attempt,
-      leasedUntilMs: nowMs + this.#leaseMs,
+      turnUntilMs: nowMs + this.#turnMs,
       // When this worker dies, its attempt has still had its pause: one that kills its isolate must not spin.
       retryAtMs: nowMs + this.#pauseMs(attempt),
       ...(this.#staging.isHeld && row.steps.staged === undefined ? { steps: this.#step(row, "staged") } : {}),
@@ -240,9 +240,9 @@ export class TrackerIntents {
     return attempt;
   }
 
-  /** One lease, doubled with every attempt. */
+  /** The length of one turn, doubled with every attempt. */
   #pauseMs(attempt: number): number {
-    return Math.min(TRACKER_LIMITS.uploadRetryMaxMs, this.#leaseMs * 2 ** Math.min(attempt - 1, 16));
+    return Math.min(TRACKER_LIMITS.uploadRetryMaxMs, this.#turnMs * 2 ** Math.min(attempt - 1, 16));
   }
 
   #step(row: IntentRow, step: keyof Steps): Steps {
@@ -278,7 +278,7 @@ export class TrackerIntents {
   }
 }
 
-const FREE = { workerId: null, leasedUntilMs: 0 } as const;
+const FREE = { workerId: null, turnUntilMs: 0 } as const;
 
 export function viewOf({ intentId, state, request, registered, certified }: IntentRow): IntentView {
   return { intentId, state, request, registered, certified };

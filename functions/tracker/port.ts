@@ -33,7 +33,7 @@ export interface IntentRequest {
   readonly force: boolean;
 }
 
-/** See the state table in `tracker-intents.ts`. */
+/** See the state table in `intents.ts`. */
 export type IntentState = "begun" | "registered" | "confirmed" | "certified" | "dropped" | "abandoned";
 
 /** An upload as the tracker knows it. */

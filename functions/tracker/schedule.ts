@@ -5,8 +5,8 @@
  *
  * | job      | due                                                                                                |
  * |----------|----------------------------------------------------------------------------------------------------|
- * | finish   | an unfinished intent whose blob is staged: its lease has run out and its pause is over             |
- * | drop     | an intent nothing was paid for, whose worker died before the blob was staged (after two more leases, in which a request that joined it may take over) |
+ * | finish   | an unfinished intent whose blob is staged: its worker's turn and its pause are over                 |
+ * | drop     | an intent nothing was paid for, whose worker died before the blob was staged (after the time of two more turns, in which a request that joined it may take over) |
  * | abandon  | an unfinished intent at `give_up_at_ms`                                                            |
  * | tail     | slivers are missing after certification: half a minute later, then with growing pauses             |
  * | clean    | objects in the bucket that nobody needs                                                            |
@@ -29,8 +29,8 @@ export type TrackerJob =
 
 /** The invocation that certified has this long for the tail, and some time to say so. */
 const FIRST_TAIL_MS = TRACKER_LIMITS.tailTimeoutMs + 2_000;
-/** Leases for which a joined request may take over an upload whose blob is not staged. */
-const TAKE_OVER_LEASES = 2;
+/** Turns for which a joined request may take over an upload whose blob is not staged. */
+const TAKE_OVER_TURNS = 2;
 /** One after the other, so that all of them fit into the 15 minutes of an alarm. */
 const FINISHED_PER_ALARM = 3;
 const CLEAN_BATCH = 100;
@@ -42,7 +42,7 @@ export class TrackerSchedule {
   readonly #intents: TrackerIntents;
   readonly #staging: TrackerStaging;
   readonly #confirmations: TrackerConfirmations;
-  readonly #leaseMs: number;
+  readonly #turnMs: number;
   /** After a failed deletion in the bucket. Lost with the object: then it is tried at once. */
   #cleanAfterMs = 0;
 
@@ -52,14 +52,14 @@ export class TrackerSchedule {
     intents: TrackerIntents,
     staging: TrackerStaging,
     confirmations: TrackerConfirmations,
-    leaseMs: number,
+    turnMs: number,
   ) {
     this.#tables = tables;
     this.#events = events;
     this.#intents = intents;
     this.#staging = staging;
     this.#confirmations = confirmations;
-    this.#leaseMs = leaseMs;
+    this.#turnMs = turnMs;
   }
 
   /** To be called in the transaction of anything that may end the last piece of work. */
@@ -102,7 +102,7 @@ export class TrackerSchedule {
         if (jobs.length >= FINISHED_PER_ALARM) continue;
         jobs.push({ kind: "finish", intentId: row.intentId });
         // Also when the Uploader cannot even be called, the next call waits.
-        this.#tables.changeIntent(row.intentId, { retryAtMs: nowMs + this.#leaseMs });
+        this.#tables.changeIntent(row.intentId, { retryAtMs: nowMs + this.#turnMs });
       } else {
         if (row.failure === null) this.#tables.changeIntent(row.intentId, { failure: UPLOAD_LOST });
         this.#intents.end(row, action);
@@ -152,11 +152,11 @@ export class TrackerSchedule {
   #dueMs(row: IntentRow): number {
     switch (this.#actionOf(row)) {
       case "finish":
-        return Math.max(row.leasedUntilMs, row.retryAtMs);
+        return Math.max(row.turnUntilMs, row.retryAtMs);
       case "dropped":
-        return row.leasedUntilMs + TAKE_OVER_LEASES * this.#leaseMs;
+        return row.turnUntilMs + TAKE_OVER_TURNS * this.#turnMs;
       case "abandoned":
-        return Math.max(row.leasedUntilMs, row.giveUpAtMs);
+        return Math.max(row.turnUntilMs, row.giveUpAtMs);
     }
   }
 

@@ -44,8 +44,8 @@ export interface TrackerPlatform {
   readonly failPoint: FailPoint;
   readonly log: Log;
   readonly signatures: SignatureScheme;
-  /** How long a worker may be silent. */
-  readonly leaseMs: number;
+  /** How long a worker keeps its turn without renewing it. */
+  readonly turnMs: number;
   /** Replaces the alarm; durable together with the SQL writes of the same turn. */
   setAlarm(atMs: number): Promise<void>;
   /** Wipes tables and alarm. */
@@ -72,12 +72,12 @@ export class TrackerService implements Tracker {
   #alarmAtMs: number | undefined;
 
   constructor(platform: TrackerPlatform) {
-    const { sql, clock, randomBytes, leaseMs } = platform;
+    const { sql, clock, randomBytes, turnMs } = platform;
     this.#platform = platform;
     this.#tables = new TrackerTables(sql, clock, randomBytes);
     this.#events = new TrackerEvents(this.#tables);
     this.#staging = new TrackerStaging(this.#tables, this.#events);
-    this.#intents = new TrackerIntents(this.#tables, this.#events, this.#staging, leaseMs);
+    this.#intents = new TrackerIntents(this.#tables, this.#events, this.#staging, turnMs);
     this.#confirmations = new TrackerConfirmations(this.#tables, this.#events, platform.signatures);
     this.#schedule = new TrackerSchedule(
       this.#tables,
@@ -85,7 +85,7 @@ export class TrackerService implements Tracker {
       this.#intents,
       this.#staging,
       this.#confirmations,
-      leaseMs,
+      turnMs,
     );
     this.#news = new News(clock);
   }
@@ -109,8 +109,8 @@ export class TrackerService implements Tracker {
         if (turn.kind === "work") await this.#reach("tracker.after-claim");
         return turn;
       }
-      // A lease that runs out is no news: whoever can take over looks again by then.
-      await news.arrived(Math.min(leftMs, this.#platform.leaseMs));
+      // The end of a turn is no news: a caller that can take over looks again by then.
+      await news.arrived(Math.min(leftMs, this.#platform.turnMs));
     }
   }
 

@@ -50,7 +50,7 @@ function shardDigits(tables: TrackerTables, { nShards }: BlobRow): string {
 function intentStatus(row: IntentRow, nowMs: number): IntentStatus {
   const { request, registered, certified, certificate, certificateEpoch, failure } = row;
   const hasEnded = ENDED.includes(row.state);
-  const isWorkedOn = !hasEnded && row.workerId !== null && row.leasedUntilMs > nowMs;
+  const isWorkedOn = !hasEnded && row.workerId !== null && row.turnUntilMs > nowMs;
   return {
     intentId: row.intentId,
     principalHash: toHex(

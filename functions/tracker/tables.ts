@@ -48,7 +48,7 @@ export interface IntentRow extends IntentView {
   /** What a dropped intent is answered with, if anything. */
   readonly answer: AlreadyCertified | null;
   readonly workerId: string | null;
-  readonly leasedUntilMs: number;
+  readonly turnUntilMs: number;
   readonly attempt: number;
   /** The last attempt that failed with `failure`; 0 = none. */
   readonly failedAttempt: number;
@@ -80,7 +80,7 @@ export interface IntentChange {
   readonly certified?: CertifiedBlob;
   readonly answer?: AlreadyCertified;
   readonly workerId?: string | null;
-  readonly leasedUntilMs?: number;
+  readonly turnUntilMs?: number;
   readonly attempt?: number;
   readonly failedAttempt?: number;
   readonly failure?: PortableError | null;
@@ -100,7 +100,7 @@ const INTENT_COLUMNS: Record<keyof IntentChange, { readonly name: string; readon
   certified: { name: "certified", isJson: true },
   answer: { name: "answer", isJson: true },
   workerId: { name: "worker_id" },
-  leasedUntilMs: { name: "leased_until_ms" },
+  turnUntilMs: { name: "leased_until_ms" },
   attempt: { name: "attempt" },
   failedAttempt: { name: "failed_attempt" },
   failure: { name: "failure", isJson: true },
@@ -261,7 +261,7 @@ function intentOf(row: SqlRow): IntentRow {
     certified: json<CertifiedBlob>("certified"),
     answer: json<AlreadyCertified>("answer"),
     workerId: typeof worker === "string" ? worker : null,
-    leasedUntilMs: Number(row["leased_until_ms"]),
+    turnUntilMs: Number(row["leased_until_ms"]),
     attempt: Number(row["attempt"]),
     failedAttempt: Number(row["failed_attempt"]),
     failure: json<PortableError>("failure"),

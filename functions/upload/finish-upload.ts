@@ -22,8 +22,8 @@ import { SharedEncoder, workOnUpload } from "./work-on-upload.ts";
 /**
  * Makes one attempt at an intent, if nobody else is at it.
  *
- * An operating error is told to the tracker and ends here; anything else is thrown, and the tracker finds out by the
- * lease. The tail after certification goes on in the background.
+ * An operating error is told to the tracker and ends here; anything else is thrown, and the tracker finds out when
+ * the turn runs out. The tail after certification goes on in the background.
  */
 export async function finishUpload(services: Services, blobId: BlobId, intentId: string): Promise<void> {
   await reach(services, "uploader.before-finish");

@@ -1,4 +1,4 @@
-/** Tells the tracker that a worker is alive, three times per lease, until its work ends or is somebody else's. */
+/** Tells the tracker that a worker is alive, three times per turn, until its work ends or another worker has it. */
 import type { Services } from "../services.ts";
 import type { Tracker } from "../tracker/port.ts";
 
@@ -24,8 +24,8 @@ export async function withHeartbeat<T>(
 
 async function beat(services: Services, held: HeldWork, signal: AbortSignal): Promise<void> {
   for (;;) {
-    await services.transport.clock.sleep(services.uploadLeaseMs / 3, signal);
-    // A call that fails is made up for by the next one, or the lease runs out: no harm in either.
+    await services.transport.clock.sleep(services.turnMs / 3, signal);
+    // A call that fails is made up for by the next one, or the turn runs out: no harm in either.
     const isStillOurs = await held.tracker.renew(held.intentId, held.workerId).catch(() => true);
     if (!isStillOurs) return;
   }

@@ -18,10 +18,10 @@ import type { PublishQuery } from "../http/query.ts";
 import type { Services } from "../services.ts";
 import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { AlreadyCertified, IntentRequest, Turn } from "../tracker/port.ts";
+import { bodyIntoEncoder } from "./body-into-encoder.ts";
 import { withHeartbeat } from "./heartbeat.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
 import { StepTimes } from "./step-times.ts";
-import { readIntoEncoder } from "./upload-memory.ts";
 import { SharedEncoder, type UploadOutcome, workOnUpload } from "./work-on-upload.ts";
 
 export interface PublishRequest {
@@ -57,14 +57,14 @@ interface Joining {
 /**
  * Stores one blob.
  *
- * @throws EdgeError as `http-errors.ts` lists them. Whatever was paid by then is used by the next request for the same.
+ * @throws EdgeError as `http/errors.ts` lists them. Whatever was paid by then is used by the next request for the same.
  */
 export async function publish(services: Services, request: PublishRequest): Promise<PublishResult> {
   const arrivedAtMs = services.transport.clock.nowMs();
   const snapshot = await services.chain.snapshot();
   checkEpochs(request.query.epochs, snapshot);
   const steps = new StepTimes(services.transport.clock);
-  const encoder = new SharedEncoder(await readIntoEncoder(services, snapshot.nShards, request));
+  const encoder = new SharedEncoder(await bodyIntoEncoder(services, snapshot.nShards, request));
   steps.done("readMs");
   try {
     const metadata = encoder.encoder.metadata();

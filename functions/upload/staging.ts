@@ -15,8 +15,8 @@ import type { FailPointName } from "../base/fail-point-names.ts";
 import type { Services } from "../services.ts";
 import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { StagedCopy, Tracker } from "../tracker/port.ts";
+import { admitEncoder } from "./admitted-encoder.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
-import { admitEncoder } from "./upload-memory.ts";
 
 /** The bucket, when one is bound. Objects appear whole or not at all. */
 export interface StagedObjects {
@@ -79,7 +79,7 @@ async function sendPieces(
  * An encoder filled with the staged copy; its memory is admitted first.
  *
  * @returns undefined when nothing is staged
- * @throws EdgeError `INTERNAL` when the copy is damaged (it is given up); LeaseError when there is no memory now
+ * @throws EdgeError `INTERNAL` when the copy is damaged (it is given up); MemoryError when there is no memory now
  */
 export async function readStaged(
   services: Services,

@@ -70,7 +70,7 @@ export class SharedEncoder {
 /**
  * Finishes the upload, or tells the tracker why not.
  *
- * @throws EdgeError and other operating errors as `http-errors.ts` translates them: the attempt has failed, what was
+ * @throws EdgeError and other operating errors as `http/errors.ts` translates them: the attempt has failed, what was
  *   paid is used by the next one
  */
 export async function workOnUpload(services: Services, work: UploadWork): Promise<UploadOutcome> {
@@ -78,7 +78,7 @@ export async function workOnUpload(services: Services, work: UploadWork): Promis
   try {
     return await attempt.run();
   } catch (error) {
-    // Anything but an operating error may be the end of this isolate: then the lease runs out, and others go on.
+    // Anything but an operating error may be the end of this isolate: then its turn runs out, and another worker goes on.
     if (error instanceof FloeError) await attempt.leave(error);
     throw error;
   }

@@ -8,7 +8,7 @@
  * | transaction_open | digest | a signed transaction without known effects: exact bytes and signature            |
  * | ledger      | object_id | one registration paid from this wallet: who, which blob, until when, cost, state   |
  *
- * `state` and `kind` are those of `submitter-store.ts`; `seq` keeps the order of arrival. FROST in INTEGER columns stay
+ * `state` and `kind` are those of `shared/sui/wallet/store.ts`; `seq` keeps the order of arrival. FROST in INTEGER columns stay
  * below 2^53 (nine million WAL), which writing checks.
  */
 import { assert } from "../../shared/base/errors.ts";

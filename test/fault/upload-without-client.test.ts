@@ -17,7 +17,7 @@ const SHARDS = 10;
 /** 3 + 3 + 2 + 2 shards: without these two 4 of 7 needed are left. */
 const TOO_MANY = ["node-0", "node-1"];
 /** Short, so that the tracker soon takes over; on a slow machine also from a worker that lives. */
-const SHORT_LEASE_MS = 600;
+const SHORT_TURN_MS = 600;
 
 let network: Network;
 beforeAll(async () => {
@@ -28,14 +28,14 @@ afterAll(() => network.close());
 const startLife = async (
   stateDir: string,
   stagingBucket: boolean,
-  leaseMs: number = EDGE_LIMITS.uploadLeaseMs,
+  turnMs: number = EDGE_LIMITS.uploadLeaseMs,
 ): Promise<EdgeRuntime> =>
   startEdge({
     bundle: await edgeBundle(),
     network: network.file,
     stateDir,
     stagingBucket,
-    bindings: { UPLOAD_LEASE_MS: String(leaseMs) },
+    bindings: { UPLOAD_LEASE_MS: String(turnMs) },
   });
 
 async function statusOf(edge: EdgeRuntime, blobId: string): Promise<UploadStatus | undefined> {
@@ -56,7 +56,7 @@ describe.each([
     const content = prng(stagingBucket ? 31 : 32, 1_200_000);
     const { blobId } = encodeBlob(SHARDS, content).metadata;
     for (const name of TOO_MANY) network.setNodeFault(name, { kind: "hang" });
-    const first = await startLife(stateDir, stagingBucket, SHORT_LEASE_MS);
+    const first = await startLife(stateDir, stagingBucket, SHORT_TURN_MS);
     const unanswered = fetch(`${first.url}/v1/blobs?epochs=3`, {
       method: "PUT",
       body: Buffer.from(content),
@@ -69,7 +69,7 @@ describe.each([
     for (const name of TOO_MANY) network.setNodeFault(name, { kind: "none" });
     expect(await certifiedBlobIds(network.file)).not.toContain(blobId);
 
-    const second = await startLife(stateDir, stagingBucket, SHORT_LEASE_MS);
+    const second = await startLife(stateDir, stagingBucket, SHORT_TURN_MS);
     try {
       await until("certification", async () => (await certifiedBlobIds(network.file)).includes(blobId));
       const status = await until("tail", async () => {

@@ -35,7 +35,7 @@ const table = new OutcomeTable();
 let seed = 1000;
 
 beforeAll(async () => {
-  // No alarm goes off by itself while a test looks, however slow the machine; `timePasses` is what ends a lease here.
+  // No alarm goes off by itself while a test looks, however slow the machine; `timePasses` is what ends a turn here.
   const bindings = { UPLOAD_LEASE_MS: "3600000" };
   system = await FaultSystem.start({ nodes: 4, shards: N_SHARDS, seed: "death", bindings });
   checker = await StateChecker.create(system);
@@ -93,7 +93,7 @@ async function put({ content }: Upload, headers: Record<string, string> = {}): P
   return String(response?.status ?? "no answer");
 }
 
-/** Leases run out and pauses are over, as they would be half a minute later. */
+/** Turns run out and pauses are over, as they would be half a minute later. */
 async function timePasses({ blobId }: Upload): Promise<void> {
   await system.sql("BLOB_TRACKER", blobId, "UPDATE intent SET leased_until_ms = 0, retry_at_ms = 0");
 }

@@ -188,7 +188,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     guard: "a body ends at its limit",
-    file: "functions/upload/read-body.ts",
+    file: "functions/upload/body-pieces.ts",
     find: "checkBodyBytes(total, limits.maxBytes);",
     replace: "",
     test: { file: EDGE_TEST, name: "refuses bodies over the limit, declared or not" },
@@ -224,7 +224,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     guard: "equal requests are one upload",
     file: "functions/tracker/intents.ts",
-    find: "if (hasEnded || (isLeased && !isMine) || !claim.canWork) {",
+    find: "if (hasEnded || (isTaken && !isMine) || !claim.canWork) {",
     replace: "if (hasEnded || !claim.canWork) {",
     test: { file: TRACKER_TEST, name: "give the work to one, and let all others wait" },
   },

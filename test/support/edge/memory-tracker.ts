@@ -7,7 +7,7 @@ import type { Clock } from "../../../shared/base/clock.ts";
 import { type FailPoint, noFailPoints } from "../../../shared/base/fail-point.ts";
 import { nobleSignatures } from "../../../shared/crypto/bls.ts";
 
-export const LEASE_MS = EDGE_LIMITS.uploadLeaseMs;
+export const TURN_MS = EDGE_LIMITS.uploadLeaseMs;
 
 const noUploader: UploaderPort = { finish: async () => {}, finishTail: async () => {} };
 
@@ -91,7 +91,7 @@ export class MemoryTracker {
       failPoint: (name) => this.failPoint(name),
       signatures: nobleSignatures,
       log: () => {},
-      leaseMs: LEASE_MS,
+      turnMs: TURN_MS,
       setAlarm: async (atMs) => {
         this.alarmAtMs = atMs;
       },

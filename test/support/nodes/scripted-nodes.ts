@@ -3,7 +3,7 @@
  * a scripted `fetch`. For tests of what the edge does with misbehaviour; the protocol itself is tested on the network.
  */
 
-import { KernelLease } from "../../../functions/base/isolate-memory.ts";
+import { IsolateMemory } from "../../../functions/base/isolate-memory.ts";
 import { EDGE_LIMITS } from "../../../functions/base/limits.ts";
 import { NodeFaults } from "../../../functions/nodes/node-faults.ts";
 import { SharedReads } from "../../../functions/read/shared-reads.ts";
@@ -68,7 +68,7 @@ export class ScriptedNodes {
   readonly committee: Committee;
   readonly codec: Codec = createReferenceCodec();
   readonly clock = new VirtualClock();
-  readonly lease = new KernelLease({ clock: this.clock });
+  readonly memory = new IsolateMemory({ clock: this.clock });
   readonly reads = new SharedReads(this.clock);
   readonly gate = new Gate(INVOCATION_REQUESTS);
   readonly scripts = new Map<number, Script>();
@@ -213,12 +213,12 @@ export class ScriptedNodes {
       networkKind: "local",
       maxBodyBytes: 1 << 20,
       maxStagedBytes: EDGE_LIMITS.stagedBytes,
-      uploadLeaseMs: EDGE_LIMITS.uploadLeaseMs,
+      turnMs: EDGE_LIMITS.uploadLeaseMs,
       stagedObjects: undefined,
       transport,
       carrier: new DirectCarrier(transport),
       codec: this.codec,
-      lease: this.lease,
+      memory: this.memory,
       reads: this.reads,
       chain: { snapshot: async () => this.snapshot() },
       wallet: { register: unused("register"), certify: unused("certify") },

@@ -1,23 +1,23 @@
 // If this fails, concurrent requests exceed the isolate's memory and all die, or refused ones are refused for ever.
 import { describe, expect, it } from "vitest";
-import { type HeldMemory, KernelLease, LeaseError } from "../../../../functions/base/isolate-memory.ts";
+import { type HeldMemory, IsolateMemory, MemoryError } from "../../../../functions/base/isolate-memory.ts";
 import { EDGE_LIMITS } from "../../../../functions/base/limits.ts";
 import { VirtualClock } from "../../../support/virtual-clock.ts";
 
 const clock = new VirtualClock();
-const lease = (maxBytes = 100) => new KernelLease({ clock, maxBytes });
+const isolateMemory = (maxBytes = 100) => new IsolateMemory({ clock, maxBytes });
 
 async function refusal(work: Promise<unknown>): Promise<string> {
   const error = await work.then(
     () => undefined,
     (reason) => reason,
   );
-  return error instanceof LeaseError ? `${error.code} ${error.retryable}: ${error.message}` : String(error);
+  return error instanceof MemoryError ? `${error.code} ${error.retryable}: ${error.message}` : String(error);
 }
 
 describe("admission", () => {
   it("never admits more than there is, and refuses with the numbers after a bounded wait", async () => {
-    const memory = lease();
+    const memory = isolateMemory();
     const held = await memory.hold(60);
     const startMs = clock.nowMs();
     expect(await refusal(memory.hold(41))).toBe(
@@ -30,7 +30,7 @@ describe("admission", () => {
   });
 
   it("serves first come, first served: a small request does not overtake a large one", async () => {
-    const memory = lease();
+    const memory = isolateMemory();
     const first = await memory.hold(90);
     const order: string[] = [];
     const take = (name: string, bytes: number): Promise<HeldMemory> =>
@@ -47,7 +47,7 @@ describe("admission", () => {
   });
 
   it("lets those grow first who hold something already", async () => {
-    const memory = lease();
+    const memory = isolateMemory();
     const [growing, other] = [await memory.hold(30), await memory.hold(60)];
     const order: string[] = [];
     const fresh = memory.hold(40).then((held) => {
@@ -65,7 +65,7 @@ describe("admission", () => {
   });
 
   it("grants what is free when less than the wish will do", async () => {
-    const memory = lease();
+    const memory = isolateMemory();
     const [all, rest] = [await memory.hold(70), await memory.hold(50, { atLeastBytes: 10 })];
     expect(rest.bytes).toBe(30);
     rest.shrink(25);
@@ -74,7 +74,7 @@ describe("admission", () => {
   });
 
   it("lets small reads past large uploads that wait, but only to their share", async () => {
-    const memory = lease();
+    const memory = isolateMemory();
     const first = await memory.hold(70);
     const large = memory.hold(60);
     const read = await memory.hold(20, { kind: "read" });
@@ -92,7 +92,7 @@ describe("admission", () => {
   });
 
   it("keeps at most a bounded line", async () => {
-    const memory = lease();
+    const memory = isolateMemory();
     const held = await memory.hold(100);
     const line = Array.from({ length: EDGE_LIMITS.admissionQueue }, () => refusal(memory.hold(1)));
     expect(await refusal(memory.hold(1))).toContain("too many wait already");
@@ -101,7 +101,7 @@ describe("admission", () => {
   });
 
   it("takes a request that leaves out of the line at once", async () => {
-    const memory = lease();
+    const memory = isolateMemory();
     const held = await memory.hold(100);
     const client = new AbortController();
     const leaving = refusal(memory.hold(50, { signal: client.signal }));
@@ -117,7 +117,7 @@ describe("admission", () => {
 
 describe("release", () => {
   it("gives everything back once, however often it is called, also while it grows", async () => {
-    const memory = lease();
+    const memory = isolateMemory();
     let freed = 0;
     const held = await memory.hold(80);
     held.onRelease(() => freed++);
@@ -132,7 +132,7 @@ describe("release", () => {
     // Its timers never fire: as after the end of its invocation.
     const dead = { nowMs: () => clock.nowMs(), sleep: () => new Promise<void>(() => {}) };
     let current: { nowMs(): number; sleep(ms: number, signal?: AbortSignal): Promise<void> } = dead;
-    const memory = new KernelLease({
+    const memory = new IsolateMemory({
       clock: { nowMs: () => clock.nowMs(), sleep: (ms, signal) => current.sleep(ms, signal) },
       maxBytes: 100,
     });
@@ -140,7 +140,7 @@ describe("release", () => {
     (await memory.hold(60)).onRelease(() => freed++);
     current = clock;
     const living = await memory.hold(30);
-    await clock.sleep(EDGE_LIMITS.leaseLostMs - 10_000);
+    await clock.sleep(EDGE_LIMITS.memoryLostMs - 10_000);
     expect(await refusal(memory.hold(50))).toContain("LEASE_FULL");
     await clock.sleep(6_000);
     const next = await memory.hold(70);
@@ -151,7 +151,7 @@ describe("release", () => {
 
   it("drops idle memory before it refuses anybody", async () => {
     let idleBytes = 70;
-    const memory = new KernelLease({
+    const memory = new IsolateMemory({
       clock,
       maxBytes: 100,
       idle: {

@@ -1,7 +1,7 @@
 // If this fails, silent or lying nodes make reads slow, wrong or hungry for memory.
 
 import { describe, expect, it } from "vitest";
-import { KernelLease, LeaseError } from "../../../../functions/base/isolate-memory.ts";
+import { IsolateMemory, MemoryError } from "../../../../functions/base/isolate-memory.ts";
 import { fetchMetadata } from "../../../../functions/read/fetch-metadata.ts";
 import { READ_LIMITS } from "../../../../functions/read/limits.ts";
 import { readBlob } from "../../../../functions/read/read-blob.ts";
@@ -62,7 +62,7 @@ describe("a missing row", () => {
     expect(count(it, "sliver")).toBe(30);
     expect(count(it, "recovery-symbols")).toBe(7);
     expect(it.nodes.gate.peak).toBeLessThanOrEqual(INVOCATION_REQUESTS);
-    expect(it.services.lease.heldBytes).toBe(0);
+    expect(it.services.memory.heldBytes).toBe(0);
   });
 
   it("is rebuilt although three of ten nodes send wrong symbols, and those are recorded", async () => {
@@ -95,19 +95,19 @@ describe("a missing row", () => {
     expect(await read(many)).toEqual(content);
     // 66 of 100 shards are gone: 60 primary slivers are more than the 34 needed, 60 symbols fewer than the 67.
     expect(count(many, "sliver")).toBeLessThan(100);
-    expect(many.services.lease.heldBytes).toBe(0);
+    expect(many.services.memory.heldBytes).toBe(0);
   });
 
   it("is rebuilt from symbols when the isolate has no room for a decoder", async () => {
     const { nodes, metadata } = attack();
     const rowBytes = 67 * 10;
-    const lease = new KernelLease({ clock: nodes.clock, maxBytes: 13 * rowBytes + 67 * 560 });
-    const it: Attack = { nodes, metadata, services: nodes.services({ lease }) };
-    expect(it.services.codec.decoderBytes(100, content.length)).toBeGreaterThan(lease.maxBytes);
+    const memory = new IsolateMemory({ clock: nodes.clock, maxBytes: 13 * rowBytes + 67 * 560 });
+    const it: Attack = { nodes, metadata, services: nodes.services({ memory }) };
+    expect(it.services.codec.decoderBytes(100, content.length)).toBeGreaterThan(memory.maxBytes);
     for (const row of [3, 4, 5, 20]) nodes.scripts.set(owner(it, row), without(3, 4, 5, 20));
     expect(await read(it)).toEqual(content);
-    expect(lease.heldBytes).toBe(0);
-    expect(lease.peakBytes).toBeLessThanOrEqual(lease.maxBytes);
+    expect(memory.heldBytes).toBe(0);
+    expect(memory.peakBytes).toBeLessThanOrEqual(memory.maxBytes);
   });
 });
 
@@ -153,15 +153,15 @@ describe("silent nodes", () => {
 describe("memory of a read", () => {
   it("is refused before a node is asked, and given back when the reader leaves in the middle", async () => {
     const full = attack();
-    const all = await full.services.lease.hold(full.services.lease.maxBytes);
-    await expect(read(full)).rejects.toThrow(LeaseError);
+    const all = await full.services.memory.hold(full.services.memory.maxBytes);
+    await expect(read(full)).rejects.toThrow(MemoryError);
     expect(full.nodes.requests).toEqual([]);
     all.release();
     const pieces = readBlob(full.services, full.nodes.committee, full.metadata, { start: 0, end: 9_000 });
     await pieces.next();
-    expect(full.services.lease.heldBytes).toBeGreaterThan(0);
+    expect(full.services.memory.heldBytes).toBeGreaterThan(0);
     await pieces.return(undefined);
-    expect(full.services.lease.heldBytes).toBe(0);
+    expect(full.services.memory.heldBytes).toBe(0);
   });
 
   it("is given back when the client leaves before the first byte", async () => {
@@ -174,7 +174,7 @@ describe("memory of a read", () => {
     await it.nodes.clock.sleep(50);
     client.abort(new Error("client left"));
     await expect(first).rejects.toThrow();
-    expect(it.services.lease.heldBytes).toBe(0);
+    expect(it.services.memory.heldBytes).toBe(0);
   });
 });
 

@@ -5,7 +5,7 @@ import type { Claim, IntentRequest, WorkTurn } from "../../../../functions/track
 import { blsSign } from "../../../../shared/crypto/bls.ts";
 import { type ObjectId, shardIndex } from "../../../../shared/protocol/ids.ts";
 import { confirmationMessage, type Persistence } from "../../../../shared/protocol/messages.ts";
-import { LEASE_MS, MemoryTracker } from "../../../support/edge/memory-tracker.ts";
+import { MemoryTracker, TURN_MS } from "../../../support/edge/memory-tracker.ts";
 import {
   BLOB,
   BYTES,
@@ -135,9 +135,9 @@ describe("requests for one blob", () => {
   it("let a waiting request take over from a worker that fell silent, but not from one that renews", async () => {
     const { tracker } = setUp();
     const { intent } = await begin(tracker);
-    await nodes.clock.sleep(LEASE_MS - 1);
+    await nodes.clock.sleep(TURN_MS - 1);
     expect(await tracker.service.renew(intent.intentId, "a")).toBe(true);
-    await nodes.clock.sleep(LEASE_MS - 1);
+    await nodes.clock.sleep(TURN_MS - 1);
     expect((await tracker.service.claim(intent.intentId, claimOf("b"), 0)).kind).toBe("wait");
     await nodes.clock.sleep(1);
     expect(await tracker.service.claim(intent.intentId, claimOf("b"), 0)).toMatchObject({
@@ -233,7 +233,7 @@ describe("what was reached", () => {
     expect(certificate?.signers).toEqual([0, 1, 2, 3, 4]);
     tracker.die();
     expect((await report(tracker, intent.intentId, [], deletable)).certificate).toEqual(certificate);
-    await nodes.clock.sleep(LEASE_MS);
+    await nodes.clock.sleep(TURN_MS);
     expect(await begin(tracker, {}, "b")).toMatchObject({
       attempt: 2,
       intent: { intentId: intent.intentId, state: "confirmed", registered: blob },
@@ -290,7 +290,7 @@ describe("what was reached", () => {
     const shard = shardIndex(1, 7);
     const moved = [{ nodeId: OBJECT, shard, axis: "primary" as const }];
     await tracker.service.report({ intentId: null, committee, confirmations: [], stored: moved, faults: [] });
-    await nodes.clock.sleep(LEASE_MS);
+    await nodes.clock.sleep(TURN_MS);
     const { stored } = await begin(tracker, {}, "b");
     expect(stored).toEqual([
       { nodeId: committee.members[0]?.nodeId, slivers: [0, 1] },
@@ -386,7 +386,7 @@ describe("the alarm", () => {
     const { intent } = await begin(tracker);
     await stage(tracker);
     for (let i = 0; i < 6; i++) {
-      await nodes.clock.sleep(LEASE_MS / 2);
+      await nodes.clock.sleep(TURN_MS / 2);
       await tracker.service.renew(intent.intentId, "a");
       await tracker.service.alarm();
     }

@@ -1,5 +1,5 @@
 /**
- * Reads a request body through one reused buffer, and not for longer than a body may take.
+ * The pieces of a request body, through one reused buffer, and not for longer than a body may take.
  *
  * The platform never delivers more than Content-Length bytes (what follows is the next request on the connection) and
  * fails the read when the client stops short, so a declared length is exact or the upload ends before anything is paid.
@@ -20,17 +20,6 @@ export interface BodyLimits {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Content-Length as a number; a malformed one is treated like a short body. @throws EdgeError `BODY_INCOMPLETE` */
-export function declaredLength(headers: Headers): number | undefined {
-  const text = headers.get("content-length");
-  if (text === null) return undefined;
-  const value = Number(text);
-  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value)) {
-    throw new EdgeError("BODY_INCOMPLETE", "Content-Length is not a number");
-  }
-  return value;
-}
-
 /** @throws EdgeError `BODY_TOO_LARGE` with both numbers */
 export function checkBodyBytes(bytes: number, maxBytes: number): void {
   if (bytes > maxBytes) {
@@ -41,49 +30,41 @@ export function checkBodyBytes(bytes: number, maxBytes: number): void {
 }
 
 /**
- * Hands the whole body to `write`, piece by piece; a piece is only valid during the call (copy what must stay), and
- * the next one is read when the call has ended.
+ * The whole body, piece by piece; a piece is only valid until the next one is asked for (copy what must stay). A caller
+ * that stops early cancels the body.
  *
- * @returns the number of bytes
  * @throws EdgeError `BODY_TOO_LARGE`, `BODY_INCOMPLETE` with have/need, `BODY_TOO_SLOW`
  * Memory: `UPLOAD_LIMITS.bodyReadBytes`.
  */
-export async function readBody(
+export async function* bodyPieces(
   body: ReadableStream<Uint8Array> | null,
   limits: BodyLimits,
-  write: (piece: Uint8Array) => void | Promise<void>,
-): Promise<number> {
-  const { declaredBytes, maxBytes } = limits;
-  if (declaredBytes !== undefined) checkBodyBytes(declaredBytes, maxBytes);
-  const total = body === null ? 0 : await readPieces(body.getReader({ mode: "byob" }), limits, write);
-  if (declaredBytes !== undefined && total !== declaredBytes) throw incomplete(total, declaredBytes);
-  return total;
-}
-
-async function readPieces(
-  reader: ReadableStreamBYOBReader,
-  limits: BodyLimits,
-  write: (piece: Uint8Array) => void | Promise<void>,
-): Promise<number> {
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { declaredBytes, clock } = limits;
   let total = 0;
-  let readMs = 0;
-  let buffer = new ArrayBuffer(UPLOAD_LIMITS.bodyReadBytes);
-  try {
-    for (;;) {
-      const startMs = limits.clock.nowMs();
-      const piece = await readPiece(reader, buffer, total, readMs, limits);
-      readMs += limits.clock.nowMs() - startMs;
-      if (piece === undefined) return total;
-      total += piece.length;
-      checkBodyBytes(total, limits.maxBytes);
-      if (piece.length > 0) await write(piece);
-      buffer = piece.buffer;
+  if (body !== null) {
+    const reader = body.getReader({ mode: "byob" });
+    let readMs = 0;
+    let buffer = new ArrayBuffer(UPLOAD_LIMITS.bodyReadBytes);
+    let isWhole = false;
+    try {
+      for (;;) {
+        const startMs = clock.nowMs();
+        const piece = await readPiece(reader, buffer, total, readMs, limits);
+        readMs += clock.nowMs() - startMs;
+        if (piece === undefined) break;
+        total += piece.length;
+        checkBodyBytes(total, limits.maxBytes);
+        if (piece.length > 0) yield piece;
+        buffer = piece.buffer;
+      }
+      isWhole = true;
+    } finally {
+      // The stream may be broken already: then there is nothing to cancel.
+      if (!isWhole) reader.cancel("refused").catch(() => {});
     }
-  } catch (error) {
-    // Nobody reads the rest. The stream may be broken already: then there is nothing to cancel.
-    reader.cancel("refused").catch(() => {});
-    throw error;
   }
+  if (declaredBytes !== undefined && total !== declaredBytes) throw incomplete(total, declaredBytes);
 }
 
 async function readPiece(

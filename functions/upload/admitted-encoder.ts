@@ -1,0 +1,45 @@
+/** An encoder and the memory admitted for its upload, which are given back together. */
+
+import type { BlobEncoder, Codec } from "../../shared/codec/codec.ts";
+import type { HeldMemory } from "../base/isolate-memory.ts";
+import type { Services } from "../services.ts";
+import { uploadBytes } from "./upload-memory.ts";
+
+/** An empty encoder with the memory of its whole upload. @throws MemoryError; nothing is held then */
+export async function admitEncoder(
+  services: Services,
+  nShards: number,
+  unencodedLength: number,
+): Promise<BlobEncoder> {
+  const { codec, memory } = services;
+  const held = await memory.hold(uploadBytes(services, nShards, unencodedLength));
+  try {
+    return openAdmitted(codec, nShards, unencodedLength, held);
+  } catch (error) {
+    held.release();
+    throw error;
+  }
+}
+
+/**
+ * Opens an encoder in memory that is held already. Releasing either releases both; so does the isolate, when it takes
+ * back the memory of a request that the platform has ended.
+ */
+export function openAdmitted(
+  codec: Codec,
+  nShards: number,
+  unencodedLength: number,
+  held: HeldMemory,
+): BlobEncoder {
+  const encoder = codec.openEncoder(nShards, unencodedLength);
+  held.onRelease(() => encoder.release());
+  return {
+    nShards,
+    unencodedLength,
+    write: (chunk) => encoder.write(chunk),
+    metadata: () => encoder.metadata(),
+    slivers: (pairs) => encoder.slivers(pairs),
+    source: (from, to) => encoder.source(from, to),
+    release: () => held.release(),
+  };
+}
