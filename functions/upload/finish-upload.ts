@@ -1,6 +1,5 @@
 /** What the Uploader does: finishes uploads from their staged copies, without the clients that brought them. */
 
-import { toHex } from "../../shared/base/bytes.ts";
 import { FloeError } from "../../shared/base/errors.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
@@ -9,14 +8,14 @@ import type { FailPointName } from "../base/fail-point-names.ts";
 import { toPortableEdgeError } from "../base/portable-edge-error.ts";
 import { reachableNodes } from "../nodes/reachable-nodes.ts";
 import type { Services } from "../services.ts";
-import type { Tracker, WorkTurn } from "../tracker/port.ts";
+import type { Tracker } from "../tracker/port.ts";
 import { distribute } from "./distribute.ts";
-import { withHeartbeat } from "./heartbeat.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
 import { ProgressReporter } from "./progress-reporter.ts";
 import { readStaged } from "./staging.ts";
 import { StepTimes } from "./step-times.ts";
 import { StoredSlivers } from "./stored-slivers.ts";
+import { type HeldTurn, newWorker, withTurn } from "./turn.ts";
 import { SharedEncoder, workOnUpload } from "./work-on-upload.ts";
 
 /**
@@ -27,8 +26,8 @@ import { SharedEncoder, workOnUpload } from "./work-on-upload.ts";
  */
 export async function finishUpload(services: Services, blobId: BlobId, intentId: string): Promise<void> {
   await reach(services, "uploader.before-finish");
-  const tracker = services.tracker(blobId);
-  const workerId = toHex(services.transport.randomBytes(16));
+  const worker = newWorker(services, blobId);
+  const { tracker, workerId } = worker;
   const turn = await tracker.claim(
     intentId,
     { workerId, canWork: true, knowsStaged: true, attempt: null },
@@ -36,9 +35,7 @@ export async function finishUpload(services: Services, blobId: BlobId, intentId:
   );
   if (turn.kind !== "work") return;
   try {
-    await withHeartbeat(services, { tracker, intentId, workerId }, () =>
-      workFromStaged(services, blobId, tracker, workerId, turn),
-    );
+    await withTurn(services, worker, turn, (held) => workFromStaged(services, blobId, held));
   } catch (error) {
     if (!(error instanceof FloeError)) throw error;
     services.log("attempt-failed", { blobId, intentId, attempt: turn.attempt, code: error.code });
@@ -46,15 +43,9 @@ export async function finishUpload(services: Services, blobId: BlobId, intentId:
   await reach(services, "uploader.after-finish");
 }
 
-async function workFromStaged(
-  services: Services,
-  blobId: BlobId,
-  tracker: Tracker,
-  workerId: string,
-  turn: WorkTurn,
-): Promise<void> {
+async function workFromStaged(services: Services, blobId: BlobId, held: HeldTurn): Promise<void> {
   const steps = new StepTimes(services.transport.clock);
-  const encoder = await openStaged(services, blobId, tracker, workerId, turn);
+  const encoder = await openStaged(services, blobId, held);
   if (encoder === undefined) return;
   try {
     steps.done("readMs");
@@ -62,7 +53,7 @@ async function workFromStaged(
     const metadata = encoder.encoder.metadata();
     const snapshot = await services.chain.snapshot();
     steps.done("encodeMs");
-    await workOnUpload(services, { turn, workerId, tracker, encoder, metadata, snapshot, steps });
+    await workOnUpload(services, { ...held, encoder, metadata, snapshot, steps });
   } finally {
     encoder.done();
   }
@@ -72,9 +63,7 @@ async function workFromStaged(
 async function openStaged(
   services: Services,
   blobId: BlobId,
-  tracker: Tracker,
-  workerId: string,
-  turn: WorkTurn,
+  { tracker, workerId, turn }: HeldTurn,
 ): Promise<SharedEncoder | undefined> {
   try {
     const encoder = await readStaged(services, tracker, blobId);

@@ -6,7 +6,6 @@
  * invocation is the muscle and may die at any step. Peak memory: see `upload-memory.ts`; all of it is admitted before
  * the body is read, and given back as soon as the blob is held and somebody else works.
  */
-import { toHex } from "../../shared/base/bytes.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { PriceError, registrationCost } from "../../shared/sui/wallet/price.ts";
@@ -19,9 +18,9 @@ import type { Services } from "../services.ts";
 import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { AlreadyCertified, IntentRequest, Turn } from "../tracker/port.ts";
 import { bodyIntoEncoder } from "./body-into-encoder.ts";
-import { withHeartbeat } from "./heartbeat.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
 import { StepTimes } from "./step-times.ts";
+import { newWorker, withTurn } from "./turn.ts";
 import { SharedEncoder, type UploadOutcome, workOnUpload } from "./work-on-upload.ts";
 
 export interface PublishRequest {
@@ -114,9 +113,9 @@ async function joinUpload(
   intent: IntentRequest,
   { arrivedAtMs, encoder, metadata, snapshot, steps }: Joining,
 ): Promise<UploadOutcome> {
-  const { clock, randomBytes } = services.transport;
-  const workerId = toHex(randomBytes(16));
-  const tracker = services.tracker(metadata.blobId);
+  const { clock } = services.transport;
+  const worker = newWorker(services, metadata.blobId);
+  const { tracker, workerId } = worker;
   const untilMs = clock.nowMs() + UPLOAD_LIMITS.uploadJoinWaitMs;
   let turn: Turn = await tracker.begin(intent, workerId, arrivedAtMs);
   for (;;) {
@@ -127,11 +126,10 @@ async function joinUpload(
         return certifiedOutcome(turn.intent);
       case "failed":
         throw fromPortableEdgeError(turn.error);
-      case "work": {
-        const work = { turn, workerId, tracker, encoder, metadata, snapshot, steps };
-        const held = { tracker, workerId, intentId: turn.intent.intentId };
-        return withHeartbeat(services, held, () => workOnUpload(services, work));
-      }
+      case "work":
+        return withTurn(services, worker, turn, (held) =>
+          workOnUpload(services, { ...held, encoder, metadata, snapshot, steps }),
+        );
       case "wait": {
         // From here on the copy is enough: memory is for those who work.
         if (turn.isStaged && !encoder.isReleased) encoder.done();

@@ -19,19 +19,17 @@ import type { FailPointName } from "../base/fail-point-names.ts";
 import { toPortableEdgeError } from "../base/portable-edge-error.ts";
 import { verifiedBlobStatus } from "../read/blob-status.ts";
 import type { Services } from "../services.ts";
-import type { AlreadyCertified, Tracker, WorkTurn } from "../tracker/port.ts";
+import type { AlreadyCertified } from "../tracker/port.ts";
 import { isUnpaid, onWallet } from "../wallet/errors.ts";
 import { collectCertificate } from "./collect-certificate.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
 import { stageBlob } from "./staging.ts";
 import type { StepTimes } from "./step-times.ts";
 import { StoredSlivers } from "./stored-slivers.ts";
+import type { HeldTurn } from "./turn.ts";
 
-export interface UploadWork {
-  /** Kept by the caller's heartbeat. */
-  readonly turn: WorkTurn;
-  readonly workerId: string;
-  readonly tracker: Tracker;
+/** What an attempt works with; its caller keeps the turn. */
+export interface UploadWork extends HeldTurn {
   /** Of the caller; what needs it beyond this call keeps it by `use`. */
   readonly encoder: SharedEncoder;
   readonly metadata: VerifiedMetadata;
