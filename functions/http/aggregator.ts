@@ -2,9 +2,8 @@
 
 import { withDeadline } from "../../shared/base/deadline.ts";
 import { FloeError } from "../../shared/base/errors.ts";
-import { type BlobId, parseBlobId } from "../../shared/protocol/ids.ts";
+import type { BlobId } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import { EdgeError } from "../base/edge-error.ts";
 import { EDGE_LIMITS } from "../base/limits.ts";
 import { fetchMetadata } from "../read/fetch-metadata.ts";
 import { readCommittee } from "../read/locate.ts";
@@ -12,6 +11,7 @@ import { type ByteRange, parseRange } from "../read/range.ts";
 import { checkPaddingRows, readBlob } from "../read/read-blob.ts";
 import { readStrictly } from "../read/read-strictly.ts";
 import type { Services } from "../services.ts";
+import { parsePathBlobId } from "./path-blob-id.ts";
 import { parseReadQuery } from "./query.ts";
 import { blobEtag, blobHeaders, matchesEtag } from "./response-headers.ts";
 
@@ -90,12 +90,4 @@ function requestedRange(request: Request, metadata: VerifiedMetadata): ByteRange
   const ifRange = request.headers.get("if-range");
   if (ifRange !== null && ifRange !== blobEtag(metadata.blobId)) return undefined;
   return parseRange(header, metadata.unencodedLength);
-}
-
-function parsePathBlobId(text: string): BlobId {
-  try {
-    return parseBlobId(text);
-  } catch (cause) {
-    throw new EdgeError("INVALID_PATH", "not a blob ID", { cause });
-  }
 }

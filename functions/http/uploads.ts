@@ -6,20 +6,20 @@
  * eviction, and a client that does not read costs nothing, since the next question is asked when it has read.
  */
 
-import { ProtocolError } from "../../shared/base/errors.ts";
-import { type BlobId, parseBlobId } from "../../shared/protocol/ids.ts";
+import type { BlobId } from "../../shared/protocol/ids.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import type { Services } from "../services.ts";
 import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { EventPage, UploadEvent } from "../tracker/status-view.ts";
 import { HTTP_LIMITS } from "./limits.ts";
+import { parsePathBlobId } from "./path-blob-id.ts";
 import { CORS_VARY, corsHeaders } from "./response-headers.ts";
 
 const EVENT_STREAM = "text/event-stream";
 
 /** @throws EdgeError `INVALID_PATH`, `INVALID_QUERY`, `UPLOAD_NOT_FOUND` */
 export async function getUpload(request: Request, idText: string, services: Services): Promise<Response> {
-  const blobId = pathBlobId(idText);
+  const blobId = parsePathBlobId(idText);
   if (new URL(request.url).search !== "")
     throw new EdgeError("INVALID_QUERY", "this route takes no parameters");
   const headers = corsHeaders();
@@ -40,15 +40,6 @@ export async function getUpload(request: Request, idText: string, services: Serv
   if (status === null) throw notFound(blobId);
   headers.set("content-type", "application/json");
   return new Response(request.method === "HEAD" ? null : JSON.stringify(status), { headers });
-}
-
-function pathBlobId(text: string): BlobId {
-  try {
-    return parseBlobId(text);
-  } catch (cause) {
-    if (!(cause instanceof ProtocolError)) throw cause;
-    throw new EdgeError("INVALID_PATH", cause.message, { cause });
-  }
 }
 
 const notFound = (blobId: BlobId): EdgeError =>

@@ -23,14 +23,15 @@ import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/subm
 import { SIGNER_LIMITS } from "../wallet/limits.ts";
 import type { TrackerEvents } from "./events.ts";
 import { TRACKER_LIMITS } from "./limits.ts";
-import type {
-  AlreadyCertified,
-  Claim,
-  IntentRequest,
-  IntentState,
-  IntentView,
-  NodeSlivers,
-  Turn,
+import {
+  type AlreadyCertified,
+  type Claim,
+  type IntentRequest,
+  type IntentState,
+  type IntentView,
+  type NodeSlivers,
+  sliverNumber,
+  type Turn,
 } from "./port.ts";
 import type { TrackerStaging } from "./staging.ts";
 import { type IntentRow, type Steps, TrackerError, type TrackerTables } from "./tables.ts";
@@ -177,7 +178,7 @@ export class TrackerIntents {
       const nodeId = String(row["node_id"]);
       const slivers = byNode.get(nodeId) ?? [];
       byNode.set(nodeId, slivers);
-      slivers.push(2 * Number(row["shard"]) + (row["axis"] === "secondary" ? 1 : 0));
+      slivers.push(sliverNumber(Number(row["shard"]), row["axis"] === "secondary" ? "secondary" : "primary"));
     }
     // Node IDs were written from a committee's members.
     return [...byNode].map(([nodeId, slivers]) => ({ nodeId: nodeId as NodeSlivers["nodeId"], slivers }));

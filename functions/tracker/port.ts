@@ -79,11 +79,14 @@ export interface WorkTurn {
   readonly stored: readonly NodeSlivers[];
 }
 
-/** Slivers that a node has taken already; a number is 2 x shard, plus 1 for the secondary sliver. */
+/** Slivers that a node has taken already, by their `sliverNumber`. */
 export interface NodeSlivers {
   readonly nodeId: ObjectId;
   readonly slivers: readonly number[];
 }
+
+/** Names one sliver of a blob: small enough to be stored and sent by the thousand. */
+export const sliverNumber = (shard: number, axis: Axis): number => 2 * shard + (axis === "secondary" ? 1 : 0);
 
 /** A request that wants to work on an intent, or to hear how it ends. */
 export interface Claim {

@@ -1,6 +1,6 @@
 /** Which slivers of a blob which node has taken, shared by all that send them: each is sent once per blob and shard. */
 import { AXES, type Axis, type ObjectId, type ShardIndex } from "../../shared/protocol/ids.ts";
-import type { NodeSlivers } from "../tracker/port.ts";
+import { type NodeSlivers, sliverNumber } from "../tracker/port.ts";
 
 export class StoredSlivers {
   readonly #byNode = new Map<ObjectId, Set<number>>();
@@ -10,7 +10,7 @@ export class StoredSlivers {
   }
 
   has(nodeId: ObjectId, shard: ShardIndex, axis: Axis): boolean {
-    return this.#byNode.get(nodeId)?.has(numberOf(shard, axis)) ?? false;
+    return this.#byNode.get(nodeId)?.has(sliverNumber(shard, axis)) ?? false;
   }
 
   hasAll(nodeId: ObjectId, shards: readonly ShardIndex[]): boolean {
@@ -25,7 +25,7 @@ export class StoredSlivers {
   add(nodeId: ObjectId, shard: ShardIndex, axis: Axis): void {
     const slivers = this.#byNode.get(nodeId) ?? new Set();
     this.#byNode.set(nodeId, slivers);
-    slivers.add(numberOf(shard, axis));
+    slivers.add(sliverNumber(shard, axis));
   }
 
   /** The node says that it does not have them (any more). */
@@ -33,5 +33,3 @@ export class StoredSlivers {
     this.#byNode.delete(nodeId);
   }
 }
-
-const numberOf = (shard: ShardIndex, axis: Axis): number => 2 * shard + (axis === "secondary" ? 1 : 0);
