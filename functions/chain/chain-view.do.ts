@@ -17,7 +17,11 @@ export class ChainView extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     const config = parseConfig(env);
-    const client = createSuiClient({ url: config.suiRpcUrls, fetch: (input, init) => fetch(input, init) });
+    const client = createSuiClient({
+      url: config.suiRpcUrls,
+      fetch: (input, init) => fetch(input, init),
+      clock: systemClock,
+    });
     this.#cache = new ChainCache(systemClock, (nowMs, known) =>
       readChainSnapshot(client, config, nowMs, known),
     );

@@ -18,6 +18,7 @@
  * over, the next request that brings the blob may take it, or the alarm once the blob is staged.
  */
 
+import { doubledMs } from "../../shared/base/deadline.ts";
 import type { PortableError } from "../../shared/sui/wallet/portable-error.ts";
 import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
 import { SIGNER_LIMITS } from "../wallet/limits.ts";
@@ -243,7 +244,7 @@ export class TrackerIntents {
 
   /** The length of one turn, doubled with every attempt. */
   #pauseMs(attempt: number): number {
-    return Math.min(TRACKER_LIMITS.uploadRetryMaxMs, this.#turnMs * 2 ** Math.min(attempt - 1, 16));
+    return doubledMs(attempt, this.#turnMs, TRACKER_LIMITS.uploadRetryMaxMs);
   }
 
   #step(row: IntentRow, step: keyof Steps): Steps {

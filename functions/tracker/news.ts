@@ -1,5 +1,6 @@
 /** Lets calls of one object wait until something has changed in it. */
 import type { Clock } from "../../shared/base/clock.ts";
+import { raceWithin } from "../../shared/base/deadline.ts";
 
 export class News {
   readonly #clock: Clock;
@@ -14,11 +15,7 @@ export class News {
     const { promise } = this.#next;
     return {
       arrived: async (waitMs) => {
-        const timer = new AbortController();
-        const timeout = this.#clock.sleep(waitMs, timer.signal);
-        timeout.catch(() => {}); // Cancelled: there was news.
-        await Promise.race([promise, timeout]);
-        timer.abort(new Error("there was news"));
+        await raceWithin(this.#clock, waitMs, promise);
       },
     };
   }

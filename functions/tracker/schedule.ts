@@ -13,6 +13,7 @@
  * | forget   | nothing is left to do since `TRACKER_LIMITS.trackerKeepMs`: everything is wiped                            |
  */
 
+import { doubledMs } from "../../shared/base/deadline.ts";
 import { UPLOAD_LOST } from "../base/portable-edge-error.ts";
 import type { TrackerConfirmations } from "./confirmation-log.ts";
 import type { TrackerEvents } from "./events.ts";
@@ -114,7 +115,7 @@ export class TrackerSchedule {
       this.#tables.changeBlob({
         tailAttempt: after.tailAttempt + 1,
         tailRetryAtMs:
-          nowMs + Math.min(TRACKER_LIMITS.uploadRetryMaxMs, FIRST_TAIL_MS * 2 ** after.tailAttempt),
+          nowMs + doubledMs(after.tailAttempt + 1, FIRST_TAIL_MS, TRACKER_LIMITS.uploadRetryMaxMs),
       });
       jobs.push({ kind: "tail" });
     }

@@ -7,6 +7,7 @@
  */
 
 import type { Clock, RandomBytes } from "../../shared/base/clock.ts";
+import { raceWithin } from "../../shared/base/deadline.ts";
 import type { FailPoint } from "../../shared/base/fail-point.ts";
 import type { Log } from "../../shared/base/log.ts";
 import type { SignatureScheme } from "../../shared/crypto/signature-scheme.ts";
@@ -261,14 +262,7 @@ export class TrackerService implements Tracker {
   }
 
   async #bounded(call: Promise<void>): Promise<void> {
-    const timer = new AbortController();
-    const timeout = this.#platform.clock.sleep(TRACKER_LIMITS.uploaderCallMs, timer.signal);
-    timeout.catch(() => {}); // Cancelled: the call has ended.
-    try {
-      await Promise.race([call, timeout]);
-    } finally {
-      timer.abort(new Error("the call has ended"));
-    }
+    await raceWithin(this.#platform.clock, TRACKER_LIMITS.uploaderCallMs, call);
   }
 
   /** One transaction, then the alarm, then the news. */

@@ -52,8 +52,8 @@ export class Wallet extends DurableObject<Env> {
     this.#submitter = new Submitter({
       signer: createSigner(config.walletSecretKey),
       chain: createWalletChain(
-        createSuiClient({ url: config.suiRpcUrls, fetch: fetchNow }),
-        config.suiRpcUrls.map((url) => createSuiClient({ url, fetch: fetchNow })),
+        createSuiClient({ url: config.suiRpcUrls, fetch: fetchNow, clock: systemClock }),
+        config.suiRpcUrls.map((url) => createSuiClient({ url, fetch: fetchNow, clock: systemClock })),
       ),
       // A stub is broken for good once its object has died, so each call takes a new one.
       snapshot: (minReadAtMs) => memo.on(chainViewOf(env)).snapshot({ minReadAtMs }),

@@ -9,26 +9,26 @@ export interface Clock {
 /** `count` unpredictable bytes. */
 export type RandomBytes = (count: number) => Uint8Array;
 
+/** Waits on the platform's timers: the one place of `shared` that names them. */
+export const platformTimers: Pick<Clock, "sleep"> = {
+  sleep(ms, signal) {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(signal.reason);
+        return;
+      }
+      const stop = () => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      const timer = setTimeout(() => {
+        signal?.removeEventListener("abort", stop);
+        resolve();
+      }, ms);
+      signal?.addEventListener("abort", stop, { once: true });
+    });
+  },
+};
+
 /** A clock on the platform's timers. @param nowMs the platform's time, which only a composition root may name */
-export function timerClock(nowMs: () => number): Clock {
-  return {
-    nowMs,
-    sleep(ms, signal) {
-      return new Promise((resolve, reject) => {
-        if (signal?.aborted) {
-          reject(signal.reason);
-          return;
-        }
-        const stop = () => {
-          clearTimeout(timer);
-          reject(signal?.reason);
-        };
-        const timer = setTimeout(() => {
-          signal?.removeEventListener("abort", stop);
-          resolve();
-        }, ms);
-        signal?.addEventListener("abort", stop, { once: true });
-      });
-    },
-  };
-}
+export const timerClock = (nowMs: () => number): Clock => ({ nowMs, sleep: platformTimers.sleep });

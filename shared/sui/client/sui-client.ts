@@ -9,6 +9,8 @@
  */
 import { GrpcWebFetchTransport, RpcError, SuiGrpcClient } from "@mysten/sui/grpc";
 import { readBounded } from "../../base/bounded-body.ts";
+import { type Clock, platformTimers } from "../../base/clock.ts";
+import { withDeadline } from "../../base/deadline.ts";
 import { FloeError } from "../../base/errors.ts";
 import { SUI_LIMITS } from "./limits.ts";
 import { SuiError, type SuiErrorCode } from "./sui-error.ts";
@@ -19,6 +21,8 @@ export interface SuiClientOptions {
   /** Base URL of a full node, or several in order of preference, without credentials. */
   readonly url: string | readonly string[];
   readonly fetch: Fetch;
+  /** Times the attempts; by default the platform's timers. */
+  readonly clock?: Pick<Clock, "sleep">;
   /** One attempt, from the call to the last byte of the answer. Default `SUI_LIMITS.suiRequestTimeoutMs`. */
   readonly timeoutMs?: number;
   /** Only labels the client; addresses come from `url`. */
@@ -36,6 +40,7 @@ export function createSuiClient(options: SuiClientOptions): SuiGrpcClient {
       fetch: failoverFetch({
         endpoints: urls,
         fetch: options.fetch,
+        clock: options.clock ?? platformTimers,
         timeoutMs: options.timeoutMs ?? SUI_LIMITS.suiRequestTimeoutMs,
       }),
     }),
@@ -50,6 +55,7 @@ const MIN_ATTEMPTS = 2;
 interface Failover {
   readonly endpoints: readonly string[];
   readonly fetch: Fetch;
+  readonly clock: Pick<Clock, "sleep">;
   readonly timeoutMs: number;
 }
 
@@ -57,7 +63,8 @@ interface Failover {
  * A `fetch` that sends the transport's request to one endpoint after the other until one gives a usable answer.
  * It starts with the endpoint that answered last. @throws RpcError with the last attempt's gRPC status
  */
-function failoverFetch({ endpoints, fetch, timeoutMs }: Failover): typeof globalThis.fetch {
+function failoverFetch(failover: Failover): typeof globalThis.fetch {
+  const { endpoints } = failover;
   if (endpoints.length === 0) throw new SuiError("SUI_UNREACHABLE", "no Sui endpoint is configured");
   let preferred = 0;
   const attempts = Math.max(MIN_ATTEMPTS, endpoints.length);
@@ -68,7 +75,7 @@ function failoverFetch({ endpoints, fetch, timeoutMs }: Failover): typeof global
       const index = (preferred + attempt) % endpoints.length;
       const url = `${(endpoints[index] ?? "").replace(/\/$/, "")}${path}`;
       try {
-        const response = await attemptOnce(fetch, url, init ?? {}, timeoutMs);
+        const response = await attemptOnce(failover, url, init ?? {});
         preferred = index;
         return response;
       } catch (error) {
@@ -89,29 +96,18 @@ const ENDPOINT_STATUSES: Readonly<Record<string, string>> = {
 };
 
 async function attemptOnce(
-  fetch: Fetch,
+  { fetch, clock, timeoutMs }: Failover,
   url: string,
   init: RequestInit,
-  timeoutMs: number,
 ): Promise<Response> {
-  const work = new AbortController();
-  const timer = setTimeout(() => {
-    work.abort(new RpcError(`no answer within ${timeoutMs} ms`, "DEADLINE_EXCEEDED"));
-  }, timeoutMs);
-  const cancel = () => work.abort(init.signal?.reason);
-  init.signal?.addEventListener("abort", cancel, { once: true });
-  const aborted = new Promise<never>((_, reject) => {
-    work.signal.addEventListener("abort", () => reject(work.signal.reason), { once: true });
-  });
-  aborted.catch(() => {}); // Reported through the race below; unobserved once the answer is in.
+  const late = (): Error => new RpcError(`no answer within ${timeoutMs} ms`, "DEADLINE_EXCEEDED");
   try {
-    return await Promise.race([buffered(fetch, url, { ...init, signal: work.signal }), aborted]);
+    return await withDeadline(clock, timeoutMs, init.signal ?? undefined, late, (signal) =>
+      buffered(fetch, url, { ...init, signal }),
+    );
   } catch (error) {
     if (error instanceof RpcError || init.signal?.aborted) throw error;
     throw new RpcError("the connection failed", "UNAVAILABLE");
-  } finally {
-    clearTimeout(timer);
-    init.signal?.removeEventListener("abort", cancel);
   }
 }
 

@@ -21,6 +21,7 @@
  * endpoint whose history spans the time does not know it.
  */
 import type { Clock, RandomBytes } from "../../base/clock.ts";
+import { backoffMs } from "../../base/deadline.ts";
 import { FloeError } from "../../base/errors.ts";
 import type { FailPoint } from "../../base/fail-point.ts";
 import type { ObjectId } from "../../protocol/ids.ts";
@@ -155,9 +156,7 @@ export class SubmissionEngine {
 
   async #pause(pauses: number): Promise<void> {
     const { clock, randomBytes } = this.#options;
-    const full = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** (pauses - 1));
-    const [byte = 0] = randomBytes(1);
-    await clock.sleep(full / 2 + (full / 2) * (byte / 255));
+    await clock.sleep(backoffMs(pauses, BACKOFF_MIN_MS, BACKOFF_MAX_MS, randomBytes));
   }
 
   async #submitNext(): Promise<boolean> {

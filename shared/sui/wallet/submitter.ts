@@ -3,6 +3,7 @@
  * call with an intent's one outcome. How they get to the chain is `submission-engine.ts`.
  */
 
+import { withTimer } from "../../base/deadline.ts";
 import { SubmissionEngine, type SubmitterOptions } from "./engine.ts";
 import { WALLET_LIMITS } from "./limits.ts";
 import { fromPortableError } from "./portable-error.ts";
@@ -149,26 +150,22 @@ export class Submitter {
   }
 
   async #waitFor(intentId: string): Promise<StoredOperation> {
-    const timer = new AbortController();
     const waiters = this.#waiters.get(intentId) ?? new Set<Waiter>();
     this.#waiters.set(intentId, waiters);
-    const settled = new Promise<StoredOperation>((resolve, reject) => {
-      const waiter: Waiter = { resolve, reject };
-      waiters.add(waiter);
-      this.#options.clock.sleep(WALLET_LIMITS.walletCallTimeoutMs, timer.signal).then(
-        () => {
-          waiters.delete(waiter);
-          reject(pending(intentId));
-        },
-        () => {}, // The timer was cancelled: the operation has settled.
-      );
-    });
-    // Whatever ends the work early reaches the callers through the engine's news.
-    this.drive().catch(() => {});
+    const settled = Promise.withResolvers<StoredOperation>();
+    const waiter: Waiter = settled;
+    waiters.add(waiter);
+    const giveUp = (): void => {
+      waiters.delete(waiter);
+      settled.reject(pending(intentId));
+    };
     try {
-      return await settled;
+      return await withTimer(this.#options.clock, WALLET_LIMITS.walletCallTimeoutMs, giveUp, () => {
+        // Whatever ends the work early reaches the callers through the engine's news.
+        this.drive().catch(() => {});
+        return settled.promise;
+      });
     } finally {
-      timer.abort();
       if (waiters.size === 0 && this.#waiters.get(intentId) === waiters) this.#waiters.delete(intentId);
     }
   }
