@@ -11,6 +11,7 @@ import { failPointsBy } from "../shared/base/fail-point.ts";
 import { Gate, INVOCATION_REQUESTS } from "../shared/base/gate.ts";
 import type { Log } from "../shared/base/log.ts";
 import { createKernelCodec } from "../shared/codec/kernel-codec.ts";
+import type { Carrier } from "../shared/node/carrier.ts";
 import { DirectCarrier, type NodeTransport } from "../shared/node/direct-carrier.ts";
 import { remoteCall } from "../shared/sui/wallet/portable-error.ts";
 import { IsolateMemory } from "./base/isolate-memory.ts";
@@ -18,10 +19,12 @@ import { EDGE_LIMITS } from "./base/limits.ts";
 import { repeatBroken } from "./base/repeat-broken.ts";
 import { ChainMemo } from "./chain/chain-memo.ts";
 import type { EdgeConfig, Env } from "./env.ts";
+import { LaneCarrier } from "./lanes/lane-carrier.ts";
 import { EdgeReads } from "./nodes/edge-reads.ts";
 import { NodeFaults } from "./nodes/node-faults.ts";
 import { sendEdgeReads } from "./nodes/send-edge-reads.ts";
-import { systemClock, systemRandom } from "./platform.ts";
+import { InvocationMeter, type InvocationReport } from "./observe/invocation-meter.ts";
+import { openLane, systemClock, systemRandom } from "./platform.ts";
 import { SharedReads } from "./read/shared-reads.ts";
 import type { Chain, Services, WalletPort } from "./services.ts";
 import { trackerBy } from "./tracker/methods.ts";
@@ -60,6 +63,30 @@ export const newRequestId = (): string => toHex(systemRandom(16));
 /** An invocation's services, and its work that goes on after the reply. */
 export interface InvocationServices extends Services {
   readonly background: readonly Promise<unknown>[];
+  readonly meter: InvocationMeter;
+}
+
+function newTransport(meter: InvocationMeter): NodeTransport {
+  return {
+    fetch: (request) => meter.connection(() => fetch(request)),
+    clock: systemClock,
+    randomBytes: systemRandom,
+    gate: new Gate(INVOCATION_REQUESTS),
+  };
+}
+
+/** What a lane has: connections of its own. `finished` tells tests what it asked of the platform. */
+export function laneServices(env: Env, requestId: string): { carrier: Carrier; finished(): Promise<void> } {
+  const meter = new InvocationMeter();
+  return {
+    carrier: new DirectCarrier(newTransport(meter)),
+    finished: () => tellTests(env, meter.report(requestId, "lane")),
+  };
+}
+
+/** Tests bind a service that is told the totals of every invocation. */
+async function tellTests(env: Env, report: InvocationReport): Promise<void> {
+  await env.TEST_INVOCATIONS?.fetch("http://invocations/", { method: "POST", body: JSON.stringify(report) });
 }
 
 export function createServices(
@@ -68,13 +95,9 @@ export function createServices(
   ctx: ExecutionContext,
   requestId: string,
 ): InvocationServices {
-  const gate = new Gate(INVOCATION_REQUESTS);
-  const transport: NodeTransport = {
-    fetch: (request) => fetch(request),
-    clock: systemClock,
-    randomBytes: systemRandom,
-    gate,
-  };
+  const meter = new InvocationMeter();
+  const log = writeLog(requestId);
+  const transport = newTransport(meter);
   const background: Promise<unknown>[] = [];
   return {
     requestId,
@@ -83,8 +106,18 @@ export function createServices(
     maxStagedBytes: env.STAGING === undefined ? config.stagingMaxBytes : Number.POSITIVE_INFINITY,
     turnMs: config.uploadLeaseMs,
     transport,
-    carrier: new DirectCarrier(transport),
-    stagedObjects: env.STAGING === undefined ? undefined : stagedObjects(env.STAGING, gate),
+    carrier: new LaneCarrier({
+      direct: new DirectCarrier(transport),
+      open: () => {
+        meter.lanesOpened++;
+        meter.call();
+        return openLane(ctx, requestId);
+      },
+      answerMs: () => reads.times.typicalMs,
+      answered: (ms) => reads.times.carried(ms),
+      log,
+    }),
+    stagedObjects: env.STAGING === undefined ? undefined : stagedObjects(env.STAGING, transport.gate),
     codec,
     memory,
     reads,
@@ -103,22 +136,36 @@ export function createServices(
       background.push(work);
       ctx.waitUntil(work);
     },
-    log: writeLog(requestId),
+    log,
     background,
+    meter,
   };
 }
 
-/** Tells the auditor what reads saw once all work of this invocation is over. Never rejects. */
-export async function finishInvocation(config: EdgeConfig, services: InvocationServices): Promise<void> {
-  if (config.edgeReads === undefined) return;
-  await sendEdgeReads({
-    reads: edgeReads,
-    config: config.edgeReads,
-    background: services.background,
-    fetch: (request) => fetch(request),
-    clock: systemClock,
-    log: services.log,
-  });
+/** Once all work of this invocation is over: tells the auditor what reads saw. Never rejects. */
+export async function finishInvocation(
+  env: Env,
+  config: EdgeConfig,
+  services: InvocationServices,
+  kind: "edge" | "uploader",
+): Promise<void> {
+  if (config.edgeReads !== undefined) {
+    await sendEdgeReads({
+      reads: edgeReads,
+      config: config.edgeReads,
+      background: services.background,
+      fetch: (request) => services.meter.connection(() => fetch(request)),
+      clock: systemClock,
+      log: services.log,
+    });
+  }
+  if (env.TEST_INVOCATIONS === undefined) return;
+  // Work may bring more work.
+  for (let seen = -1; seen < services.background.length; ) {
+    seen = services.background.length;
+    await Promise.allSettled(services.background);
+  }
+  await tellTests(env, services.meter.report(services.requestId, kind));
 }
 
 /** Every method may be repeated, so a call that broke is made again, on a new object. */

@@ -6,6 +6,7 @@ import { type Env, parseConfig } from "./env.ts";
 import { errorResponse, route } from "./http/router.ts";
 
 export { ChainView } from "./chain/chain-view.do.ts";
+export { Lane } from "./lane.ts";
 export { BlobTracker } from "./tracker/blob-tracker.do.ts";
 export { IdempotencyKey } from "./upload/idempotency-key.do.ts";
 export { Uploader } from "./uploader.ts";
@@ -18,7 +19,7 @@ export default {
       const config = parseConfig(env);
       const services = createServices(env, config, ctx, requestId);
       const response = await route(request, { services, access: config.publisherAccess });
-      ctx.waitUntil(finishInvocation(config, services));
+      ctx.waitUntil(finishInvocation(env, config, services, "edge"));
       return response;
     } catch (error) {
       // Only a setting that is missing or wrong gets here; the log names it, the client does not learn it.

@@ -69,6 +69,8 @@ export interface Env {
   readonly MAX_SPEND_PER_DAY_FROST?: string;
   /** Tests only: is told the name of each fail point reached, and answers 200 to go on or anything else to die. */
   readonly TEST_FAIL_POINTS?: Fetcher;
+  /** Tests only: is told, as JSON, what each invocation asked of the platform. */
+  readonly TEST_INVOCATIONS?: Fetcher;
 }
 
 /** `closed`: nobody may publish; `open`: everybody may, at the wallet's cost. */

@@ -4,7 +4,7 @@
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { type BlobId, parseBlobId } from "../shared/protocol/ids.ts";
-import { createServices, newRequestId } from "./compose.ts";
+import { createServices, finishInvocation, newRequestId } from "./compose.ts";
 import { type Env, parseConfig } from "./env.ts";
 import type { Services } from "./services.ts";
 import type { UploaderPort } from "./tracker/port.ts";
@@ -12,14 +12,20 @@ import { finishTail, finishUpload } from "./upload/finish-upload.ts";
 
 export class Uploader extends WorkerEntrypoint<Env> implements UploaderPort {
   async finish(blobId: BlobId, intentId: string): Promise<void> {
-    await finishUpload(this.#services(), parseBlobId(blobId), intentId);
+    await this.#work((services) => finishUpload(services, parseBlobId(blobId), intentId));
   }
 
   async finishTail(blobId: BlobId): Promise<void> {
-    await finishTail(this.#services(), parseBlobId(blobId));
+    await this.#work((services) => finishTail(services, parseBlobId(blobId)));
   }
 
-  #services(): Services {
-    return createServices(this.env, parseConfig(this.env), this.ctx, newRequestId());
+  async #work(work: (services: Services) => Promise<void>): Promise<void> {
+    const config = parseConfig(this.env);
+    const services = createServices(this.env, config, this.ctx, newRequestId());
+    try {
+      await work(services);
+    } finally {
+      this.ctx.waitUntil(finishInvocation(this.env, config, services, "uploader"));
+    }
   }
 }

@@ -9,6 +9,7 @@
 import { FloeError } from "../../shared/base/errors.ts";
 import type { CallOptions } from "../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
+import type { ObjectId } from "../../shared/protocol/ids.ts";
 import type { ReachableNode } from "../nodes/reachable-nodes.ts";
 import type { Services } from "../services.ts";
 
@@ -54,9 +55,9 @@ export class Inquirer {
     let startMs = clock.nowMs();
     const started = (): void => {
       startMs = clock.nowMs();
-      this.#untilLate(timer.signal).then(
+      this.#untilLate(nodeId, timer.signal).then(
         () => {
-          if (!reads.latency.takeHedge()) return;
+          if (!reads.times.takeHedge()) return;
           isLate = true;
           faults.record(nodeId, "LATE");
           this.#keepLate(entry);
@@ -75,7 +76,7 @@ export class Inquirer {
     const answer = request(call).then(
       (value) => {
         settled();
-        reads.latency.add(clock.nowMs() - startMs);
+        reads.times.add(nodeId, clock.nowMs() - startMs);
         if (!isLate) faults.answered(nodeId);
         return value;
       },
@@ -94,9 +95,9 @@ export class Inquirer {
   }
 
   /** In slices: while the isolate computes, neither answers nor time come through, and the node is not to blame. */
-  async #untilLate(signal: AbortSignal): Promise<void> {
+  async #untilLate(nodeId: ObjectId, signal: AbortSignal): Promise<void> {
     const { reads, transport } = this.#services;
-    const sliceMs = Math.ceil(reads.latency.hedgeMs / HEDGE_SLICES);
+    const sliceMs = Math.ceil(reads.times.hedgeMs(nodeId) / HEDGE_SLICES);
     for (let slice = 0; slice < HEDGE_SLICES; slice++) await transport.clock.sleep(sliceMs, signal);
   }
 

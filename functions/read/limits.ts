@@ -3,13 +3,6 @@
 const MIB = 1024 * 1024;
 
 export const READ_LIMITS = {
-  /** An answer is late after this, or after several times what answers take now, whichever is longer. */
-  readHedgeMs: 300,
-  /** Late answers of an isolate that are not waited for: so many at once, and one more for every ten answers. */
-  hedgesKept: 20,
-  hedgesPerAnswer: 0.1,
-  /** Answer times of an isolate that make up "now". */
-  answerTimesKept: 64,
   /** Rows read ahead of the client, in bytes; one row at least. */
   readWindowBytes: 8 * MIB,
   /** How long an isolate remembers that nobody has a blob. */

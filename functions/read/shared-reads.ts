@@ -3,15 +3,15 @@
  * nodes normally answer. Memory only; nothing negative is ever stored.
  */
 import type { Clock } from "../../shared/base/clock.ts";
-import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
+import { AnswerTimes } from "../nodes/answer-times.ts";
 import { READ_LIMITS } from "./limits.ts";
 
 export class SharedReads {
   readonly absences: AbsenceMemo;
   readonly metadata = new Flights<VerifiedMetadata>();
-  readonly latency = new AnswerTimes();
+  readonly times = new AnswerTimes();
 
   constructor(clock: Clock) {
     this.absences = new AbsenceMemo(clock);
@@ -68,40 +68,3 @@ export class Flights<Result> {
     return work;
   }
 }
-
-/**
- * How long answers of all nodes took lately: the measure of what is late. And how many may be given up as late: when
- * everybody is, asking others as well would only double the load.
- */
-export class AnswerTimes {
-  readonly #recentMs: number[] = [];
-  #hedges: number = READ_LIMITS.hedgesKept;
-
-  /** Takes one of the hedges, if any is left; answers in time earn new ones. */
-  takeHedge(): boolean {
-    if (this.#hedges < 1) return false;
-    this.#hedges--;
-    return true;
-  }
-
-  add(ms: number): void {
-    this.#hedges = Math.min(READ_LIMITS.hedgesKept, this.#hedges + READ_LIMITS.hedgesPerAnswer);
-    this.#recentMs.push(ms);
-    if (this.#recentMs.length > READ_LIMITS.answerTimesKept) this.#recentMs.shift();
-  }
-
-  /**
-   * After how much silence somebody else is asked: a multiple of the median, which slow nodes of less than half the
-   * weight cannot push up.
-   */
-  get hedgeMs(): number {
-    if (this.#recentMs.length === 0) return READ_LIMITS.readHedgeMs;
-    const sorted = this.#recentMs.toSorted((a, b) => a - b);
-    const median = sorted[sorted.length >> 1] ?? 0;
-    return Math.min(
-      NODE_LIMITS.readHeadersTimeoutMs,
-      Math.max(READ_LIMITS.readHedgeMs, HEDGE_FACTOR * median),
-    );
-  }
-}
-const HEDGE_FACTOR = 4;

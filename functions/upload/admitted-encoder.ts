@@ -3,7 +3,7 @@
 import type { BlobEncoder, Codec } from "../../shared/codec/codec.ts";
 import type { HeldMemory } from "../base/isolate-memory.ts";
 import type { Services } from "../services.ts";
-import { uploadBytes } from "./upload-memory.ts";
+import { uploadBytes, uploadRequests } from "./upload-memory.ts";
 
 /** An empty encoder with the memory of its whole upload. @throws MemoryError; nothing is held then */
 export async function admitEncoder(
@@ -12,6 +12,7 @@ export async function admitEncoder(
   unencodedLength: number,
 ): Promise<BlobEncoder> {
   const { codec, memory } = services;
+  services.carrier.expect(uploadRequests(nShards));
   const held = await memory.hold(uploadBytes(services, nShards, unencodedLength));
   try {
     return openAdmitted(codec, nShards, unencodedLength, held);

@@ -18,7 +18,7 @@ import type { Services } from "../services.ts";
 import { openAdmitted } from "./admitted-encoder.ts";
 import { bodyPieces, checkBodyBytes } from "./body-pieces.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
-import { uploadBytes } from "./upload-memory.ts";
+import { uploadBytes, uploadRequests } from "./upload-memory.ts";
 
 const { bodyReadBytes, bodyStepBytes } = UPLOAD_LIMITS;
 
@@ -50,6 +50,7 @@ export async function bodyIntoEncoder(
   const { memory, maxBodyBytes, maxStagedBytes } = services;
   const maxBytes = Math.min(maxBodyBytes, maxStagedBytes, maxUnencodedLength(nShards));
   if (declaredBytes !== undefined) checkBodyBytes(declaredBytes, maxBytes);
+  services.carrier.expect(uploadRequests(nShards));
   const firstBytes =
     declaredBytes === undefined ? bodyStepBytes : uploadBytes(services, nShards, declaredBytes);
   const held = await ifItEverFits(memory, declaredBytes, () =>

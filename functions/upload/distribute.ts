@@ -2,18 +2,17 @@
  * Sends one blob's slivers to the storage nodes and asks each node for its confirmation. Keeps no state of its own
  * beyond this call: progress goes to `events`.
  *
- * Every node is one sequential upload (metadata, slivers, confirmation) with at most one request in flight, and all
- * share the invocation's gate, whose queue is first come, first served: nodes take turns, and one that hangs holds one
- * lane until its deadline. A node that has never answered gets short deadlines first, so that many silent nodes cannot
- * hold all lanes for long.
+ * Every node is one upload: metadata, then its slivers side by side as fast as it takes them, then its confirmation. All
+ * nodes share the carrier, whose queue is first come, first served: a node that answers soon asks for its slivers soon,
+ * so the fast ones make the quorum. A node that has never answered has one request under way, with a short deadline, and
+ * no slivers generated for it: many silent nodes cannot hold places or memory for long.
  *
  * Peak memory on top of the encoder: the generated slivers that `distributionPlan` allows.
  */
 
 import { discardBytes } from "../../shared/base/bytes.ts";
 import { backoffMs } from "../../shared/base/deadline.ts";
-import { Gate } from "../../shared/base/gate.ts";
-import type { BlobEncoder } from "../../shared/codec/codec.ts";
+import type { BlobEncoder, EncodedPair } from "../../shared/codec/codec.ts";
 import type { Carrier } from "../../shared/node/carrier.ts";
 import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import type { CallOptions } from "../../shared/node/storage-node-client.ts";
@@ -30,6 +29,8 @@ import type { Persistence, SignedMessage } from "../../shared/protocol/messages.
 import { blobLayout } from "../../shared/protocol/sizes.ts";
 import type { ReachableNode } from "../nodes/reachable-nodes.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
+import { NodePace } from "./node-pace.ts";
+import { SliverStock } from "./sliver-stock.ts";
 import type { StoredSlivers } from "./stored-slivers.ts";
 import { type DistributionPlan, distributionPlan } from "./upload-memory.ts";
 
@@ -71,10 +72,20 @@ export interface NodeOutcome {
  *   for failures of our own (a codec error, a bug)
  */
 export function distribute(options: DistributionOptions): Promise<NodeOutcome>[] {
-  const { nShards, unencodedLength } = options.encoder;
-  const plan = distributionPlan(blobLayout(nShards, unencodedLength), options.carrier.width);
-  const slots = new Gate(plan.slots);
-  return options.nodes.map((node) => new NodeUpload(options, node, slots, plan).run());
+  const { blobId, encoder, carrier, stored, nodes, signal } = options;
+  const { nShards, unencodedLength } = encoder;
+  const plan = distributionPlan(blobLayout(nShards, unencodedLength), carrier.width);
+  const missing = nodes.flatMap(({ member }) => stored.missing(member.nodeId, member.shards));
+  carrier.expect(2 * missing.length + 2 * nodes.length);
+  const stock = new SliverStock({
+    encoder,
+    clock: carrier.clock,
+    pairBytes: plan.pairBytes,
+    maxBytes: plan.heldBytes,
+    wanted: missing.map((shard) => pairOfShard(shard, blobId, nShards)),
+    signal,
+  });
+  return nodes.map((node) => new NodeUpload(options, node, stock, plan).run());
 }
 
 /** Between two questions whether a node has caught up with the chain. */
@@ -85,18 +96,19 @@ const ROUND_MAX_MS = 2_000;
 class NodeUpload {
   readonly #options: DistributionOptions;
   readonly #node: ReachableNode;
-  /** Uploads that hold generated slivers. */
-  readonly #slots: Gate;
+  readonly #stock: SliverStock;
+  readonly #pace: NodePace;
   readonly #plan: DistributionPlan;
   readonly #startedMs: number;
   #metadataStored: boolean;
   #hasAnswered = false;
   #contacts = 0;
 
-  constructor(options: DistributionOptions, node: ReachableNode, slots: Gate, plan: DistributionPlan) {
+  constructor(options: DistributionOptions, node: ReachableNode, stock: SliverStock, plan: DistributionPlan) {
     this.#options = options;
     this.#node = node;
-    this.#slots = slots;
+    this.#stock = stock;
+    this.#pace = new NodePace(options.carrier.clock);
     this.#plan = plan;
     this.#metadataStored = options.stored.hasAny(node.member.nodeId);
     this.#startedMs = options.carrier.clock.nowMs();
@@ -147,40 +159,56 @@ class NodeUpload {
   }
 
   async #sendSlivers(): Promise<void> {
-    const { blobId, encoder } = this.#options;
-    const { nShards } = encoder;
-    const missing = this.#node.member.shards.filter((shard) => AXES.some((axis) => !this.#has(shard, axis)));
+    const { blobId, encoder, stored } = this.#options;
+    const { nodeId, shards } = this.#node.member;
+    const missing = stored.missing(nodeId, shards);
     const { pairsPerBatch } = this.#plan;
     for (let from = 0; from < missing.length; from += pairsPerBatch) {
-      const shards = missing.slice(from, from + pairsPerBatch);
-      const shardOf = new Map<SliverPairIndex, ShardIndex>(
-        shards.map((shard) => [pairOfShard(shard, blobId, nShards), shard]),
-      );
-      // The slot is given back between batches and rounds, so that no waiting node keeps slivers in memory.
-      await this.#slots.run(async () => {
-        this.#options.signal.throwIfAborted();
-        for (const encoded of encoder.slivers([...shardOf.keys()])) {
-          const shard = shardOf.get(encoded.pair);
-          if (shard === undefined) continue;
-          await this.#sendSliver(shard, encoded.pair, "primary", encoded.primary);
-          await this.#sendSliver(shard, encoded.pair, "secondary", encoded.secondary);
-        }
-      });
+      const batch = missing.slice(from, from + pairsPerBatch);
+      const pairs = await this.#stock.take(batch.map((shard) => pairOfShard(shard, blobId, encoder.nShards)));
+      try {
+        await this.#sendBatch(batch, pairs);
+      } finally {
+        this.#stock.giveBack(batch.length);
+      }
     }
   }
 
+  /** All at once, as far as the node's pace allows; after the first failure nothing more is begun. */
+  async #sendBatch(shards: readonly ShardIndex[], pairs: readonly EncodedPair[]): Promise<void> {
+    let failure: unknown;
+    const send = async (shard: ShardIndex, pair: SliverPairIndex, axis: Axis, bytes: Uint8Array) => {
+      try {
+        if (failure === undefined) await this.#sendSliver(shard, pair, axis, bytes);
+      } catch (error) {
+        failure ??= error;
+      }
+    };
+    await Promise.all(
+      shards.flatMap((shard, i) => {
+        const encoded = pairs[i];
+        if (encoded === undefined) return [];
+        return AXES.map((axis) => send(shard, encoded.pair, axis, encoded[axis]));
+      }),
+    );
+    if (failure !== undefined) throw failure;
+  }
+
   async #sendSliver(shard: ShardIndex, pair: SliverPairIndex, axis: Axis, bytes: Uint8Array): Promise<void> {
-    if (this.#has(shard, axis)) return;
-    const { blobId, events } = this.#options;
-    await this.#contact((call) => this.#node.client.putSliver(blobId, pair, axis, bytes, call));
+    const { blobId, events, stored } = this.#options;
+    const { nodeId } = this.#node.member;
+    if (stored.has(nodeId, shard, axis)) return;
+    await this.#pace.run((onStart) =>
+      this.#contact((call) => this.#node.client.putSliver(blobId, pair, axis, bytes, call), onStart),
+    );
     // Sent: the next batch need not wait for the garbage collector.
     discardBytes(bytes);
-    this.#options.stored.add(this.#node.member.nodeId, shard, axis);
+    stored.add(nodeId, shard, axis);
     events.stored(this.#node, shard, axis);
   }
 
-  /** One attempt of one request; repeating is the business of rounds, which give slot and lane back first. */
-  async #contact<T>(request: (call: CallOptions) => Promise<T>): Promise<T> {
+  /** One attempt of one request; repeating is the business of rounds, which give memory and place back first. */
+  async #contact<T>(request: (call: CallOptions) => Promise<T>, onStart?: () => void): Promise<T> {
     const { signal } = this.#options;
     const timeouts = UPLOAD_LIMITS.firstContactTimeoutsMs;
     const timeoutMs = this.#hasAnswered
@@ -188,7 +216,12 @@ class NodeUpload {
       : (timeouts[Math.min(this.#contacts++, timeouts.length - 1)] ?? NODE_LIMITS.nodeRequestTimeoutMs);
     signal.throwIfAborted();
     try {
-      const answer = await request({ signal, timeoutMs, attempts: 1 });
+      const answer = await request({
+        signal,
+        timeoutMs,
+        attempts: 1,
+        ...(onStart === undefined ? {} : { onStart }),
+      });
       this.#hasAnswered = true;
       return answer;
     } catch (error) {
@@ -213,10 +246,6 @@ class NodeUpload {
       this.#options.stored.forget(this.#node.member.nodeId);
     }
     return error.retryable || error.code === "NOT_FOUND" || error.code === "MISSING_SLIVERS";
-  }
-
-  #has(shard: ShardIndex, axis: Axis): boolean {
-    return this.#options.stored.has(this.#node.member.nodeId, shard, axis);
   }
 
   #stopped(): StorageNodeError {

@@ -18,10 +18,18 @@ export const UPLOAD_LIMITS = {
   registrationLagMs: 15_000,
   /** Rounds of one node's upload, each going on where the last one failed. */
   roundsPerNode: 3,
+  /** Requests that one node gets at once: at first, and when it answers them all fast. */
+  requestsPerNodeAtFirst: 4,
+  requestsPerNodeMost: 24,
   /** Generated slivers held by one node's upload at a time (at least one pair). */
   sliversHeldPerNodeBytes: MIB,
-  /** Generated slivers held by one blob's upload: fewer nodes are served at once when theirs are larger. */
-  sliversHeldPerUploadBytes: 6 * MIB,
+  /**
+   * Generated slivers held by one blob's upload: fewer nodes are served at once when theirs are larger. So many for each
+   * request that the carrier sends at once, within these bounds.
+   */
+  sliversHeldPerRequestBytes: 128 * KIB,
+  sliversHeldLeastBytes: 6 * MIB,
+  sliversHeldMostBytes: 12 * MIB,
   /** Pieces on their way to or from the tracker at a time. */
   stagedPiecesInFlight: 3,
   /** How long a request waits for the outcome of an upload that another one works on. */

@@ -13,6 +13,11 @@ export class StoredSlivers {
     return this.#byNode.get(nodeId)?.has(sliverNumber(shard, axis)) ?? false;
   }
 
+  /** Shards of this node of which it lacks a sliver. */
+  missing(nodeId: ObjectId, shards: readonly ShardIndex[]): ShardIndex[] {
+    return shards.filter((shard) => AXES.some((axis) => !this.has(nodeId, shard, axis)));
+  }
+
   hasAll(nodeId: ObjectId, shards: readonly ShardIndex[]): boolean {
     return shards.every((shard) => AXES.every((axis) => this.has(nodeId, shard, axis)));
   }

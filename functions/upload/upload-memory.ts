@@ -4,11 +4,13 @@
  * | held                       | bytes                                              | from .. to                      |
  * |----------------------------|----------------------------------------------------|---------------------------------|
  * | encoder                    | `codec.encoderBytes`: about 1.5 blobs              | opening .. last sliver sent     |
- * | slivers under way          | `batchBytes` x `slots`, see `distributionPlan`     | the same, admitted in advance   |
+ * | slivers under way          | `heldBytes`, see `distributionPlan`                | the same, admitted in advance   |
+ * | their copies in lanes      | as much again at most                              | the same, admitted in advance   |
  * | read buffer                | `UPLOAD_LIMITS.bodyReadBytes`                      | while the body is read          |
  * | body of unknown length     | its bytes, in steps of `UPLOAD_LIMITS.bodyStepBytes` | until it is in the encoder      |
  */
 
+import { INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
 import type { Codec } from "../../shared/codec/codec.ts";
 import type { Carrier } from "../../shared/node/carrier.ts";
 import { AXES } from "../../shared/protocol/ids.ts";
@@ -18,10 +20,11 @@ import { UPLOAD_LIMITS } from "./limits.ts";
 
 /** How many slivers a distribution generates at a time. */
 export interface DistributionPlan {
+  /** Of one pair's two slivers, framed. */
+  readonly pairBytes: number;
+  /** What one node takes at a time. */
   readonly pairsPerBatch: number;
-  /** Node uploads that hold a batch at once. */
-  readonly slots: number;
-  /** The most that all of them hold. */
+  /** The most that all nodes together hold. */
   readonly heldBytes: number;
 }
 
@@ -29,15 +32,22 @@ export interface DistributionPlan {
 export function distributionPlan(layout: BlobLayout, width: number): DistributionPlan {
   let pairBytes = 0;
   for (const axis of AXES) pairBytes += serializedSliverBytes(sliverBytes(layout, axis));
+  const { sliversHeldPerNodeBytes, sliversHeldPerRequestBytes, sliversHeldLeastBytes, sliversHeldMostBytes } =
+    UPLOAD_LIMITS;
   const pairsPerBatch = Math.min(
     layout.nShards,
-    Math.max(1, Math.floor(UPLOAD_LIMITS.sliversHeldPerNodeBytes / pairBytes)),
+    Math.max(1, Math.floor(sliversHeldPerNodeBytes / pairBytes)),
   );
-  const batchBytes = pairsPerBatch * pairBytes;
-  const room = Math.floor(UPLOAD_LIMITS.sliversHeldPerUploadBytes / batchBytes);
-  const slots = Math.min(width, Math.max(1, room));
-  return { pairsPerBatch, slots, heldBytes: slots * batchBytes };
+  const room = Math.min(
+    sliversHeldMostBytes,
+    Math.max(sliversHeldLeastBytes, width * sliversHeldPerRequestBytes),
+  );
+  const heldBytes = Math.min(layout.nShards * pairBytes, Math.max(pairBytes, room));
+  return { pairBytes, pairsPerBatch, heldBytes };
 }
+
+/** Requests of one upload, roughly: two slivers a shard, and metadata and confirmation of nodes with ten shards each. */
+export const uploadRequests = (nShards: number): number => Math.ceil(2.2 * nShards);
 
 /** Bytes that an upload of this length holds from the opening of its encoder on. */
 export function uploadBytes(
@@ -45,6 +55,9 @@ export function uploadBytes(
   nShards: number,
   unencodedLength: number,
 ): number {
-  const { heldBytes } = distributionPlan(blobLayout(nShards, unencodedLength), carrier.width);
-  return codec.encoderBytes(nShards, unencodedLength) + heldBytes;
+  const { width } = carrier;
+  const { heldBytes, pairBytes } = distributionPlan(blobLayout(nShards, unencodedLength), width);
+  // A sliver in a lane is there three times for a moment: here, in its frame and in the lane.
+  const copies = Math.max(0, width - INVOCATION_REQUESTS) * pairBytes;
+  return codec.encoderBytes(nShards, unencodedLength) + heldBytes + Math.min(copies, heldBytes);
 }

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { IsolateMemory, MemoryError } from "../../../../functions/base/isolate-memory.ts";
+import { ANSWER_LIMITS } from "../../../../functions/nodes/limits.ts";
 import { fetchMetadata } from "../../../../functions/read/fetch-metadata.ts";
 import { READ_LIMITS } from "../../../../functions/read/limits.ts";
 import { readBlob } from "../../../../functions/read/read-blob.ts";
@@ -128,7 +129,7 @@ describe("silent nodes", () => {
     for (let row = 0; row < 6; row++) it.nodes.scripts.set(owner(it, row), script(it.nodes));
     const startMs = it.nodes.clock.nowMs();
     expect(await read(it)).toEqual(content);
-    expect(it.nodes.clock.nowMs() - startMs).toBeLessThanOrEqual(2 * READ_LIMITS.readHedgeMs);
+    expect(it.nodes.clock.nowMs() - startMs).toBeLessThanOrEqual(2 * ANSWER_LIMITS.hedgeLeastMs);
     expect(it.nodes.gate.peak).toBeLessThanOrEqual(INVOCATION_REQUESTS);
     // The next read knows them and waits for nobody.
     const againMs = it.nodes.clock.nowMs();
