@@ -1,4 +1,4 @@
-/** `npm run bench`: the figures the README quotes, each beside the official implementation in the same run. */
+/** `npm run bench`: the figures of docs/figures.md, each beside the official implementation in the same run. */
 const BENCHES: Record<
   string,
   { readonly about: string; readonly load: () => Promise<{ run(args: string[]): Promise<void> }> }
