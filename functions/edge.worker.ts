@@ -1,8 +1,8 @@
 /** The edge Worker "floe": composition root, no logic. */
 
 import { EdgeError } from "./base/edge-error.ts";
+import { type Env, parseConfig } from "./base/env.ts";
 import { createServices, finishInvocation, newRequestId } from "./compose.ts";
-import { type Env, parseConfig } from "./env.ts";
 import { errorResponse, route } from "./http/router.ts";
 
 export { ChainView } from "./chain/chain-view.do.ts";

@@ -3,10 +3,11 @@
  * from outside. Each call is an invocation with connections and subrequests of its own, and lasts as long as its stream.
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
+import type { Env } from "./base/env.ts";
+import { byteReader } from "./base/platform.ts";
 import { laneServices } from "./compose.ts";
-import type { Env } from "./env.ts";
+import { LANE_REQUEST_ID } from "./lanes/child-invocation.ts";
 import { serveLane } from "./lanes/serve-lane.ts";
-import { byteReader, LANE_REQUEST_ID } from "./platform.ts";
 
 export class Lane extends WorkerEntrypoint<Env> {
   override fetch(request: Request): Response {

@@ -4,8 +4,8 @@
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { type BlobId, parseBlobId } from "../shared/protocol/ids.ts";
+import { type Env, parseConfig } from "./base/env.ts";
 import { createServices, finishInvocation, newRequestId } from "./compose.ts";
-import { type Env, parseConfig } from "./env.ts";
 import type { Services } from "./services.ts";
 import type { UploaderPort } from "./tracker/port.ts";
 import { finishTail, finishUpload } from "./upload/finish-upload.ts";

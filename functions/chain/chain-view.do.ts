@@ -8,8 +8,8 @@ import { DurableObject } from "cloudflare:workers";
 import { createSuiClient } from "../../shared/sui/client/sui-client.ts";
 import { ChainCache, type SnapshotOptions } from "../../shared/sui/walrus/chain-cache.ts";
 import { type ChainSnapshot, readChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
-import { type Env, parseConfig } from "../env.ts";
-import { systemClock } from "../platform.ts";
+import { type Env, parseConfig } from "../base/env.ts";
+import { systemClock } from "../base/platform.ts";
 
 export class ChainView extends DurableObject<Env> {
   readonly #cache: ChainCache;

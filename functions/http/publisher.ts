@@ -1,7 +1,7 @@
 /** `PUT /v1/blobs`: parse, call, format. */
 
 import { EdgeError } from "../base/edge-error.ts";
-import type { PublisherAccess } from "../env.ts";
+import type { PublisherAccess } from "../base/env.ts";
 import type { Services } from "../services.ts";
 import { type PublishResult, publish } from "../upload/publish.ts";
 import { parsePublishQuery } from "./query.ts";

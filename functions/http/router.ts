@@ -3,7 +3,7 @@
  * any path: the preflight answer. Errors become answers here, once.
  */
 import { Router } from "itty-router";
-import type { PublisherAccess } from "../env.ts";
+import type { PublisherAccess } from "../base/env.ts";
 import type { Services } from "../services.ts";
 import { getBlob } from "./aggregator.ts";
 import { publicError, toEdgeError } from "./errors.ts";

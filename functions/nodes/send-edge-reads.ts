@@ -6,7 +6,7 @@ import { EDGE_READ_LIMITS, EDGE_READS_PATH } from "../../shared/audit/edge-reads
 import type { Clock } from "../../shared/base/clock.ts";
 import { withDeadline } from "../../shared/base/deadline.ts";
 import type { Log } from "../../shared/base/log.ts";
-import type { EdgeReadsConfig } from "../env.ts";
+import type { EdgeReadsConfig } from "../base/env.ts";
 import type { EdgeReads, PendingBatch } from "./edge-reads.ts";
 
 export interface SendingParts {

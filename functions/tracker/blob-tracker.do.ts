@@ -10,8 +10,8 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { failPointsBy } from "../../shared/base/fail-point.ts";
-import { type Env, parseConfig } from "../env.ts";
-import { systemClock, systemRandom } from "../platform.ts";
+import { type Env, parseConfig } from "../base/env.ts";
+import { systemClock, systemRandom } from "../base/platform.ts";
 import { stagedObjectKey } from "../upload/staging.ts";
 import { addTrackerMethods } from "./methods.ts";
 import { officialSignatures } from "./official-signatures.ts";

@@ -1,6 +1,6 @@
 /** The tracker's numbered history of one blob: bounded, the newest `TRACKER_LIMITS.eventsKept` events are kept. */
 
-import { fromStoredJson, toStoredJson } from "../stored-json.ts";
+import { fromStoredJson, toStoredJson } from "../base/stored-json.ts";
 import { TRACKER_LIMITS } from "./limits.ts";
 import type { EventPage, UploadEvent, UploadEventName } from "./status-view.ts";
 import type { TrackerTables } from "./tables.ts";

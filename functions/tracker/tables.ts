@@ -12,7 +12,7 @@ import type { Certificate } from "../../shared/protocol/certificate.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import type { PortableError } from "../../shared/sui/wallet/portable-error.ts";
 import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
-import { fromStoredJson, toStoredJson } from "../stored-json.ts";
+import { fromStoredJson, toStoredJson } from "../base/stored-json.ts";
 import type { AlreadyCertified, IntentRequest, IntentState, IntentView } from "./port.ts";
 import type { TailState } from "./status-view.ts";
 

@@ -6,8 +6,8 @@
  * `UPLOAD_LIMITS.idempotencyKeepMs`. Eviction loses nothing, a second alarm finds nothing.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { Env } from "../env.ts";
-import { systemClock } from "../platform.ts";
+import type { Env } from "../base/env.ts";
+import { systemClock } from "../base/platform.ts";
 import type { IdempotencyKeyPort } from "./idempotency.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
 

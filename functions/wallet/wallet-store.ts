@@ -21,7 +21,7 @@ import type {
   StoredOperation,
   SubmitterStore,
 } from "../../shared/sui/wallet/store.ts";
-import { fromStoredJson, toStoredJson } from "../stored-json.ts";
+import { fromStoredJson, toStoredJson } from "../base/stored-json.ts";
 
 export type SqlValue = string | number | null | ArrayBuffer | Uint8Array;
 export type SqlRow = Record<string, SqlValue>;

@@ -28,9 +28,9 @@ import type {
 import { Submitter } from "../../shared/sui/wallet/submitter.ts";
 import { createWalletChain } from "../../shared/sui/wallet/wallet-chain.ts";
 import type { ChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
+import { type Env, parseConfig } from "../base/env.ts";
+import { systemClock, systemRandom } from "../base/platform.ts";
 import { ChainMemo } from "../chain/chain-memo.ts";
-import { type Env, parseConfig } from "../env.ts";
-import { systemClock, systemRandom } from "../platform.ts";
 import type { Chain } from "../services.ts";
 import { SIGNER_LIMITS } from "./limits.ts";
 import { WalletStore } from "./wallet-store.ts";

@@ -1,6 +1,6 @@
 // If this fails, a publisher spends more of its operator's money than the operator allowed.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parseConfig } from "../../functions/env.ts";
+import { parseConfig } from "../../functions/base/env.ts";
 import { chainEvents } from "../support/sui/chain.ts";
 import { prng, type System, startSystem } from "../support/system.ts";
 import { until } from "../support/until.ts";

@@ -196,7 +196,7 @@ describe("imports", () => {
     expect(violations(planted, ["../codec/codec.ts"])).toHaveLength(1);
     expect(violations(planted, ["node:fs"])).toHaveLength(1);
     expect(violations(join(root, "functions/planted.ts"), ["../localnet/network.ts"])).toHaveLength(1);
-    expect(violations(join(root, "localnet/planted.ts"), ["../functions/env.ts"])).toHaveLength(1);
+    expect(violations(join(root, "localnet/planted.ts"), ["../functions/base/env.ts"])).toHaveLength(1);
     expect(violations(join(root, "auditor/ledger/planted.ts"), ["../round/questions.ts"])).toHaveLength(1);
     expect(violations(join(root, "auditor/round/planted.ts"), ["../ledger/rounds.ts"])).toEqual([]);
     expect(violations(join(root, "functions/planted.ts"), ["../shared/protocol/ids.ts"])).toEqual([]);

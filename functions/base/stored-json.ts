@@ -4,7 +4,7 @@
  * A bigint is written as `{"$bigint": "<decimal>"}`, bytes as `{"$bytes": "<base64>"}`; no stored record has such keys
  * of its own.
  */
-import { fromBase64, toBase64 } from "../shared/base/bytes.ts";
+import { fromBase64, toBase64 } from "../../shared/base/bytes.ts";
 
 export function toStoredJson(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) => {

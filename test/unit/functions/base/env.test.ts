@@ -1,7 +1,7 @@
 // If this fails, a deployment starts with settings it does not understand, or spends money nobody allowed it to spend.
 import { describe, expect, it } from "vitest";
-import { type Env, parseConfig } from "../../../functions/env.ts";
-import { ConfigError } from "../../../shared/protocol/settings.ts";
+import { type Env, parseConfig } from "../../../../functions/base/env.ts";
+import { ConfigError } from "../../../../shared/protocol/settings.ts";
 
 const SECRET = "suiprivkey1canary";
 const TOKEN = "t".repeat(32);

@@ -21,9 +21,9 @@
  * | MAX_SPEND_PER_DAY_FROST           | var | none | all uploads of a UTC day                                |
  */
 
-import { EDGE_READ_LIMITS } from "../shared/audit/edge-reads.ts";
-import type { NetworkKind } from "../shared/node/node-address.ts";
-import type { ObjectId } from "../shared/protocol/ids.ts";
+import { EDGE_READ_LIMITS } from "../../shared/audit/edge-reads.ts";
+import type { NetworkKind } from "../../shared/node/node-address.ts";
+import type { ObjectId } from "../../shared/protocol/ids.ts";
 import {
   ConfigError,
   countOf,
@@ -34,12 +34,12 @@ import {
   oneOf,
   serviceUrlOf,
   tokenOf,
-} from "../shared/protocol/settings.ts";
-import type { SpendingCaps } from "../shared/sui/wallet/spending.ts";
-import { EDGE_LIMITS } from "./base/limits.ts";
-import type { Chain, WalletPort } from "./services.ts";
-import type { Tracker } from "./tracker/port.ts";
-import type { IdempotencyKeyPort } from "./upload/idempotency.ts";
+} from "../../shared/protocol/settings.ts";
+import type { SpendingCaps } from "../../shared/sui/wallet/spending.ts";
+import type { Chain, WalletPort } from "../services.ts";
+import type { Tracker } from "../tracker/port.ts";
+import type { IdempotencyKeyPort } from "../upload/idempotency.ts";
+import { EDGE_LIMITS } from "./limits.ts";
 
 /** Durable Objects as their callers see them; the classes themselves import this file. */
 type ObjectsOf<Port> = DurableObjectNamespace<Port & Rpc.DurableObjectBranded>;
