@@ -19,6 +19,7 @@ import { IsolateMemory } from "./base/isolate-memory.ts";
 import { EDGE_LIMITS } from "./base/limits.ts";
 import { systemClock, systemRandom } from "./base/platform.ts";
 import { repeatBroken } from "./base/repeat-broken.ts";
+import { askChainView } from "./chain/ask-chain-view.ts";
 import { ChainMemo } from "./chain/chain-memo.ts";
 import { openLane } from "./lanes/child-invocation.ts";
 import { LaneCarrier } from "./lanes/lane-carrier.ts";
@@ -27,11 +28,12 @@ import { NodeFaults } from "./nodes/node-faults.ts";
 import { sendEdgeReads } from "./nodes/send-edge-reads.ts";
 import { InvocationMeter, type InvocationReport } from "./observe/invocation-meter.ts";
 import { SharedReads } from "./read/shared-reads.ts";
-import type { Chain, Services, WalletPort } from "./services.ts";
+import type { Services } from "./services.ts";
 import { trackerBy } from "./tracker/methods.ts";
 import type { Tracker } from "./tracker/port.ts";
 import { stagedObjects } from "./tracker/r2-staged-objects.ts";
 import { bindIdempotencyKey, type IdempotencyKeyPort } from "./upload/idempotency.ts";
+import type { WalletPort } from "./wallet/port.ts";
 
 const writeLog = (requestId: string): Log => {
   return (event, fields) => console.log(JSON.stringify({ event, requestId, ...fields }));
@@ -56,7 +58,7 @@ const chainMemo = new ChainMemo(systemClock);
 const faults = new NodeFaults(systemClock, writeLog("-"));
 const edgeReads = new EdgeReads(systemClock, systemRandom);
 
-/** One object of each kind per deployment: one chain, one signer. */
+/** One wallet per deployment: there is one signer. */
 const SINGLETON = "main";
 
 export const newRequestId = (): string => toHex(systemRandom(16));
@@ -122,7 +124,7 @@ export function createServices(
     codec,
     memory,
     reads,
-    chain: chainMemo.on({ snapshot: (options) => remoteCall(() => chainStub(env).snapshot(options)) }),
+    chain: chainMemo.on(askChainView(env)),
     wallet: {
       register: (request) => again(() => walletStub(env).register(request)),
       certify: (request) => again(() => walletStub(env).certify(request)),
@@ -184,4 +186,3 @@ const trackerStub = (env: Env, blobId: string): Tracker =>
 const walletStub = (env: Env): WalletPort => env.WALLET.getByName(SINGLETON) as unknown as WalletPort;
 const idempotencyStub = (env: Env, name: string): IdempotencyKeyPort =>
   env.IDEMPOTENCY_KEY.getByName(name) as unknown as IdempotencyKeyPort;
-const chainStub = (env: Env): Chain => env.CHAIN_VIEW.getByName(SINGLETON) as unknown as Chain;

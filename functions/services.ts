@@ -12,30 +12,14 @@ import type { Carrier } from "../shared/node/carrier.ts";
 import type { NodeTransport } from "../shared/node/direct-carrier.ts";
 import type { NetworkKind } from "../shared/node/node-address.ts";
 import type { BlobId } from "../shared/protocol/ids.ts";
-import type {
-  CertifiedBlob,
-  CertifyRequest,
-  RegisteredBlob,
-  RegisterRequest,
-} from "../shared/sui/wallet/submissions.ts";
-import type { ChainSnapshot } from "../shared/sui/walrus/chain-snapshot.ts";
 import type { IsolateMemory } from "./base/isolate-memory.ts";
+import type { Chain } from "./chain/port.ts";
 import type { EdgeReads } from "./nodes/edge-reads.ts";
 import type { NodeFaults } from "./nodes/node-faults.ts";
 import type { SharedReads } from "./read/shared-reads.ts";
 import type { IntentRequest, Tracker } from "./tracker/port.ts";
-import type { StagedObjects } from "./upload/staging.ts";
-
-/** What is known of the chain; an answer is at most `CHAIN_LIMITS.chainSnapshotMs` old, or as fresh as asked for. */
-export interface Chain {
-  snapshot(options?: { readonly minReadAtMs?: number }): Promise<ChainSnapshot>;
-}
-
-/** Spends money. Both calls answer one intent with one outcome, however often they are repeated. */
-export interface WalletPort {
-  register(request: RegisterRequest): Promise<RegisteredBlob>;
-  certify(request: CertifyRequest): Promise<CertifiedBlob>;
-}
+import type { StagedObjects } from "./tracker/staged-objects.ts";
+import type { WalletPort } from "./wallet/port.ts";
 
 export interface Services {
   readonly requestId: string;

@@ -36,21 +36,18 @@ import {
   tokenOf,
 } from "../../shared/protocol/settings.ts";
 import type { SpendingCaps } from "../../shared/sui/wallet/spending.ts";
-import type { Chain, WalletPort } from "../services.ts";
-import type { Tracker } from "../tracker/port.ts";
-import type { IdempotencyKeyPort } from "../upload/idempotency.ts";
 import { EDGE_LIMITS } from "./limits.ts";
 
-/** Durable Objects as their callers see them; the classes themselves import this file. */
-type ObjectsOf<Port> = DurableObjectNamespace<Port & Rpc.DurableObjectBranded>;
-
-/** Bindings of wrangler.toml. Texts are untrusted until `parseConfig` has read them. */
+/**
+ * Bindings of wrangler.toml. Texts are untrusted until `parseConfig` has read them. Durable Objects stand here without
+ * their methods: those are the ports of their rooms.
+ */
 export interface Env {
-  readonly BLOB_TRACKER: ObjectsOf<Tracker>;
-  readonly WALLET: ObjectsOf<WalletPort>;
-  readonly CHAIN_VIEW: ObjectsOf<Chain>;
-  readonly IDEMPOTENCY_KEY: ObjectsOf<IdempotencyKeyPort>;
-  /** This Worker's own entrypoint `Uploader`. */
+  readonly BLOB_TRACKER: DurableObjectNamespace;
+  readonly WALLET: DurableObjectNamespace;
+  readonly CHAIN_VIEW: DurableObjectNamespace;
+  readonly IDEMPOTENCY_KEY: DurableObjectNamespace;
+  /** Staged copies of blobs. */
   readonly STAGING?: R2Bucket;
   readonly NETWORK_KIND?: string;
   readonly SUI_RPC_URLS?: string;

@@ -1,7 +1,7 @@
 /** How an attempt at an upload failed, as the tracker keeps it and as those who waited for it hear it. */
 import { type PortableError, toPortableError } from "../../shared/sui/wallet/portable-error.ts";
-import { toEdgeError } from "../http/errors.ts";
 import { EdgeError, type EdgeErrorCode } from "./edge-error.ts";
+import { toEdgeError } from "./to-edge-error.ts";
 
 export const toPortableEdgeError = (error: unknown): PortableError => toPortableError(toEdgeError(error));
 

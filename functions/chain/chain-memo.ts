@@ -5,7 +5,7 @@
 import type { Clock } from "../../shared/base/clock.ts";
 import type { ChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
 import { CHAIN_LIMITS } from "../../shared/sui/walrus/limits.ts";
-import type { Chain } from "../services.ts";
+import type { Chain } from "./port.ts";
 
 export class ChainMemo {
   readonly #clock: Clock;

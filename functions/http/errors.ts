@@ -7,11 +7,7 @@
  * and the numbers. Internal failures say nothing but a trace ID, which is the request ID of our log.
  */
 
-import { FloeError } from "../../shared/base/errors.ts";
-import { CodecError } from "../../shared/codec/codec.ts";
-import { SuiError } from "../../shared/sui/client/sui-error.ts";
-import { EdgeError } from "../base/edge-error.ts";
-import { MemoryError } from "../base/isolate-memory.ts";
+import { toEdgeError } from "../base/to-edge-error.ts";
 
 const DOMAIN = "daemon.walrus.space";
 /** Clients should wait at least this long before they repeat a request that met an overload. */
@@ -154,29 +150,6 @@ export function publicError(error: unknown, requestId: string): PublicError {
     default:
       return edge.code satisfies never;
   }
-}
-
-/** Translates what lower layers throw and nobody has translated yet. The cause stays for the log. */
-export function toEdgeError(error: unknown): EdgeError {
-  if (error instanceof EdgeError) return error;
-  if (error instanceof CodecError && error.code === "OUT_OF_CODEC_MEMORY") {
-    return new EdgeError("OVERLOADED", error.message, { retryable: true, cause: error });
-  }
-  if (error instanceof MemoryError) {
-    const code = error.code === "LEASE_FULL" ? "OVERLOADED" : "BLOB_TOO_LARGE";
-    return new EdgeError(code, error.message, { retryable: error.retryable, cause: error });
-  }
-  if (error instanceof CodecError && error.code === "INCONSISTENT_ENCODING") {
-    return new EdgeError("INCONSISTENT_BLOB", error.message, { cause: error });
-  }
-  if (error instanceof SuiError) {
-    return new EdgeError(error.retryable ? "CHAIN_UNAVAILABLE" : "CHAIN_REJECTED", error.message, {
-      retryable: error.retryable,
-      cause: error,
-    });
-  }
-  const message = error instanceof FloeError ? `${error.code}: ${error.message}` : "unforeseen failure";
-  return new EdgeError("INTERNAL", message, { cause: error });
 }
 
 function plain(status: number, body: string): PublicError {

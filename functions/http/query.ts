@@ -4,20 +4,11 @@
  */
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
 import { EdgeError } from "../base/edge-error.ts";
+import type { PublishQuery } from "../upload/publish.ts";
 
 const U32_MAX = 0xffff_ffff;
 /** More parameters than any route knows: refused before the list is walked. */
 const MAX_QUERY_CHARACTERS = 4096;
-
-/** What `PUT /v1/blobs` was asked to do. */
-export interface PublishQuery {
-  /** Not yet checked against what the network sells. */
-  readonly epochs: number;
-  readonly deletable: boolean;
-  readonly force: boolean;
-  readonly sendObjectTo?: ObjectId;
-  readonly share: boolean;
-}
 
 /** What `GET /v1/blobs/{id}` was asked to check. */
 export type Consistency = "default" | "strict" | "skip";

@@ -4,9 +4,10 @@
  */
 import { Router } from "itty-router";
 import type { PublisherAccess } from "../base/env.ts";
+import { toEdgeError } from "../base/to-edge-error.ts";
 import type { Services } from "../services.ts";
 import { getBlob } from "./aggregator.ts";
-import { publicError, toEdgeError } from "./errors.ts";
+import { publicError } from "./errors.ts";
 import { putBlob } from "./publisher.ts";
 import { corsHeaders, preflightHeaders } from "./response-headers.ts";
 import { getStatus } from "./status.ts";

@@ -12,11 +12,11 @@ import { DurableObject } from "cloudflare:workers";
 import { failPointsBy } from "../../shared/base/fail-point.ts";
 import { type Env, parseConfig } from "../base/env.ts";
 import { systemClock, systemRandom } from "../base/platform.ts";
-import { stagedObjectKey } from "../upload/staging.ts";
 import { addTrackerMethods } from "./methods.ts";
 import { officialSignatures } from "./official-signatures.ts";
 import type { UploaderPort } from "./port.ts";
 import { TrackerService } from "./service.ts";
+import { stagedObjectKey } from "./staged-objects.ts";
 
 export class BlobTracker extends DurableObject<Env> {
   readonly #service: TrackerService;

@@ -1,6 +1,6 @@
 /** Staged copies in an R2 bucket: one object per copy, written with its length, so that a broken write leaves nothing. */
 import type { Gate } from "../../shared/base/gate.ts";
-import type { StagedObjects } from "../upload/staging.ts";
+import type { StagedObjects } from "./staged-objects.ts";
 
 /** Each call holds a connection, so each goes through the invocation's gate. */
 export function stagedObjects(bucket: R2Bucket, gate: Gate): StagedObjects {

@@ -6,14 +6,13 @@
  * invocation is the muscle and may die at any step. Peak memory: see `upload-memory.ts`; all of it is admitted before
  * the body is read, and given back as soon as the blob is held and somebody else works.
  */
-import type { BlobId } from "../../shared/protocol/ids.ts";
+import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { PriceError, registrationCost } from "../../shared/sui/wallet/price.ts";
 import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
 import type { ChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import { fromPortableEdgeError } from "../base/portable-edge-error.ts";
-import type { PublishQuery } from "../http/query.ts";
 import type { Services } from "../services.ts";
 import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { AlreadyCertified, IntentRequest, Turn } from "../tracker/port.ts";
@@ -22,6 +21,16 @@ import { UPLOAD_LIMITS } from "./limits.ts";
 import { StepTimes } from "./step-times.ts";
 import { newWorker, withTurn } from "./turn.ts";
 import { SharedEncoder, type UploadOutcome, workOnUpload } from "./work-on-upload.ts";
+
+/** How a blob is to be stored. */
+export interface PublishQuery {
+  /** Not yet checked against what the network sells. */
+  readonly epochs: number;
+  readonly deletable: boolean;
+  readonly force: boolean;
+  readonly sendObjectTo?: ObjectId;
+  readonly share: boolean;
+}
 
 export interface PublishRequest {
   readonly query: PublishQuery;

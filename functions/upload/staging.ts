@@ -15,19 +15,9 @@ import type { FailPointName } from "../base/fail-point-names.ts";
 import type { Services } from "../services.ts";
 import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { StagedCopy, Tracker } from "../tracker/port.ts";
+import { stagedObjectKey } from "../tracker/staged-objects.ts";
 import { admitEncoder } from "./admitted-encoder.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
-
-/** The bucket, when one is bound. Objects appear whole or not at all. */
-export interface StagedObjects {
-  put(key: string, bytes: number, pieces: Iterable<Uint8Array>): Promise<void>;
-  /** @returns undefined when there is no such object */
-  get(key: string): Promise<ReadableStream<Uint8Array> | undefined>;
-  /** Repeating it is harmless. */
-  delete(keys: readonly string[]): Promise<void>;
-}
-
-export const stagedObjectKey = (blobId: string, stagingId: string): string => `${blobId}/${stagingId}`;
 
 /** Durable when it returns. May be repeated; copies that are not needed any more are given up by the tracker. */
 export async function stageBlob(

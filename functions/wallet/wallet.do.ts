@@ -16,7 +16,6 @@ import { parseObjectId } from "../../shared/protocol/ids.ts";
 import { ConfigError } from "../../shared/protocol/settings.ts";
 import { createSuiClient, type Fetch } from "../../shared/sui/client/sui-client.ts";
 import type { Signer } from "../../shared/sui/wallet/engine.ts";
-import { remoteCall } from "../../shared/sui/wallet/portable-error.ts";
 import type {
   CertifiedBlob,
   CertifyRequest,
@@ -27,11 +26,10 @@ import type {
 } from "../../shared/sui/wallet/submissions.ts";
 import { Submitter } from "../../shared/sui/wallet/submitter.ts";
 import { createWalletChain } from "../../shared/sui/wallet/wallet-chain.ts";
-import type { ChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
 import { type Env, parseConfig } from "../base/env.ts";
 import { systemClock, systemRandom } from "../base/platform.ts";
+import { askChainView } from "../chain/ask-chain-view.ts";
 import { ChainMemo } from "../chain/chain-memo.ts";
-import type { Chain } from "../services.ts";
 import { SIGNER_LIMITS } from "./limits.ts";
 import { WalletStore } from "./wallet-store.ts";
 
@@ -55,8 +53,7 @@ export class Wallet extends DurableObject<Env> {
         createSuiClient({ url: config.suiRpcUrls, fetch: fetchNow, clock: systemClock }),
         config.suiRpcUrls.map((url) => createSuiClient({ url, fetch: fetchNow, clock: systemClock })),
       ),
-      // A stub is broken for good once its object has died, so each call takes a new one.
-      snapshot: (minReadAtMs) => memo.on(chainViewOf(env)).snapshot({ minReadAtMs }),
+      snapshot: (minReadAtMs) => memo.on(askChainView(env)).snapshot({ minReadAtMs }),
       store: this.#store,
       clock: systemClock,
       randomBytes: systemRandom,
@@ -121,11 +118,3 @@ function createSigner(secretKey: string | undefined): Signer {
     sign: async (bytes) => (await keypair.signTransaction(bytes)).signature,
   };
 }
-
-// RPC carries a snapshot as plain data; the platform's types lose its branded strings on the way.
-const chainViewOf = (env: Env): Chain => ({
-  snapshot: (options) =>
-    remoteCall(
-      async () => (await env.CHAIN_VIEW.getByName("main").snapshot(options)) as unknown as ChainSnapshot,
-    ),
-});

@@ -2,8 +2,8 @@
 import { describe, expect, it } from "vitest";
 import type { Services } from "../../../../functions/services.ts";
 import { TRACKER_LIMITS } from "../../../../functions/tracker/limits.ts";
+import type { StagedObjects } from "../../../../functions/tracker/staged-objects.ts";
 import { finishUpload } from "../../../../functions/upload/finish-upload.ts";
-import type { StagedObjects } from "../../../../functions/upload/staging.ts";
 import type { BlobId } from "../../../../shared/protocol/ids.ts";
 import { SubmissionError } from "../../../../shared/sui/wallet/submissions.ts";
 import { ScriptedEdge } from "../../../support/edge/scripted-edge.ts";

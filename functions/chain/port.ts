@@ -1,0 +1,8 @@
+/** What the rest of the Worker may ask about the chain. */
+import type { SnapshotOptions } from "../../shared/sui/walrus/chain-cache.ts";
+import type { ChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
+
+/** An answer is at most `CHAIN_LIMITS.chainSnapshotMs` old, or as fresh as asked for. */
+export interface Chain {
+  snapshot(options?: SnapshotOptions): Promise<ChainSnapshot>;
+}
