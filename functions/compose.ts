@@ -21,6 +21,7 @@ import { systemClock, systemRandom } from "./base/platform.ts";
 import { repeatBroken } from "./base/repeat-broken.ts";
 import { askChainView } from "./chain/ask-chain-view.ts";
 import { ChainMemo } from "./chain/chain-memo.ts";
+import type { EdgePorts } from "./http/ports.ts";
 import { openLane } from "./lanes/child-invocation.ts";
 import { LaneCarrier } from "./lanes/lane-carrier.ts";
 import { EdgeReads } from "./nodes/edge-reads.ts";
@@ -28,7 +29,6 @@ import { NodeFaults } from "./nodes/node-faults.ts";
 import { sendEdgeReads } from "./nodes/send-edge-reads.ts";
 import { InvocationMeter, type InvocationReport } from "./observe/invocation-meter.ts";
 import { SharedReads } from "./read/shared-reads.ts";
-import type { Services } from "./services.ts";
 import { trackerBy } from "./tracker/methods.ts";
 import type { Tracker } from "./tracker/port.ts";
 import { stagedObjects } from "./tracker/r2-staged-objects.ts";
@@ -64,7 +64,7 @@ const SINGLETON = "main";
 export const newRequestId = (): string => toHex(systemRandom(16));
 
 /** An invocation's services, and its work that goes on after the reply. */
-export interface InvocationServices extends Services {
+export interface InvocationServices extends EdgePorts {
   readonly background: readonly Promise<unknown>[];
   readonly meter: InvocationMeter;
 }

@@ -6,9 +6,9 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { type BlobId, parseBlobId } from "../shared/protocol/ids.ts";
 import { type Env, parseConfig } from "./base/env.ts";
 import { createServices, finishInvocation, newRequestId } from "./compose.ts";
-import type { Services } from "./services.ts";
 import type { UploaderPort } from "./tracker/port.ts";
 import { finishTail, finishUpload } from "./upload/finish-upload.ts";
+import type { FinishPorts } from "./upload/ports.ts";
 
 export class Uploader extends WorkerEntrypoint<Env> implements UploaderPort {
   async finish(blobId: BlobId, intentId: string): Promise<void> {
@@ -19,7 +19,7 @@ export class Uploader extends WorkerEntrypoint<Env> implements UploaderPort {
     await this.#work((services) => finishTail(services, parseBlobId(blobId)));
   }
 
-  async #work(work: (services: Services) => Promise<void>): Promise<void> {
+  async #work(work: (services: FinishPorts) => Promise<void>): Promise<void> {
     const config = parseConfig(this.env);
     const services = createServices(this.env, config, this.ctx, newRequestId());
     try {

@@ -6,3 +6,8 @@ import type { ChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
 export interface Chain {
   snapshot(options?: SnapshotOptions): Promise<ChainSnapshot>;
 }
+
+/** What a use case that reads the chain takes. */
+export interface ChainPorts {
+  readonly chain: Chain;
+}

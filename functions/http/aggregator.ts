@@ -7,16 +7,16 @@ import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { EDGE_LIMITS } from "../base/limits.ts";
 import { fetchMetadata } from "../read/fetch-metadata.ts";
 import { readCommittee } from "../read/locate.ts";
+import type { ReadPorts } from "../read/ports.ts";
 import { type ByteRange, parseRange } from "../read/range.ts";
 import { checkPaddingRows, readBlob } from "../read/read-blob.ts";
 import { readStrictly } from "../read/read-strictly.ts";
-import type { Services } from "../services.ts";
 import { parsePathBlobId } from "./path-blob-id.ts";
 import { parseReadQuery } from "./query.ts";
 import { blobEtag, blobHeaders, matchesEtag } from "./response-headers.ts";
 
 /** @throws EdgeError for everything that goes wrong before the first byte; later the body is cut off */
-export async function getBlob(request: Request, blobIdText: string, services: Services): Promise<Response> {
+export async function getBlob(request: Request, blobIdText: string, services: ReadPorts): Promise<Response> {
   const blobId = parsePathBlobId(blobIdText);
   const consistency = parseReadQuery(new URL(request.url));
   const committee = await readCommittee(services, blobId);
@@ -52,7 +52,7 @@ function stream(
   first: Uint8Array,
   rest: AsyncGenerator<Uint8Array, void, undefined>,
   length: number,
-  services: Services,
+  services: ReadPorts,
   blobId: BlobId,
 ): ReadableStream {
   const { readable, writable } = new FixedLengthStream(length);

@@ -2,7 +2,8 @@
 
 import { EdgeError } from "../base/edge-error.ts";
 import type { PublisherAccess } from "../base/env.ts";
-import type { Services } from "../services.ts";
+import type { ReadPorts } from "../read/ports.ts";
+import type { PublishPorts } from "../upload/ports.ts";
 import { type PublishResult, publish } from "../upload/publish.ts";
 import { parsePublishQuery } from "./query.ts";
 import { corsHeaders } from "./response-headers.ts";
@@ -15,7 +16,7 @@ const MAX_IDEMPOTENCY_KEY_CHARACTERS = 256;
 export async function putBlob(
   request: Request,
   access: PublisherAccess,
-  services: Services,
+  services: PublishPorts & Pick<ReadPorts, "reads">,
 ): Promise<Response> {
   if (access !== "open") {
     throw new EdgeError("PUBLISHER_CLOSED", "publishing spends its operator's money and was not opened");

@@ -5,9 +5,9 @@
 import { Router } from "itty-router";
 import type { PublisherAccess } from "../base/env.ts";
 import { toEdgeError } from "../base/to-edge-error.ts";
-import type { Services } from "../services.ts";
 import { getBlob } from "./aggregator.ts";
 import { publicError } from "./errors.ts";
+import type { EdgePorts } from "./ports.ts";
 import { putBlob } from "./publisher.ts";
 import { corsHeaders, preflightHeaders } from "./response-headers.ts";
 import { getStatus } from "./status.ts";
@@ -15,7 +15,7 @@ import { getUpload } from "./uploads.ts";
 
 /** What a handler gets beside the request. */
 export interface RouteContext {
-  readonly services: Services;
+  readonly services: EdgePorts;
   readonly access: PublisherAccess;
 }
 

@@ -8,9 +8,9 @@
 
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import { EdgeError } from "../base/edge-error.ts";
-import type { Services } from "../services.ts";
 import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { EventPage, UploadEvent } from "../tracker/status-view.ts";
+import type { TurnPorts } from "../upload/ports.ts";
 import { HTTP_LIMITS } from "./limits.ts";
 import { parsePathBlobId } from "./path-blob-id.ts";
 import { CORS_VARY, corsHeaders } from "./response-headers.ts";
@@ -18,7 +18,7 @@ import { CORS_VARY, corsHeaders } from "./response-headers.ts";
 const EVENT_STREAM = "text/event-stream";
 
 /** @throws EdgeError `INVALID_PATH`, `INVALID_QUERY`, `UPLOAD_NOT_FOUND` */
-export async function getUpload(request: Request, idText: string, services: Services): Promise<Response> {
+export async function getUpload(request: Request, idText: string, services: TurnPorts): Promise<Response> {
   const blobId = parsePathBlobId(idText);
   if (new URL(request.url).search !== "")
     throw new EdgeError("INVALID_QUERY", "this route takes no parameters");
@@ -64,7 +64,7 @@ function lastEventId(headers: Headers): number {
 
 function eventStream(
   signal: AbortSignal,
-  { tracker, transport }: Services,
+  { tracker, transport }: TurnPorts,
   blobId: BlobId,
   after: number,
   first: EventPage,

@@ -3,7 +3,9 @@ import { FloeError } from "../../shared/base/errors.ts";
 import { nodeBaseUrl } from "../../shared/node/node-address.ts";
 import { type NodeClient, StorageNodeClient } from "../../shared/node/storage-node-client.ts";
 import type { Committee, CommitteeMember } from "../../shared/protocol/committee.ts";
-import type { Services } from "../services.ts";
+import type { Invocation } from "../base/invocation.ts";
+import type { ChainPorts } from "../chain/port.ts";
+import type { NodePorts } from "./ports.ts";
 
 /** A committee member we can talk to. */
 export interface ReachableNode {
@@ -13,7 +15,7 @@ export interface ReachableNode {
 }
 
 /** Clients of all members whose address the policy allows; the others are recorded as faults and left out. */
-export function reachableNodes(services: Services, committee: Committee): ReachableNode[] {
+export function reachableNodes(services: NodePorts, committee: Committee): ReachableNode[] {
   return committee.members.flatMap((member, position) => {
     try {
       const baseUrl = nodeBaseUrl(member.networkAddress, services.networkKind);
@@ -33,7 +35,7 @@ const STALE_COMMITTEE: ReadonlySet<string> = new Set(["SHARD_NOT_ASSIGNED", "WRO
  * Has the chain read again when a node's error says that the committee may have changed: what runs goes on with the
  * committee it has, the next request works with the new one.
  */
-export function refreshIfStale(services: Services, code: string): void {
+export function refreshIfStale(services: Invocation & ChainPorts, code: string): void {
   if (!STALE_COMMITTEE.has(code)) return;
   const refreshed = services.chain.snapshot({ minReadAtMs: services.transport.clock.nowMs() });
   services.waitUntil(refreshed.catch(() => services.log("chain-refresh-failed", { code })));

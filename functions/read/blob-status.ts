@@ -8,8 +8,8 @@ import { isQuorum } from "../../shared/protocol/bft.ts";
 import { type BlobStatus, combineStatuses } from "../../shared/protocol/blob-status.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
+import type { NodePorts } from "../nodes/ports.ts";
 import { reachableNodes } from "../nodes/reachable-nodes.ts";
-import type { Services } from "../services.ts";
 import { READ_LIMITS } from "./limits.ts";
 
 /**
@@ -19,7 +19,7 @@ import { READ_LIMITS } from "./limits.ts";
  * Cost: at most one request per node; normally two thirds of them.
  */
 export async function verifiedBlobStatus(
-  services: Services,
+  services: NodePorts,
   committee: Committee,
   blobId: BlobId,
 ): Promise<BlobStatus | undefined> {

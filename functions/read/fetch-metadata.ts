@@ -15,18 +15,18 @@ import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import { outcomeOfFailure } from "../nodes/edge-reads.ts";
 import type { ReachableNode } from "../nodes/reachable-nodes.ts";
-import type { Services } from "../services.ts";
 import { verifiedBlobStatus } from "./blob-status.ts";
 import { firstAnswer } from "./hedge.ts";
 import { READ_LIMITS } from "./limits.ts";
 import { Absence, nodesByPreference } from "./locate.ts";
+import type { ReadPorts } from "./ports.ts";
 
 /**
  * @throws EdgeError `BLOB_NOT_FOUND` (a quorum says so), `FORBIDDEN_BLOB`, else `BLOB_UNAVAILABLE`, with the numbers
  * Cost: normally one request of 66 n bytes.
  */
 export async function fetchMetadata(
-  services: Services,
+  services: ReadPorts,
   committee: Committee,
   blobId: BlobId,
 ): Promise<VerifiedMetadata> {
@@ -50,7 +50,7 @@ export async function fetchMetadata(
 
 /** @returns what another request finds; undefined when it fails, or takes long and may have died */
 async function join(
-  { transport }: Services,
+  { transport }: ReadPorts,
   underWay: Promise<VerifiedMetadata>,
 ): Promise<VerifiedMetadata | undefined> {
   const timer = new AbortController();
@@ -61,7 +61,7 @@ async function join(
 }
 
 async function searchMetadata(
-  services: Services,
+  services: ReadPorts,
   committee: Committee,
   blobId: BlobId,
 ): Promise<VerifiedMetadata> {
@@ -94,14 +94,14 @@ class MetadataSearch {
   /** Nodes that gave no answer at all. */
   readonly silent = new Set<ReachableNode>();
   failures = 0;
-  readonly #services: Services;
+  readonly #services: ReadPorts;
   readonly #epoch: number;
   readonly #nShards: number;
   readonly #blobId: BlobId;
   /** What each answer was worth, by node. */
   readonly #outcomes: (readonly [ObjectId, EdgeReadOutcome | undefined])[] = [];
 
-  constructor(services: Services, committee: Committee, blobId: BlobId) {
+  constructor(services: ReadPorts, committee: Committee, blobId: BlobId) {
     this.#services = services;
     this.#epoch = committee.epoch;
     this.#nShards = committee.nShards;

@@ -11,7 +11,7 @@ import type { CallOptions } from "../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import type { ReachableNode } from "../nodes/reachable-nodes.ts";
-import type { Services } from "../services.ts";
+import type { ReadPorts } from "./ports.ts";
 
 export interface Inquiry<Answer> {
   /** What came, or why nothing did. Rejects only for failures of our own. */
@@ -23,13 +23,13 @@ export interface Inquiry<Answer> {
 const HEDGE_SLICES = 4;
 
 export class Inquirer {
-  readonly #services: Services;
+  readonly #services: ReadPorts;
   readonly #signal: AbortSignal;
   /** Late requests still under way, oldest first. */
   readonly #late: { readonly stop: AbortController; readonly node: ReachableNode }[] = [];
 
   /** @param signal ends all questions of this read */
-  constructor(services: Services, signal: AbortSignal) {
+  constructor(services: ReadPorts, signal: AbortSignal) {
     this.#services = services;
     this.#signal = signal;
   }

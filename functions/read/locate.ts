@@ -7,11 +7,11 @@
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import { type ReachableNode, reachableNodes } from "../nodes/reachable-nodes.ts";
-import type { Services } from "../services.ts";
 import { verifiedBlobStatus } from "./blob-status.ts";
+import type { ReadPorts } from "./ports.ts";
 
 /** Cost: nothing on top of the chain snapshot, or one status round while an epoch changes. */
-export async function readCommittee(services: Services, blobId: BlobId): Promise<Committee> {
+export async function readCommittee(services: ReadPorts, blobId: BlobId): Promise<Committee> {
   const { committee, previousCommittee, epochState, epoch } = await services.chain.snapshot();
   if (epochState.kind !== "EpochChangeSync" || previousCommittee === null) return committee;
   const status = await verifiedBlobStatus(services, committee, blobId);
@@ -21,7 +21,7 @@ export async function readCommittee(services: Services, blobId: BlobId): Promise
 }
 
 /** Members in the order to ask them: a random rotation, those that were silent a moment ago last. */
-export function nodesByPreference(services: Services, committee: Committee): ReachableNode[] {
+export function nodesByPreference(services: ReadPorts, committee: Committee): ReachableNode[] {
   const nodes = reachableNodes(services, committee);
   const [high = 0, low = 0] = services.transport.randomBytes(2);
   const turn = nodes.length === 0 ? 0 : (high * 256 + low) % nodes.length;

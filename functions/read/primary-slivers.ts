@@ -13,10 +13,10 @@ import type { VerifiedSliver } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import { outcomeOfFailure } from "../nodes/edge-reads.ts";
 import { type ReachableNode, reachableNodes, refreshIfStale } from "../nodes/reachable-nodes.ts";
-import type { Services } from "../services.ts";
 import { absentError } from "./fetch-metadata.ts";
 import { Inquirer, type Inquiry, refused } from "./inquiry.ts";
 import { Absence } from "./locate.ts";
+import type { ReadPorts } from "./ports.ts";
 
 /** Failures that a longer wait may cure. */
 const CURABLE: ReadonlySet<string> = new Set([
@@ -32,7 +32,7 @@ export class PrimarySlivers {
   readonly layout: BlobLayout;
   readonly rowBytes: number;
   readonly inquirer: Inquirer;
-  readonly #services: Services;
+  readonly #services: ReadPorts;
   readonly #signal: AbortSignal;
   readonly #epoch: number;
   readonly #nodes: (ReachableNode | undefined)[];
@@ -42,7 +42,7 @@ export class PrimarySlivers {
   readonly #failed = new Map<number, string>();
   #wasStale = false;
 
-  constructor(services: Services, committee: Committee, metadata: VerifiedMetadata, signal: AbortSignal) {
+  constructor(services: ReadPorts, committee: Committee, metadata: VerifiedMetadata, signal: AbortSignal) {
     this.#services = services;
     this.#signal = signal;
     this.#epoch = committee.epoch;

@@ -15,8 +15,8 @@ import { sliverHash, type VerifiedMetadata } from "../../shared/protocol/metadat
 import { blobLayout, sliverBytes } from "../../shared/protocol/sizes.ts";
 import type { Sliver } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../base/edge-error.ts";
-import type { Services } from "../services.ts";
 import { READ_LIMITS } from "./limits.ts";
+import type { ReadPorts } from "./ports.ts";
 import type { ByteRange } from "./range.ts";
 import { rebuildBytes } from "./rebuild-sliver.ts";
 import { RowReader } from "./row-reader.ts";
@@ -29,7 +29,7 @@ import { RowReader } from "./row-reader.ts";
  *   `FORBIDDEN_BLOB`, `INCONSISTENT_BLOB`; MemoryError, `LEASE_FULL` before anybody is asked
  */
 export async function* readBlob(
-  services: Services,
+  services: ReadPorts,
   committee: Committee,
   metadata: VerifiedMetadata,
   range: ByteRange,
@@ -84,7 +84,7 @@ export async function* readBlob(
  *
  * @throws EdgeError `INCONSISTENT_BLOB`
  */
-export function checkPaddingRows(services: Services, metadata: VerifiedMetadata): void {
+export function checkPaddingRows(services: ReadPorts, metadata: VerifiedMetadata): void {
   const layout = blobLayout(metadata.nShards, metadata.unencodedLength);
   const rowBytes = sliverBytes(layout, "primary");
   const first = Math.ceil(metadata.unencodedLength / rowBytes);

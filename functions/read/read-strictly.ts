@@ -2,7 +2,7 @@
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { EdgeError } from "../base/edge-error.ts";
-import type { Services } from "../services.ts";
+import type { ReadPorts } from "./ports.ts";
 import { readBlob } from "./read-blob.ts";
 
 /**
@@ -13,7 +13,7 @@ import { readBlob } from "./read-blob.ts";
  * Memory: the blob until it is sent, and an encoder of its size until it is checked; admitted before anything is read.
  */
 export async function* readStrictly(
-  services: Services,
+  services: ReadPorts,
   committee: Committee,
   metadata: VerifiedMetadata,
   signal?: AbortSignal,

@@ -19,8 +19,8 @@ import { type BlobLayout, blobLayout, sliverSymbols } from "../../shared/protoco
 import type { VerifiedSliver } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import type { ReachableNode } from "../nodes/reachable-nodes.ts";
-import type { Services } from "../services.ts";
 import { gather, type Inquirer } from "./inquiry.ts";
+import type { ReadPorts } from "./ports.ts";
 
 /** A symbol's proof and frame on the wire: at most 16 nodes of 33 bytes, and a few bytes around. */
 const MAX_FRAME_BYTES = 16 * 33 + 16;
@@ -36,7 +36,7 @@ export const rebuildBytes = (layout: BlobLayout): number =>
  * Memory: `rebuildBytes`, and the sliver.
  */
 export async function rebuildSliver(
-  { codec, faults, carrier }: Services,
+  { codec, faults, carrier }: ReadPorts,
   metadata: VerifiedMetadata,
   index: SliverIndex,
   nodes: readonly ReachableNode[],

@@ -9,8 +9,8 @@ import type { SliverIndex, SliverPairIndex } from "../../shared/protocol/ids.ts"
 import type { Sliver, VerifiedSliver } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import type { HeldMemory } from "../base/isolate-memory.ts";
-import type { Services } from "../services.ts";
 import { gather, type Inquiry } from "./inquiry.ts";
+import type { ReadPorts } from "./ports.ts";
 import type { PrimarySlivers } from "./primary-slivers.ts";
 
 export interface CollectOptions {
@@ -25,7 +25,7 @@ export interface CollectOptions {
 }
 
 export class RowDecoder {
-  readonly #services: Services;
+  readonly #services: ReadPorts;
   readonly #slivers: PrimarySlivers;
   readonly #decoder: BlobDecoder;
   /** Rows that came as verified slivers; the others are rebuilt, and checked when asked for. */
@@ -37,7 +37,7 @@ export class RowDecoder {
    *
    * @throws EdgeError `BLOB_UNAVAILABLE` with slivers had and needed, `BLOB_NOT_FOUND`, `FORBIDDEN_BLOB`; MemoryError
    */
-  static async open(services: Services, options: CollectOptions): Promise<RowDecoder> {
+  static async open(services: ReadPorts, options: CollectOptions): Promise<RowDecoder> {
     const { slivers, held, signal } = options;
     const { nShards, unencodedLength } = slivers.metadata;
     const bytes = services.codec.decoderBytes(nShards, unencodedLength);
@@ -58,7 +58,7 @@ export class RowDecoder {
     }
   }
 
-  private constructor(services: Services, slivers: PrimarySlivers) {
+  private constructor(services: ReadPorts, slivers: PrimarySlivers) {
     this.#services = services;
     this.#slivers = slivers;
     this.#decoder = services.codec.openDecoder(slivers.metadata, "primary");

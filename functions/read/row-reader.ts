@@ -17,9 +17,9 @@ import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import type { VerifiedSliver } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import { type HeldMemory, MemoryError } from "../base/isolate-memory.ts";
-import type { Services } from "../services.ts";
 import type { Inquiry } from "./inquiry.ts";
 import { nodesByPreference } from "./locate.ts";
+import type { ReadPorts } from "./ports.ts";
 import { PrimarySlivers } from "./primary-slivers.ts";
 import { rebuildBytes, rebuildSliver } from "./rebuild-sliver.ts";
 import { RowDecoder } from "./row-decoder.ts";
@@ -41,7 +41,7 @@ export interface RowReaderOptions {
 
 export class RowReader {
   readonly rowBytes: number;
-  readonly #services: Services;
+  readonly #services: ReadPorts;
   readonly #options: RowReaderOptions;
   readonly #slivers: PrimarySlivers;
   readonly #ahead = new Map<number, Promise<Uint8Array>>();
@@ -54,7 +54,7 @@ export class RowReader {
   #decoder: RowDecoder | undefined;
   #isClosed = false;
 
-  constructor(services: Services, options: RowReaderOptions) {
+  constructor(services: ReadPorts, options: RowReaderOptions) {
     this.#services = services;
     this.#options = options;
     this.#slivers = new PrimarySlivers(services, options.committee, options.metadata, options.signal);

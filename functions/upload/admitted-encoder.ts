@@ -2,12 +2,12 @@
 
 import type { BlobEncoder, Codec } from "../../shared/codec/codec.ts";
 import type { HeldMemory } from "../base/isolate-memory.ts";
-import type { Services } from "../services.ts";
+import type { EncoderPorts } from "./ports.ts";
 import { uploadBytes, uploadRequests } from "./upload-memory.ts";
 
 /** An empty encoder with the memory of its whole upload. @throws MemoryError; nothing is held then */
 export async function admitEncoder(
-  services: Services,
+  services: EncoderPorts,
   nShards: number,
   unencodedLength: number,
 ): Promise<BlobEncoder> {

@@ -14,10 +14,10 @@ import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import { maxUnencodedLength } from "../../shared/protocol/sizes.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import { type HeldMemory, type IsolateMemory, MemoryError } from "../base/isolate-memory.ts";
-import type { Services } from "../services.ts";
 import { openAdmitted } from "./admitted-encoder.ts";
 import { bodyPieces, checkBodyBytes } from "./body-pieces.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
+import type { BodyPorts } from "./ports.ts";
 import { uploadBytes, uploadRequests } from "./upload-memory.ts";
 
 const { bodyReadBytes, bodyStepBytes } = UPLOAD_LIMITS;
@@ -43,7 +43,7 @@ interface Reading {
  * @throws EdgeError `BODY_TOO_LARGE`, `BODY_INCOMPLETE`, `BODY_TOO_SLOW`; MemoryError `LEASE_FULL`. Nothing is held then.
  */
 export async function bodyIntoEncoder(
-  services: Services,
+  services: BodyPorts,
   nShards: number,
   { body, declaredBytes, signal }: BodySource,
 ): Promise<BlobEncoder> {
@@ -72,7 +72,7 @@ export async function bodyIntoEncoder(
 }
 
 async function encodeAsItComes(
-  { codec }: Services,
+  { codec }: BodyPorts,
   nShards: number,
   bytes: number,
   { pieces, held }: Reading,
@@ -83,7 +83,7 @@ async function encodeAsItComes(
 }
 
 async function gatherAndEncode(
-  services: Services,
+  services: BodyPorts,
   nShards: number,
   { pieces, held, signal }: Reading,
 ): Promise<BlobEncoder> {

@@ -15,11 +15,11 @@ import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import { reachableNodes, refreshIfStale } from "../nodes/reachable-nodes.ts";
-import type { Services } from "../services.ts";
 import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { ReportAnswer, Tracker } from "../tracker/port.ts";
 import { distribute, type NodeOutcome } from "./distribute.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
+import type { DistributionPorts } from "./ports.ts";
 import { ProgressReporter } from "./progress-reporter.ts";
 import type { StoredSlivers } from "./stored-slivers.ts";
 
@@ -39,7 +39,10 @@ export interface CollectOptions {
 }
 
 /** @throws EdgeError `INSUFFICIENT_CONFIRMATIONS` with shards had and needed, and how the nodes failed */
-export async function collectCertificate(services: Services, options: CollectOptions): Promise<Certificate> {
+export async function collectCertificate(
+  services: DistributionPorts,
+  options: CollectOptions,
+): Promise<Certificate> {
   const collection = new Collection(services, options);
   const { clock } = services.transport;
   const stage = new AbortController();
@@ -62,7 +65,7 @@ export async function collectCertificate(services: Services, options: CollectOpt
 }
 
 class Collection {
-  readonly #services: Services;
+  readonly #services: DistributionPorts;
   readonly #options: CollectOptions;
   readonly #work = new AbortController();
   readonly #result = Promise.withResolvers<Certificate>();
@@ -77,7 +80,7 @@ class Collection {
   /** Aborted when the result is decided: ends timers. */
   readonly #settled = new AbortController();
 
-  constructor(services: Services, options: CollectOptions) {
+  constructor(services: DistributionPorts, options: CollectOptions) {
     this.#services = services;
     this.#options = options;
     this.#reporter = new ProgressReporter({

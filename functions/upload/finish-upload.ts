@@ -7,10 +7,10 @@ import { serializeBlobMetadata } from "../../shared/protocol/metadata.ts";
 import type { FailPointName } from "../base/fail-point-names.ts";
 import { toPortableEdgeError } from "../base/portable-edge-error.ts";
 import { reachableNodes } from "../nodes/reachable-nodes.ts";
-import type { Services } from "../services.ts";
 import type { Tracker } from "../tracker/port.ts";
 import { distribute } from "./distribute.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
+import type { DistributionPorts, FinishPorts, StagingPorts, WorkPorts } from "./ports.ts";
 import { ProgressReporter } from "./progress-reporter.ts";
 import { readStaged } from "./staging.ts";
 import { StepTimes } from "./step-times.ts";
@@ -24,7 +24,7 @@ import { SharedEncoder, workOnUpload } from "./work-on-upload.ts";
  * An operating error is told to the tracker and ends here; anything else is thrown, and the tracker finds out when
  * the turn runs out. The tail after certification goes on in the background.
  */
-export async function finishUpload(services: Services, blobId: BlobId, intentId: string): Promise<void> {
+export async function finishUpload(services: FinishPorts, blobId: BlobId, intentId: string): Promise<void> {
   await reach(services, "uploader.before-finish");
   const worker = newWorker(services, blobId);
   const { tracker, workerId } = worker;
@@ -43,7 +43,7 @@ export async function finishUpload(services: Services, blobId: BlobId, intentId:
   await reach(services, "uploader.after-finish");
 }
 
-async function workFromStaged(services: Services, blobId: BlobId, held: HeldTurn): Promise<void> {
+async function workFromStaged(services: WorkPorts, blobId: BlobId, held: HeldTurn): Promise<void> {
   const steps = new StepTimes(services.transport.clock);
   const encoder = await openStaged(services, blobId, held);
   if (encoder === undefined) return;
@@ -61,7 +61,7 @@ async function workFromStaged(services: Services, blobId: BlobId, held: HeldTurn
 
 /** A copy that cannot be read ends the attempt like any other failure. */
 async function openStaged(
-  services: Services,
+  services: StagingPorts,
   blobId: BlobId,
   { tracker, workerId, turn }: HeldTurn,
 ): Promise<SharedEncoder | undefined> {
@@ -77,7 +77,7 @@ async function openStaged(
 }
 
 /** Sends slivers that their nodes lacked at certification, for as long as one stage may take. */
-export async function finishTail(services: Services, blobId: BlobId): Promise<void> {
+export async function finishTail(services: FinishPorts, blobId: BlobId): Promise<void> {
   await reach(services, "uploader.before-tail");
   const tracker = services.tracker(blobId);
   const tail = await tracker.tail();
@@ -93,7 +93,7 @@ export async function finishTail(services: Services, blobId: BlobId): Promise<vo
 }
 
 async function sendTail(
-  services: Services,
+  services: DistributionPorts,
   blobId: BlobId,
   tracker: Tracker,
   stored: StoredSlivers,
@@ -144,4 +144,4 @@ async function sendTail(
   services.log("tail-sent", { blobId, reportsFailed: failures.length });
 }
 
-const reach = async ({ failPoint }: Services, name: FailPointName): Promise<void> => failPoint(name);
+const reach = async ({ failPoint }: StagingPorts, name: FailPointName): Promise<void> => failPoint(name);

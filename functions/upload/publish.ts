@@ -13,11 +13,11 @@ import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/subm
 import type { ChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import { fromPortableEdgeError } from "../base/portable-edge-error.ts";
-import type { Services } from "../services.ts";
 import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { AlreadyCertified, IntentRequest, Turn } from "../tracker/port.ts";
 import { bodyIntoEncoder } from "./body-into-encoder.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
+import type { PublishPorts } from "./ports.ts";
 import { StepTimes } from "./step-times.ts";
 import { newWorker, withTurn } from "./turn.ts";
 import { SharedEncoder, type UploadOutcome, workOnUpload } from "./work-on-upload.ts";
@@ -67,7 +67,7 @@ interface Joining {
  *
  * @throws EdgeError as `http/errors.ts` lists them. Whatever was paid by then is used by the next request for the same.
  */
-export async function publish(services: Services, request: PublishRequest): Promise<PublishResult> {
+export async function publish(services: PublishPorts, request: PublishRequest): Promise<PublishResult> {
   const arrivedAtMs = services.transport.clock.nowMs();
   const snapshot = await services.chain.snapshot();
   checkEpochs(request.query.epochs, snapshot);
@@ -118,7 +118,7 @@ function intentOf(
 
 /** Works on the upload when it is this request's turn, else waits for its outcome. */
 async function joinUpload(
-  services: Services,
+  services: PublishPorts,
   intent: IntentRequest,
   { arrivedAtMs, encoder, metadata, snapshot, steps }: Joining,
 ): Promise<UploadOutcome> {

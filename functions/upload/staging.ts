@@ -12,16 +12,16 @@ import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import type { FailPointName } from "../base/fail-point-names.ts";
-import type { Services } from "../services.ts";
 import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { StagedCopy, Tracker } from "../tracker/port.ts";
 import { stagedObjectKey } from "../tracker/staged-objects.ts";
 import { admitEncoder } from "./admitted-encoder.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
+import type { StagingPorts } from "./ports.ts";
 
 /** Durable when it returns. May be repeated; copies that are not needed any more are given up by the tracker. */
 export async function stageBlob(
-  services: Services,
+  services: StagingPorts,
   tracker: Tracker,
   blobId: BlobId,
   encoder: BlobEncoder,
@@ -42,7 +42,7 @@ export async function stageBlob(
 }
 
 async function sendPieces(
-  services: Services,
+  services: StagingPorts,
   tracker: Tracker,
   stagingId: string,
   encoder: BlobEncoder,
@@ -72,7 +72,7 @@ async function sendPieces(
  * @throws EdgeError `INTERNAL` when the copy is damaged (it is given up); MemoryError when there is no memory now
  */
 export async function readStaged(
-  services: Services,
+  services: StagingPorts,
   tracker: Tracker,
   blobId: BlobId,
 ): Promise<BlobEncoder | undefined> {
@@ -94,7 +94,7 @@ export async function readStaged(
 
 /** @returns false when bytes are missing or there are too many */
 async function fill(
-  { stagedObjects }: Services,
+  { stagedObjects }: StagingPorts,
   tracker: Tracker,
   blobId: BlobId,
   copy: StagedCopy,
@@ -133,4 +133,4 @@ function* piecesOf(encoder: BlobEncoder): Generator<Uint8Array> {
   }
 }
 
-const reach = async ({ failPoint }: Services, name: FailPointName): Promise<void> => failPoint(name);
+const reach = async ({ failPoint }: StagingPorts, name: FailPointName): Promise<void> => failPoint(name);

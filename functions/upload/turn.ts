@@ -4,8 +4,8 @@
  */
 import { toHex } from "../../shared/base/bytes.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
-import type { Services } from "../services.ts";
 import type { Tracker, WorkTurn } from "../tracker/port.ts";
+import type { TurnPorts } from "./ports.ts";
 
 export interface Worker {
   readonly tracker: Tracker;
@@ -18,13 +18,13 @@ export interface HeldTurn extends Worker {
   readonly turn: WorkTurn;
 }
 
-export function newWorker({ tracker, transport }: Services, blobId: BlobId): Worker {
+export function newWorker({ tracker, transport }: TurnPorts, blobId: BlobId): Worker {
   return { tracker: tracker(blobId), workerId: toHex(transport.randomBytes(16)) };
 }
 
 /** Works while the turn is renewed, three times in the time it lasts, until the work ends or another worker has it. */
 export async function withTurn<T>(
-  services: Services,
+  services: TurnPorts,
   worker: Worker,
   turn: WorkTurn,
   work: (held: HeldTurn) => Promise<T>,
@@ -39,7 +39,7 @@ export async function withTurn<T>(
   }
 }
 
-async function keep(services: Services, held: HeldTurn, signal: AbortSignal): Promise<void> {
+async function keep(services: TurnPorts, held: HeldTurn, signal: AbortSignal): Promise<void> {
   const { tracker, workerId, turn } = held;
   for (;;) {
     await services.transport.clock.sleep(services.turnMs / 3, signal);

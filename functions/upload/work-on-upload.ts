@@ -18,11 +18,11 @@ import { EdgeError } from "../base/edge-error.ts";
 import type { FailPointName } from "../base/fail-point-names.ts";
 import { toPortableEdgeError } from "../base/portable-edge-error.ts";
 import { verifiedBlobStatus } from "../read/blob-status.ts";
-import type { Services } from "../services.ts";
 import type { AlreadyCertified } from "../tracker/port.ts";
 import { isUnpaid, onWallet } from "../wallet/errors.ts";
 import { collectCertificate } from "./collect-certificate.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
+import type { WorkPorts } from "./ports.ts";
 import { stageBlob } from "./staging.ts";
 import type { StepTimes } from "./step-times.ts";
 import { StoredSlivers } from "./stored-slivers.ts";
@@ -71,7 +71,7 @@ export class SharedEncoder {
  * @throws EdgeError and other operating errors as `http/errors.ts` translates them: the attempt has failed, what was
  *   paid is used by the next one
  */
-export async function workOnUpload(services: Services, work: UploadWork): Promise<UploadOutcome> {
+export async function workOnUpload(services: WorkPorts, work: UploadWork): Promise<UploadOutcome> {
   const attempt = new Attempt(services, work);
   try {
     return await attempt.run();
@@ -83,13 +83,13 @@ export async function workOnUpload(services: Services, work: UploadWork): Promis
 }
 
 class Attempt {
-  readonly #services: Services;
+  readonly #services: WorkPorts;
   readonly #work: UploadWork;
   readonly #stored: StoredSlivers;
   /** Nothing was paid, and nothing that was sent may still be. Written by `#register`. */
   #isUnpaid: boolean;
 
-  constructor(services: Services, work: UploadWork) {
+  constructor(services: WorkPorts, work: UploadWork) {
     this.#services = services;
     this.#work = work;
     this.#stored = new StoredSlivers(work.turn.stored);

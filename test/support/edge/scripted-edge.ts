@@ -2,8 +2,9 @@
  * The edge's router on scripted nodes, with a tracker on SQLite in memory and a wallet that hands out registrations:
  * for tests of what clients see. Payment and the real network are tested end to end.
  */
+
+import type { EdgePorts } from "../../../functions/http/ports.ts";
 import { route } from "../../../functions/http/router.ts";
-import type { Services } from "../../../functions/services.ts";
 import { finishTail, finishUpload } from "../../../functions/upload/finish-upload.ts";
 import { bindIdempotencyKey } from "../../../functions/upload/idempotency.ts";
 import type { BlobId, ObjectId } from "../../../shared/protocol/ids.ts";
@@ -33,19 +34,23 @@ export class ScriptedEdge {
   readonly #keys = new Map<string, string>();
   access: "open" | "closed" = "open";
   /** For every invocation, the Uploader's included. */
-  overrides: Partial<Services> = {};
+  overrides: Partial<EdgePorts> = {};
 
   constructor(nodes: ScriptedNodes) {
     this.nodes = nodes;
   }
 
-  async fetch(path: string, init: RequestInit & { duplex?: "half" } = {}, overrides: Partial<Services> = {}) {
+  async fetch(
+    path: string,
+    init: RequestInit & { duplex?: "half" } = {},
+    overrides: Partial<EdgePorts> = {},
+  ) {
     const services = this.services(overrides);
     return route(new Request(`http://edge${path}`, init), { services, access: this.access });
   }
 
   /** What one invocation gets. */
-  services(overrides: Partial<Services> = {}): Services {
+  services(overrides: Partial<EdgePorts> = {}): EdgePorts {
     return this.nodes.services({
       tracker: (blobId) => this.tracker(blobId).port,
       bindIdempotencyKey: (request) =>

@@ -6,9 +6,9 @@ import type { ScriptedNodes } from "./scripted-nodes.ts";
 
 /** Carries so many requests at once. `gate.peak` is the most that ever were. */
 export function carrierOfWidth(nodes: ScriptedNodes, width: number): { carrier: Carrier; gate: Gate } {
-  const { fetch, clock, randomBytes } = nodes.services().transport;
+  const { clock, randomBytes } = nodes.services().transport;
   const gate = new Gate(width);
-  return { carrier: new DirectCarrier({ fetch, clock, randomBytes, gate }), gate };
+  return { carrier: new DirectCarrier({ fetch: nodes.fetch, clock, randomBytes, gate }), gate };
 }
 
 /** Holds answers back and gives them out in the opposite order, `batch` at a time, or what is there after 5 ms. */

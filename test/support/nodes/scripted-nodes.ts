@@ -5,9 +5,9 @@
 
 import { IsolateMemory } from "../../../functions/base/isolate-memory.ts";
 import { EDGE_LIMITS } from "../../../functions/base/limits.ts";
+import type { EdgePorts } from "../../../functions/http/ports.ts";
 import { NodeFaults } from "../../../functions/nodes/node-faults.ts";
 import { SharedReads } from "../../../functions/read/shared-reads.ts";
-import type { Services } from "../../../functions/services.ts";
 import { concatBytes, toHex } from "../../../shared/base/bytes.ts";
 import { Gate, INVOCATION_REQUESTS } from "../../../shared/base/gate.ts";
 import type { Codec } from "../../../shared/codec/codec.ts";
@@ -196,8 +196,8 @@ export class ScriptedNodes {
     return new Response(bytes.slice(), { headers: { "content-type": OCTET_STREAM } });
   }
 
-  /** Services for the use cases under test; parts that a test does not use throw. */
-  services(overrides: Partial<Services> = {}): Services & { readonly background: Promise<unknown>[] } {
+  /** Ports for the use cases under test; parts that a test does not use throw. */
+  services(overrides: Partial<EdgePorts> = {}): EdgePorts & { readonly background: Promise<unknown>[] } {
     const unused = (what: string) => (): never => {
       throw new Error(`${what} is not part of this test`);
     };

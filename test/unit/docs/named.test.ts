@@ -88,7 +88,7 @@ describe("the pages together", () => {
   });
 
   it.each([
-    ["The edge", "functions/env.ts"],
+    ["The edge", "functions/base/env.ts"],
     ["The auditor", "auditor/env.ts"],
   ])("list every setting: %s in docs/configuration.md", (heading, source) => {
     const section = textOf("docs/configuration.md")

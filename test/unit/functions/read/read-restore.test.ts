@@ -2,11 +2,11 @@
 
 import { describe, expect, it } from "vitest";
 import { IsolateMemory, MemoryError } from "../../../../functions/base/isolate-memory.ts";
+import type { EdgePorts } from "../../../../functions/http/ports.ts";
 import { ANSWER_LIMITS } from "../../../../functions/nodes/limits.ts";
 import { fetchMetadata } from "../../../../functions/read/fetch-metadata.ts";
 import { READ_LIMITS } from "../../../../functions/read/limits.ts";
 import { readBlob } from "../../../../functions/read/read-blob.ts";
-import type { Services } from "../../../../functions/services.ts";
 import { INVOCATION_REQUESTS } from "../../../../shared/base/gate.ts";
 import { NODE_LIMITS } from "../../../../shared/node/limits.ts";
 import { parseBlobId } from "../../../../shared/protocol/ids.ts";
@@ -25,10 +25,10 @@ const content = new Uint8Array(20_000).map((_, index) => (index * 31 + (index >>
 interface Attack {
   readonly nodes: ScriptedNodes;
   readonly metadata: VerifiedMetadata;
-  readonly services: Services;
+  readonly services: EdgePorts;
 }
 
-function attack(shardsOf = FEW_LARGE_NODES, overrides: Partial<Services> = {}): Attack {
+function attack(shardsOf = FEW_LARGE_NODES, overrides: Partial<EdgePorts> = {}): Attack {
   const nodes = new ScriptedNodes(shardsOf);
   return { nodes, metadata: nodes.store(content), services: nodes.services(overrides) };
 }

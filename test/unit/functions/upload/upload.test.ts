@@ -1,6 +1,6 @@
 // If this fails, an upload that lost its client, its isolate or some of its nodes is not finished, or paid twice.
 import { describe, expect, it } from "vitest";
-import type { Services } from "../../../../functions/services.ts";
+import type { EdgePorts } from "../../../../functions/http/ports.ts";
 import { TRACKER_LIMITS } from "../../../../functions/tracker/limits.ts";
 import type { StagedObjects } from "../../../../functions/tracker/staged-objects.ts";
 import { finishUpload } from "../../../../functions/upload/finish-upload.ts";
@@ -24,12 +24,12 @@ function blobIdOf(target: ScriptedEdge, content: Uint8Array = TEXT): BlobId {
 const put = (
   target: ScriptedEdge,
   query = "epochs=2",
-  overrides: Partial<Services> = {},
+  overrides: Partial<EdgePorts> = {},
   headers: Record<string, string> = {},
 ) => target.fetch(`/v1/blobs?${query}`, { method: "PUT", body: TEXT.slice(), headers }, overrides);
 
 /** Stands for the end of the isolate at a step, once. */
-function dieAt(step: string): Partial<Services> {
+function dieAt(step: string): Partial<EdgePorts> {
   let isArmed = true;
   return {
     failPoint: (name) => {
