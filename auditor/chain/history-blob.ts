@@ -24,7 +24,7 @@ import type { Committee, CommitteeMember } from "../../shared/protocol/committee
 import type { BlobId, ObjectId, SliverIndex } from "../../shared/protocol/ids.ts";
 import { pairOfSliver, shardOffset, shardOfPair } from "../../shared/protocol/mapping.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import type { RecoverySymbol } from "../../shared/protocol/recovery-symbol.ts";
+import { maxRecoverySymbolsBytes, type RecoverySymbol } from "../../shared/protocol/recovery-symbol.ts";
 import { type BlobLayout, blobLayout, sliverBytes, sliverSymbols } from "../../shared/protocol/sizes.ts";
 
 export type HistoryErrorCode =
@@ -55,8 +55,6 @@ const NODES_AT_ONCE = 4;
 const SUSPECT_MS = 600_000;
 /** One try, and little patience with a node that says nothing: the row is rebuilt without it. */
 const CALL = { attempts: 1, headersTimeoutMs: NODE_LIMITS.readHeadersTimeoutMs } as const;
-/** A symbol's proof and frame on the wire: at most 16 nodes of 33 bytes, and a few bytes around. */
-const SYMBOL_OVERHEAD_BYTES = 16 * 33 + 20;
 
 interface Row {
   readonly index: number;
@@ -170,13 +168,13 @@ export class HistoryBlobReader {
     const { blobId, nShards } = metadata;
     const target = { axis: "primary", index } as const;
     const need = sliverSymbols(layout, "primary");
-    const symbolBytes = layout.symbolBytes + SYMBOL_OVERHEAD_BYTES;
     const bySource = new Map<SliverIndex, RecoverySymbol>();
     const { members } = await this.#committee();
     await this.#askInTurn(rotated(members, index), async (client, { shards }) => {
       const filter = { kind: "target", ...target, proofAxis: "secondary" } as const;
       const most = shards.length;
-      const symbols = await client.getRecoverySymbols(blobId, filter, most, 8 + most * symbolBytes, CALL);
+      const maxBytes = maxRecoverySymbolsBytes(most, layout.symbolBytes);
+      const symbols = await client.getRecoverySymbols(blobId, filter, most, maxBytes, CALL);
       for (const symbol of symbols) {
         codec.verifySymbol(metadata, symbol, target);
         bySource.set(symbol.sourceIndex, symbol);

@@ -18,7 +18,12 @@ import type { Committee, CommitteeMember } from "../../shared/protocol/committee
 import { otherAxis, type SliverIndex } from "../../shared/protocol/ids.ts";
 import { sliverOfPair } from "../../shared/protocol/mapping.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import { parseRecoverySymbols, type RecoverySymbol } from "../../shared/protocol/recovery-symbol.ts";
+import {
+  maxRecoverySymbolBytes,
+  maxRecoverySymbolsBytes,
+  parseRecoverySymbols,
+  type RecoverySymbol,
+} from "../../shared/protocol/recovery-symbol.ts";
 import { blobLayout, sliverSymbols } from "../../shared/protocol/sizes.ts";
 import type { RoundDraw } from "../ledger/rounds.ts";
 import { type Budget, PoliteAsker, type PoliteAskerParts } from "../round/polite-asker.ts";
@@ -33,9 +38,6 @@ const REBUILD_REQUESTS = 300;
 const NODES_AT_ONCE = 4;
 /** Longer slivers are left to their node; an isolate holds the symbols, the sliver and its expansion at once. */
 const MAX_REBUILD_BYTES = 4 << 20;
-
-/** A symbol's proof and frame on the wire: at most 16 nodes of 33 bytes, and a few bytes around. */
-const SYMBOL_OVERHEAD_BYTES = 16 * 33 + 20;
 
 const codec = createReferenceCodec();
 /** What an answer leaves open: whether the node has the symbol. */
@@ -110,8 +112,7 @@ async function rebuildSymbol(
   const layout = blobLayout(nShards, unencodedLength);
   const target = { axis: draw.axis, index: sliverOfPair(draw.pair, draw.axis, nShards) };
   const need = sliverSymbols(layout, draw.axis);
-  const answerBytes = layout.symbolBytes + SYMBOL_OVERHEAD_BYTES;
-  if (need * answerBytes > MAX_REBUILD_BYTES) return undefined;
+  if (need * maxRecoverySymbolBytes(layout.symbolBytes) > MAX_REBUILD_BYTES) return undefined;
   const bySource = new Map<SliverIndex, RecoverySymbol>();
   const path = NODE_PATHS.recoverySymbols(blobId, {
     kind: "target",
@@ -122,7 +123,7 @@ async function rebuildSymbol(
   const work = async (): Promise<void> => {
     for (let node = waiting.shift(); node !== undefined && bySource.size < need; node = waiting.shift()) {
       const shards = node.shards.length;
-      const maxBytes = 8 + shards * answerBytes;
+      const maxBytes = maxRecoverySymbolsBytes(shards, layout.symbolBytes);
       const judge = () => ({ passes: true, detail: null });
       const result = await asker.ask(node, { kind: "symbol", path, accept: OCTET_STREAM, maxBytes, judge });
       // The budget is spent.

@@ -45,6 +45,7 @@ import {
   parseBlobMetadataWithId,
   type VerifiedMetadata,
 } from "../../shared/protocol/metadata.ts";
+import { maxRecoverySymbolsBytes } from "../../shared/protocol/recovery-symbol.ts";
 import { blobLayout, sliverBytes } from "../../shared/protocol/sizes.ts";
 import { parseSliver, serializedSliverBytes } from "../../shared/protocol/sliver.ts";
 import type { RequestKind, RoundDraw } from "../ledger/rounds.ts";
@@ -65,8 +66,6 @@ export interface Judgement {
 }
 
 const codec = createReferenceCodec();
-/** One general recovery symbol beside its bytes: tag, indexes, lengths, at most 16 siblings of 33 bytes. */
-const SYMBOL_OVERHEAD_BYTES = 548;
 
 const verdictOf = (passes: boolean, reason: string): Judgement => ({
   passes,
@@ -98,7 +97,7 @@ export function symbolQuestion(
     kind: "symbol",
     path: NODE_PATHS.recoverySymbols(draw.blobId, { kind: "ids", ids, proofAxis: draw.axis }),
     accept: OCTET_STREAM,
-    maxBytes: 8 + asked.length * (symbolBytes + SYMBOL_OVERHEAD_BYTES),
+    maxBytes: maxRecoverySymbolsBytes(asked.length, symbolBytes),
     judge: (body) =>
       verdictOf(verifySymbolAnswer(body, draw, metadata, asked) !== undefined, "no valid proof"),
   };

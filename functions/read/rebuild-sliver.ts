@@ -14,7 +14,12 @@ import { CodecError } from "../../shared/codec/codec.ts";
 import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import type { SliverIndex } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import { type RecoverySymbol, symbolIdOf } from "../../shared/protocol/recovery-symbol.ts";
+import {
+  maxRecoverySymbolBytes,
+  maxRecoverySymbolsBytes,
+  type RecoverySymbol,
+  symbolIdOf,
+} from "../../shared/protocol/recovery-symbol.ts";
 import { type BlobLayout, blobLayout, sliverSymbols } from "../../shared/protocol/sizes.ts";
 import type { VerifiedSliver } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../base/edge-error.ts";
@@ -22,12 +27,9 @@ import type { ReachableNode } from "../nodes/reachable-nodes.ts";
 import { gather, type Inquirer } from "./inquiry.ts";
 import type { ReadPorts } from "./ports.ts";
 
-/** A symbol's proof and frame on the wire: at most 16 nodes of 33 bytes, and a few bytes around. */
-const MAX_FRAME_BYTES = 16 * 33 + 16;
-
 /** Bytes that rebuilding one sliver holds on top of the sliver: its symbols with their proofs. */
 export const rebuildBytes = (layout: BlobLayout): number =>
-  sliverSymbols(layout, "primary") * (layout.symbolBytes + MAX_FRAME_BYTES);
+  sliverSymbols(layout, "primary") * maxRecoverySymbolBytes(layout.symbolBytes);
 
 /**
  * @param nodes in the order to ask them
@@ -53,7 +55,7 @@ export async function rebuildSliver(
     missing: () => need - byPosition.size,
     ask: (node) => {
       const shards = node.member.shards.length;
-      const maxBytes = 8 + shards * (layout.symbolBytes + MAX_FRAME_BYTES);
+      const maxBytes = maxRecoverySymbolsBytes(shards, layout.symbolBytes);
       const filter = { kind: "target", ...target } as const;
       return inquirer.ask(node, NODE_LIMITS.readHeadersTimeoutMs, (call) =>
         node.client.getRecoverySymbols(metadata.blobId, filter, shards, maxBytes, call),

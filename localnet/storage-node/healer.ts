@@ -21,7 +21,7 @@ import { bftParameters } from "../../shared/protocol/bft.ts";
 import { AXES, type Axis, type BlobId, otherAxis, type SliverIndex } from "../../shared/protocol/ids.ts";
 import { pairOfShard, sliverOfPair } from "../../shared/protocol/mapping.ts";
 import { serializeBlobMetadata, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import type { RecoverySymbol } from "../../shared/protocol/recovery-symbol.ts";
+import { maxRecoverySymbolsBytes, type RecoverySymbol } from "../../shared/protocol/recovery-symbol.ts";
 import { blobLayout, sliverSymbols } from "../../shared/protocol/sizes.ts";
 import { parseSliver, serializeSliver } from "../../shared/protocol/sliver.ts";
 import type { NodeContext } from "./node-context.ts";
@@ -33,8 +33,6 @@ const RETRY_MAX_MS = 60_000;
 const SCAN_MS = 1_000;
 const PEERS_AT_ONCE = 4;
 const REQUEST_TIMEOUT_MS = 45_000;
-/** Index, tag, lengths and a Merkle path of at most 16 nodes around a symbol. */
-const SYMBOL_FRAME_BYTES = 16 * 33 + 16;
 
 export type HealerErrorCode =
   /** Peers did not give enough good symbols, or no good metadata; tried again later. */
@@ -178,7 +176,7 @@ export class Healer {
     const ask = async (client: StorageNodeClient): Promise<void> => {
       try {
         const filter = { kind: "target", axis: target.axis, index: target.index, proofAxis } as const;
-        const maxBytes = 8 + node.nShards * (symbolBytes + SYMBOL_FRAME_BYTES);
+        const maxBytes = maxRecoverySymbolsBytes(node.nShards, symbolBytes);
         const answer = await client.getRecoverySymbols(
           metadata.blobId,
           filter,

@@ -51,6 +51,21 @@ export interface InconsistencyProof {
 /** ceil(log2(65536)): the longest path any tree of ours has. */
 const MAX_PATH = 16;
 
+/**
+ * Most bytes that a symbol takes on the wire beside its own z: the tag 1, the two indexes 2 + 2, uleb(z) 3, uleb(path
+ * length) 1 and 16 Merkle nodes of 1 + 32 make 537, and 11 are to spare. At n = 1000 a path has 10 nodes: 337 to 339.
+ */
+const MAX_FRAME_BYTES = MAX_PATH * (1 + HASH_BYTES) + 20;
+/** The number of symbols in front of them: uleb of at most 65,536 takes 3. */
+const MAX_COUNT_BYTES = 8;
+
+/** Most bytes that one symbol of `symbolBytes` takes on the wire, with its indexes and proof. */
+export const maxRecoverySymbolBytes = (symbolBytes: number): number => symbolBytes + MAX_FRAME_BYTES;
+
+/** Most bytes of an answer of `count` symbols of `symbolBytes` each. */
+export const maxRecoverySymbolsBytes = (count: number, symbolBytes: number): number =>
+  MAX_COUNT_BYTES + count * maxRecoverySymbolBytes(symbolBytes);
+
 export const symbolIdText = (id: SymbolId): string => `${id.primary}-${id.secondary}`;
 
 export function parseSymbolId(text: string, nShards: number): SymbolId {
