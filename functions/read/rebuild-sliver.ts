@@ -56,7 +56,7 @@ export async function rebuildSliver(
     ask: (node) => {
       const shards = node.member.shards.length;
       const maxBytes = maxRecoverySymbolsBytes(shards, layout.symbolBytes);
-      const filter = { kind: "target", ...target } as const;
+      const filter = { kind: "target", ...target, proofAxis: "secondary" } as const;
       return inquirer.ask(node, NODE_LIMITS.readHeadersTimeoutMs, (call) =>
         node.client.getRecoverySymbols(metadata.blobId, filter, shards, maxBytes, call),
       );

@@ -157,13 +157,15 @@ export class ScriptedNodes {
     }
   }
 
-  /** One symbol from each of the node's secondary slivers, proven over that sliver. */
+  /**
+   * One symbol from each of the node's secondary slivers, proven over that sliver. It has to be asked for so: without a
+   * proof axis a real node proves them over the row itself where it has it.
+   */
   #symbols(node: number, blobId: BlobId, query: URLSearchParams): Response {
     const filter = parseSymbolFilter(query);
     const metadata = this.#metadata.get(blobId);
-    if (filter?.kind !== "target" || filter.axis !== "primary" || metadata === undefined) {
-      return errorResponse("INVALID_FILTER");
-    }
+    const isRow = filter?.kind === "target" && filter.axis === "primary" && filter.proofAxis === "secondary";
+    if (!isRow || metadata === undefined) return errorResponse("INVALID_FILTER");
     const symbols = [...(this.stored[node] ?? [])].flatMap(([key, bytes]) => {
       const [id, pairText, axis] = key.split(" ");
       if (id !== blobId || axis !== "secondary") return [];
