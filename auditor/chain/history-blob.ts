@@ -14,9 +14,11 @@ import { FloeError } from "../../shared/base/errors.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
 import { checkSliver } from "../../shared/codec/sliver-check.ts";
+import { askInTurn } from "../../shared/node/ask-in-turn.ts";
 import { DirectCarrier, type NodeTransport } from "../../shared/node/direct-carrier.ts";
 import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import { type NetworkKind, NodeAddressError, nodeBaseUrl } from "../../shared/node/node-address.ts";
+import { collectSymbols, SliverRebuild } from "../../shared/node/rebuild.ts";
 import { StorageNodeClient } from "../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";
@@ -24,8 +26,7 @@ import type { Committee, CommitteeMember } from "../../shared/protocol/committee
 import type { BlobId, ObjectId, SliverIndex } from "../../shared/protocol/ids.ts";
 import { pairOfSliver, shardOffset, shardOfPair } from "../../shared/protocol/mapping.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import { maxRecoverySymbolsBytes, type RecoverySymbol } from "../../shared/protocol/recovery-symbol.ts";
-import { type BlobLayout, blobLayout, sliverBytes, sliverSymbols } from "../../shared/protocol/sizes.ts";
+import { type BlobLayout, blobLayout, sliverBytes } from "../../shared/protocol/sizes.ts";
 
 export type HistoryErrorCode =
   /** No certified event blob reaches from where the ledger stands to where the endpoint begins. Retryable: more come. */
@@ -123,15 +124,24 @@ export class HistoryBlobReader {
     const { nShards, members } = await this.#committee();
     let found: VerifiedMetadata | undefined;
     let absentShards = 0;
-    await this.#askInTurn(rotated(members, shardOffset(blobId, members.length)), async (client, member) => {
-      try {
-        const metadata = await client.getMetadata(blobId, nShards, CALL);
-        found ??= codec.verifyMetadata(metadata, blobId, nShards);
-      } catch (error) {
-        if (isAbsence(error)) absentShards += member.shards.length;
-        else throw error;
-      }
-      return found !== undefined || isQuorum(absentShards, nShards);
+    await askInTurn({
+      candidates: this.#inOrder(members, shardOffset(blobId, members.length)),
+      width: NODES_AT_ONCE,
+      isEnough: () => found !== undefined || isQuorum(absentShards, nShards),
+      ask: async (member) => {
+        const answer = await this.#ask(member, async (client) => {
+          try {
+            const metadata = await client.getMetadata(blobId, nShards, CALL);
+            return codec.verifyMetadata(metadata, blobId, nShards);
+          } catch (error) {
+            if (!isAbsence(error)) throw error;
+            absentShards += member.shards.length;
+            return undefined;
+          }
+        });
+        // Others answered meanwhile.
+        found ??= answer;
+      },
     });
     if (found !== undefined) return found;
     const details = { blobId, absentShards, nShards };
@@ -160,33 +170,27 @@ export class HistoryBlobReader {
       });
       if (data !== undefined) return { index, data };
     }
-    return { index, data: await this.#rebuild(metadata, layout, target) };
+    return { index, data: await this.#rebuild(metadata, target) };
   }
 
   /** A row out of the other nodes' symbols, each proven. */
-  async #rebuild(metadata: VerifiedMetadata, layout: BlobLayout, index: SliverIndex): Promise<Uint8Array> {
+  async #rebuild(metadata: VerifiedMetadata, index: SliverIndex): Promise<Uint8Array> {
     const { blobId, nShards } = metadata;
-    const target = { axis: "primary", index } as const;
-    const need = sliverSymbols(layout, "primary");
-    const bySource = new Map<SliverIndex, RecoverySymbol>();
     const { members } = await this.#committee();
-    await this.#askInTurn(rotated(members, index), async (client, { shards }) => {
-      const filter = { kind: "target", ...target, proofAxis: "secondary" } as const;
-      const most = shards.length;
-      const maxBytes = maxRecoverySymbolsBytes(most, layout.symbolBytes);
-      const symbols = await client.getRecoverySymbols(blobId, filter, most, maxBytes, CALL);
-      for (const symbol of symbols) {
-        codec.verifySymbol(metadata, symbol, target);
-        bySource.set(symbol.sourceIndex, symbol);
-      }
-      return bySource.size >= need;
+    const rebuild = new SliverRebuild(codec, metadata, { axis: "primary", index });
+    await collectSymbols(rebuild, {
+      nodes: this.#inOrder(members, index),
+      width: NODES_AT_ONCE,
+      ask: (member) => this.#ask(member, (client) => rebuild.request(client, member.shards.length, CALL)),
+      wrong: (member) => this.#suspect(member),
     });
-    if (bySource.size < need) {
-      const details = { blobId, row: index, have: bySource.size, need, nShards };
-      throw unavailable(`row ${index} of blob ${blobId}: ${bySource.size} of ${need} symbols`, details);
+    if (rebuild.missing > 0) {
+      const { have, need } = rebuild;
+      const details = { blobId, row: index, have, need, nShards };
+      throw unavailable(`row ${index} of blob ${blobId}: ${have} of ${need} symbols`, details);
     }
     try {
-      return codec.recoverSliver(metadata, target, [...bySource.values()].slice(0, need)).data;
+      return rebuild.sliver().data;
     } catch (cause) {
       if (!(cause instanceof CodecError) || cause.code !== "INCONSISTENT_ENCODING") throw cause;
       throw new HistoryError("HISTORY_BROKEN", `event blob ${blobId} was encoded inconsistently`, {
@@ -202,20 +206,9 @@ export class HistoryBlobReader {
     return committee;
   }
 
-  /** Asks one node after the other, some at a time, until it is enough. Whoever failed lately comes last. */
-  async #askInTurn(
-    members: readonly CommitteeMember[],
-    ask: (client: StorageNodeClient, member: CommitteeMember) => Promise<boolean>,
-  ): Promise<void> {
-    const waiting = [...members].sort((a, b) => Number(this.#isSuspect(a)) - Number(this.#isSuspect(b)));
-    let isEnough = false;
-    const work = async (): Promise<void> => {
-      for (let member = waiting.shift(); member !== undefined && !isEnough; member = waiting.shift()) {
-        const asked = member;
-        isEnough = (await this.#ask(asked, (client) => ask(client, asked))) === true || isEnough;
-      }
-    };
-    await Promise.all(Array.from({ length: NODES_AT_ONCE }, work));
+  /** From a place on, so that the load spreads; nodes that failed lately come last. */
+  #inOrder(members: readonly CommitteeMember[], start: number): CommitteeMember[] {
+    return rotated(members, start).sort((a, b) => Number(this.#isSuspect(a)) - Number(this.#isSuspect(b)));
   }
 
   /** @returns undefined when the node did not give what was asked: an operating error of its own */
@@ -232,9 +225,13 @@ export class HistoryBlobReader {
     } catch (error) {
       const isNodes = error instanceof StorageNodeError || error instanceof NodeAddressError;
       if (!isNodes && !(error instanceof FloeError)) throw error;
-      this.#suspectUntilMs.set(member.nodeId, transport.clock.nowMs() + SUSPECT_MS);
+      this.#suspect(member);
       return undefined;
     }
+  }
+
+  #suspect({ nodeId }: CommitteeMember): void {
+    this.#suspectUntilMs.set(nodeId, this.#parts.transport.clock.nowMs() + SUSPECT_MS);
   }
 
   #isSuspect({ nodeId }: CommitteeMember): boolean {

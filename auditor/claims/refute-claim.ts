@@ -13,18 +13,13 @@ import { type Refutation, refutationOf } from "../../shared/audit/refutation.ts"
 import { FloeError } from "../../shared/base/errors.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
+import { collectSymbols, rebuildBytes, SliverRebuild } from "../../shared/node/rebuild.ts";
 import { NODE_PATHS, OCTET_STREAM } from "../../shared/node/storage-node-api.ts";
 import type { Committee, CommitteeMember } from "../../shared/protocol/committee.ts";
-import { otherAxis, type SliverIndex } from "../../shared/protocol/ids.ts";
 import { sliverOfPair } from "../../shared/protocol/mapping.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import {
-  maxRecoverySymbolBytes,
-  maxRecoverySymbolsBytes,
-  parseRecoverySymbols,
-  type RecoverySymbol,
-} from "../../shared/protocol/recovery-symbol.ts";
-import { blobLayout, sliverSymbols } from "../../shared/protocol/sizes.ts";
+import { parseRecoverySymbols, type RecoverySymbol } from "../../shared/protocol/recovery-symbol.ts";
+import { blobLayout } from "../../shared/protocol/sizes.ts";
 import type { RoundDraw } from "../ledger/rounds.ts";
 import { type Budget, PoliteAsker, type PoliteAskerParts } from "../round/polite-asker.ts";
 import { metadataQuestion, symbolQuestion, verifiedMetadata, weigh } from "../round/questions.ts";
@@ -109,35 +104,26 @@ async function rebuildSymbol(
   draw: RoundDraw,
 ): Promise<RecoverySymbol | undefined> {
   const { nShards, blobId, unencodedLength } = metadata;
-  const layout = blobLayout(nShards, unencodedLength);
-  const target = { axis: draw.axis, index: sliverOfPair(draw.pair, draw.axis, nShards) };
-  const need = sliverSymbols(layout, draw.axis);
-  if (need * maxRecoverySymbolBytes(layout.symbolBytes) > MAX_REBUILD_BYTES) return undefined;
-  const bySource = new Map<SliverIndex, RecoverySymbol>();
-  const path = NODE_PATHS.recoverySymbols(blobId, {
-    kind: "target",
-    ...target,
-    proofAxis: otherAxis(draw.axis),
-  });
-  const waiting = [...nodes];
-  const work = async (): Promise<void> => {
-    for (let node = waiting.shift(); node !== undefined && bySource.size < need; node = waiting.shift()) {
+  if (rebuildBytes(blobLayout(nShards, unencodedLength), draw.axis) > MAX_REBUILD_BYTES) return undefined;
+  const index = sliverOfPair(draw.pair, draw.axis, nShards);
+  const rebuild = new SliverRebuild(codec, metadata, { axis: draw.axis, index });
+  const path = NODE_PATHS.recoverySymbols(blobId, rebuild.filter);
+  await collectSymbols(rebuild, {
+    nodes,
+    width: NODES_AT_ONCE,
+    ask: async (node) => {
       const shards = node.shards.length;
-      const maxBytes = maxRecoverySymbolsBytes(shards, layout.symbolBytes);
+      const maxBytes = rebuild.answerBytes(shards);
       const judge = () => ({ passes: true, detail: null });
+      // Once the budget is spent, no node is asked any more.
       const result = await asker.ask(node, { kind: "symbol", path, accept: OCTET_STREAM, maxBytes, judge });
-      // The budget is spent.
-      if (result === undefined) return;
-      if (result.httpStatus !== 200 || result.body === undefined) continue;
-      for (const symbol of provenSymbols(result.body, shards, metadata, target))
-        bySource.set(symbol.sourceIndex, symbol);
-    }
-  };
-  await Promise.all(Array.from({ length: NODES_AT_ONCE }, work));
-  if (bySource.size < need) return undefined;
+      if (result?.httpStatus !== 200 || result.body === undefined) return undefined;
+      return parsedSymbols(result.body, shards);
+    },
+  });
+  if (rebuild.missing > 0) return undefined;
   try {
-    const sliver = codec.recoverSliver(metadata, target, [...bySource.values()].slice(0, need));
-    return codec.symbolWithProof(metadata, sliver, draw.symbol);
+    return codec.symbolWithProof(metadata, rebuild.sliver(), draw.symbol);
   } catch (error) {
     // The blob was encoded inconsistently: nobody can show the symbol, and no node can be blamed for it.
     if (error instanceof CodecError && error.code === "INCONSISTENT_ENCODING") return undefined;
@@ -145,19 +131,12 @@ async function rebuildSymbol(
   }
 }
 
-/** Those of an answer that are what was asked; a node may send anything. */
-function provenSymbols(
-  body: Uint8Array,
-  maxSymbols: number,
-  metadata: VerifiedMetadata,
-  target: { readonly axis: RoundDraw["axis"]; readonly index: SliverIndex },
-): RecoverySymbol[] {
+/** A node may send anything. @returns undefined unless it is a list of symbols */
+function parsedSymbols(body: Uint8Array, maxSymbols: number): RecoverySymbol[] | undefined {
   try {
-    const symbols = parseRecoverySymbols(body, maxSymbols);
-    for (const symbol of symbols) codec.verifySymbol(metadata, symbol, target);
-    return symbols;
+    return parseRecoverySymbols(body, maxSymbols);
   } catch (error) {
-    if (error instanceof FloeError) return [];
+    if (error instanceof FloeError) return undefined;
     throw error;
   }
 }

@@ -9,18 +9,13 @@
  * | all other rows (row-decoder) | up to p x s x z, once     | up to p, once for all rows      | the whole blob      |
  */
 
-import type { FloeError } from "../../shared/base/errors.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
 import { NODE_LIMITS } from "../../shared/node/limits.ts";
+import { SliverRebuild, rebuildBytes as symbolsBytes } from "../../shared/node/rebuild.ts";
 import type { SliverIndex } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import {
-  maxRecoverySymbolBytes,
-  maxRecoverySymbolsBytes,
-  type RecoverySymbol,
-  symbolIdOf,
-} from "../../shared/protocol/recovery-symbol.ts";
-import { type BlobLayout, blobLayout, sliverSymbols } from "../../shared/protocol/sizes.ts";
+import type { RecoverySymbol } from "../../shared/protocol/recovery-symbol.ts";
+import type { BlobLayout } from "../../shared/protocol/sizes.ts";
 import type { VerifiedSliver } from "../../shared/protocol/sliver.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import type { ReachableNode } from "../nodes/reachable-nodes.ts";
@@ -28,8 +23,7 @@ import { gather, type Inquirer } from "./inquiry.ts";
 import type { ReadPorts } from "./ports.ts";
 
 /** Bytes that rebuilding one sliver holds on top of the sliver: its symbols with their proofs. */
-export const rebuildBytes = (layout: BlobLayout): number =>
-  sliverSymbols(layout, "primary") * maxRecoverySymbolBytes(layout.symbolBytes);
+export const rebuildBytes = (layout: BlobLayout): number => symbolsBytes(layout, "primary");
 
 /**
  * @param nodes in the order to ask them
@@ -44,34 +38,23 @@ export async function rebuildSliver(
   nodes: readonly ReachableNode[],
   inquirer: Inquirer,
 ): Promise<VerifiedSliver | undefined> {
-  const layout = blobLayout(metadata.nShards, metadata.unencodedLength);
-  const target = { axis: "primary", index } as const;
-  const need = sliverSymbols(layout, "primary");
-  const byPosition = new Map<number, RecoverySymbol>();
+  const rebuild = new SliverRebuild(codec, metadata, { axis: "primary", index });
   await gather<ReachableNode, RecoverySymbol[]>({
     candidates: nodes,
     width: carrier.width,
     weight: ({ member }) => member.shards.length,
-    missing: () => need - byPosition.size,
-    ask: (node) => {
-      const shards = node.member.shards.length;
-      const maxBytes = maxRecoverySymbolsBytes(shards, layout.symbolBytes);
-      const filter = { kind: "target", ...target, proofAxis: "secondary" } as const;
-      return inquirer.ask(node, NODE_LIMITS.readHeadersTimeoutMs, (call) =>
-        node.client.getRecoverySymbols(metadata.blobId, filter, shards, maxBytes, call),
-      );
-    },
+    missing: () => rebuild.missing,
+    ask: (node) =>
+      inquirer.ask(node, NODE_LIMITS.readHeadersTimeoutMs, (call) =>
+        rebuild.request(node.client, node.member.shards.length, call),
+      ),
     take: ({ member }, symbols) => {
-      for (const symbol of symbols) {
-        const wrong = fault(() => codec.verifySymbol(metadata, symbol, target));
-        if (wrong !== undefined) faults.record(member.nodeId, wrong.code);
-        else byPosition.set(symbolIdOf(symbol).secondary, symbol);
-      }
+      for (const wrong of rebuild.add(symbols)) faults.record(member.nodeId, wrong.code);
     },
   });
-  if (byPosition.size < need) return undefined;
+  if (rebuild.missing > 0) return undefined;
   try {
-    return codec.recoverSliver(metadata, target, [...byPosition.values()]);
+    return rebuild.sliver();
   } catch (cause) {
     if (!(cause instanceof CodecError) || cause.code !== "INCONSISTENT_ENCODING") throw cause;
     throw new EdgeError(
@@ -82,15 +65,5 @@ export async function rebuildSliver(
         cause,
       },
     );
-  }
-}
-
-function fault(check: () => void): FloeError | undefined {
-  try {
-    check();
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof CodecError)) throw error;
-    return error;
   }
 }

@@ -15,15 +15,14 @@ import { Gate } from "../../shared/base/gate.ts";
 import { type Codec, CodecError } from "../../shared/codec/codec.ts";
 import { DirectCarrier, type NodeTransport } from "../../shared/node/direct-carrier.ts";
 import { nodeBaseUrl } from "../../shared/node/node-address.ts";
+import { collectSymbols, SliverRebuild, type SliverTarget } from "../../shared/node/rebuild.ts";
 import { StorageNodeClient } from "../../shared/node/storage-node-client.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
-import { bftParameters } from "../../shared/protocol/bft.ts";
-import { AXES, type Axis, type BlobId, otherAxis, type SliverIndex } from "../../shared/protocol/ids.ts";
+import { AXES, type BlobId, otherAxis } from "../../shared/protocol/ids.ts";
 import { pairOfShard, sliverOfPair } from "../../shared/protocol/mapping.ts";
 import { serializeBlobMetadata, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import { maxRecoverySymbolsBytes, type RecoverySymbol } from "../../shared/protocol/recovery-symbol.ts";
-import { blobLayout, sliverSymbols } from "../../shared/protocol/sizes.ts";
-import { parseSliver, serializeSliver } from "../../shared/protocol/sliver.ts";
+import type { RecoverySymbol } from "../../shared/protocol/recovery-symbol.ts";
+import { parseSliver, serializeSliver, type VerifiedSliver } from "../../shared/protocol/sliver.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { SliverKey } from "./store.ts";
 
@@ -131,15 +130,14 @@ export class Healer {
   }
 
   async #heal(blobId: BlobId): Promise<void> {
-    const { node, codec } = this.#options;
+    const { node } = this.#options;
     const metadata = node.metadata(blobId) ?? (await this.#fetchMetadata(blobId));
     // Secondary slivers need fewer symbols, and then help to rebuild the primary ones.
     const missing = this.#missing(blobId).sort((a, b) => b.axis.localeCompare(a.axis));
     for (const key of missing) {
       const pair = pairOfShard(key.shard, blobId, node.nShards);
       const target = { axis: key.axis, index: sliverOfPair(pair, key.axis, node.nShards) };
-      const symbols = await this.#collect(metadata, target);
-      const sliver = codec.recoverSliver(metadata, target, symbols);
+      const sliver = await this.#rebuild(metadata, target);
       if (this.#abort.signal.aborted) return;
       node.store.putSliver(key, serializeSliver(sliver));
     }
@@ -160,56 +158,39 @@ export class Healer {
     throw new HealerError("TOO_FEW_PEERS", `no peer has good metadata of ${blobId}`, { retryable: true });
   }
 
-  /** @returns enough distinct, verified symbols to rebuild the target */
-  async #collect(
-    metadata: VerifiedMetadata,
-    target: { readonly axis: Axis; readonly index: SliverIndex },
-  ): Promise<RecoverySymbol[]> {
+  async #rebuild(metadata: VerifiedMetadata, target: SliverTarget): Promise<VerifiedSliver> {
     const { node, codec } = this.#options;
-    const need = sliverSymbols(bftParameters(node.nShards), target.axis);
-    const { symbolBytes } = blobLayout(node.nShards, metadata.unencodedLength);
-    const proofAxis = otherAxis(target.axis);
-    const symbols = new Map<SliverIndex, RecoverySymbol>();
-    for (const symbol of this.#ownSymbols(metadata, target)) symbols.set(symbol.sourceIndex, symbol);
-
-    const peers = this.#peers(metadata.blobId, target.index);
-    const ask = async (client: StorageNodeClient): Promise<void> => {
-      try {
-        const filter = { kind: "target", axis: target.axis, index: target.index, proofAxis } as const;
-        const maxBytes = maxRecoverySymbolsBytes(node.nShards, symbolBytes);
-        const answer = await client.getRecoverySymbols(
-          metadata.blobId,
-          filter,
-          node.nShards,
-          maxBytes,
-          this.#callOptions(),
-        );
-        for (const symbol of answer) {
-          if (symbol.proofAxis !== proofAxis || symbols.has(symbol.sourceIndex)) continue;
-          codec.verifySymbol(metadata, symbol, target);
-          symbols.set(symbol.sourceIndex, symbol);
-        }
-      } catch (error) {
-        this.#expectPeerFailure(error, `symbols of ${target.axis} sliver ${target.index}`);
-      }
-    };
-    for (let from = 0; from < peers.length && symbols.size < need; from += PEERS_AT_ONCE) {
-      await Promise.all(peers.slice(from, from + PEERS_AT_ONCE).map(ask));
+    const { blobId } = metadata;
+    const what = `${target.axis} sliver ${target.index}`;
+    const rebuild = new SliverRebuild(codec, metadata, target);
+    rebuild.add(this.#ownSymbols(metadata, target));
+    const peers = this.#peers(blobId, target.index);
+    for (let from = 0; from < peers.length && rebuild.missing > 0; from += PEERS_AT_ONCE) {
+      await collectSymbols(rebuild, {
+        nodes: peers.slice(from, from + PEERS_AT_ONCE),
+        width: PEERS_AT_ONCE,
+        ask: async (client) => {
+          try {
+            return await rebuild.request(client, node.nShards, this.#callOptions());
+          } catch (error) {
+            this.#expectPeerFailure(error, `symbols of ${what}`);
+            return undefined;
+          }
+        },
+        wrong: (_, error) => this.#expectPeerFailure(error, `symbols of ${what}`),
+      });
     }
-    if (symbols.size < need) {
-      throw new HealerError(
-        "TOO_FEW_PEERS",
-        `${target.axis} sliver ${target.index} of ${metadata.blobId}: ${symbols.size} of ${need} symbols`,
-        { retryable: true, details: { have: symbols.size, need } },
-      );
+    if (rebuild.missing > 0) {
+      const { have, need } = rebuild;
+      throw new HealerError("TOO_FEW_PEERS", `${what} of ${blobId}: ${have} of ${need} symbols`, {
+        retryable: true,
+        details: { have, need },
+      });
     }
-    return [...symbols.values()].slice(0, need);
+    return rebuild.sliver();
   }
 
-  #ownSymbols(
-    metadata: VerifiedMetadata,
-    target: { readonly axis: Axis; readonly index: SliverIndex },
-  ): RecoverySymbol[] {
+  #ownSymbols(metadata: VerifiedMetadata, target: SliverTarget): RecoverySymbol[] {
     const { node, codec } = this.#options;
     const { blobId } = metadata;
     const axis = otherAxis(target.axis);
