@@ -164,22 +164,19 @@ export class Healer {
     const what = `${target.axis} sliver ${target.index}`;
     const rebuild = new SliverRebuild(codec, metadata, target);
     rebuild.add(this.#ownSymbols(metadata, target));
-    const peers = this.#peers(blobId, target.index);
-    for (let from = 0; from < peers.length && rebuild.missing > 0; from += PEERS_AT_ONCE) {
-      await collectSymbols(rebuild, {
-        nodes: peers.slice(from, from + PEERS_AT_ONCE),
-        width: PEERS_AT_ONCE,
-        ask: async (client) => {
-          try {
-            return await rebuild.request(client, node.nShards, this.#callOptions());
-          } catch (error) {
-            this.#expectPeerFailure(error, `symbols of ${what}`);
-            return undefined;
-          }
-        },
-        wrong: (_, error) => this.#expectPeerFailure(error, `symbols of ${what}`),
-      });
-    }
+    await collectSymbols(rebuild, {
+      nodes: this.#peers(blobId, target.index),
+      width: PEERS_AT_ONCE,
+      ask: async (client) => {
+        try {
+          return await rebuild.request(client, node.nShards, this.#callOptions());
+        } catch (error) {
+          this.#expectPeerFailure(error, `symbols of ${what}`);
+          return undefined;
+        }
+      },
+      wrong: (_, error) => this.#expectPeerFailure(error, `symbols of ${what}`),
+    });
     if (rebuild.missing > 0) {
       const { have, need } = rebuild;
       throw new HealerError("TOO_FEW_PEERS", `${what} of ${blobId}: ${have} of ${need} symbols`, {
