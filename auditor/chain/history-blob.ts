@@ -16,6 +16,7 @@ import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
 import { checkSliver } from "../../shared/codec/sliver-check.ts";
 import { askInTurn } from "../../shared/node/ask-in-turn.ts";
 import { DirectCarrier, type NodeTransport } from "../../shared/node/direct-carrier.ts";
+import { fetchVerifiedMetadata } from "../../shared/node/fetch-metadata.ts";
 import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import { type NetworkKind, NodeAddressError, nodeBaseUrl } from "../../shared/node/node-address.ts";
 import { collectSymbols, SliverRebuild } from "../../shared/node/rebuild.ts";
@@ -131,8 +132,7 @@ export class HistoryBlobReader {
       ask: async (member) => {
         const answer = await this.#ask(member, async (client) => {
           try {
-            const metadata = await client.getMetadata(blobId, nShards, CALL);
-            return codec.verifyMetadata(metadata, blobId, nShards);
+            return await fetchVerifiedMetadata(codec, client, blobId, nShards, CALL);
           } catch (error) {
             if (!isAbsence(error)) throw error;
             absentShards += member.shards.length;

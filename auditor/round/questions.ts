@@ -25,6 +25,7 @@ import { CodecError } from "../../shared/codec/codec.ts";
 import { createReferenceCodec } from "../../shared/codec/reference-codec.ts";
 import { checkSliver } from "../../shared/codec/sliver-check.ts";
 import { parseBlsPublicKey, parseBlsSignature, verifyBls } from "../../shared/crypto/bls.ts";
+import { parseVerifiedMetadata } from "../../shared/node/fetch-metadata.ts";
 import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import type { ProbeResult } from "../../shared/node/probe.ts";
 import {
@@ -40,11 +41,7 @@ import {
   type Persistence,
   signedMessageFromJson,
 } from "../../shared/protocol/messages.ts";
-import {
-  metadataBytes,
-  parseBlobMetadataWithId,
-  type VerifiedMetadata,
-} from "../../shared/protocol/metadata.ts";
+import { metadataBytes, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { maxRecoverySymbolsBytes } from "../../shared/protocol/recovery-symbol.ts";
 import { blobLayout, sliverBytes } from "../../shared/protocol/sizes.ts";
 import { parseSliver, serializedSliverBytes } from "../../shared/protocol/sliver.ts";
@@ -135,7 +132,7 @@ export function metadataQuestion(blobId: BlobId, nShards: number): Question {
 
 /** Metadata out of an answer to C3. @throws ProtocolError or CodecError unless the blob ID recomputes */
 export const verifiedMetadata = (body: Uint8Array, blobId: BlobId, nShards: number): VerifiedMetadata =>
-  codec.verifyMetadata(parseBlobMetadataWithId(body).metadata, blobId, nShards);
+  parseVerifiedMetadata(codec, body, blobId, nShards);
 
 /** C4: the node's own signed statement that all its shards hold the blob. Cost: one pairing, some 30 ms. */
 export function confirmationQuestion(

@@ -6,6 +6,7 @@
 
 import type { EdgeReadOutcome } from "../../shared/audit/edge-reads.ts";
 import { FloeError } from "../../shared/base/errors.ts";
+import { fetchVerifiedMetadata } from "../../shared/node/fetch-metadata.ts";
 import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";
@@ -118,8 +119,7 @@ class MetadataSearch {
       width: carrier.width,
       ask: async ({ client, member }, signal) => {
         const call = { signal, attempts: 1, headersTimeoutMs };
-        const claimed = await client.getMetadata(this.#blobId, this.#nShards, call);
-        const verified = codec.verifyMetadata(claimed, this.#blobId, this.#nShards);
+        const verified = await fetchVerifiedMetadata(codec, client, this.#blobId, this.#nShards, call);
         faults.answered(member.nodeId);
         this.#outcomes.push([member.nodeId, "passed"]);
         return verified;

@@ -14,6 +14,7 @@ import { FloeError, ProtocolError } from "../../shared/base/errors.ts";
 import { Gate } from "../../shared/base/gate.ts";
 import { type Codec, CodecError } from "../../shared/codec/codec.ts";
 import { DirectCarrier, type NodeTransport } from "../../shared/node/direct-carrier.ts";
+import { fetchVerifiedMetadata } from "../../shared/node/fetch-metadata.ts";
 import { nodeBaseUrl } from "../../shared/node/node-address.ts";
 import { collectSymbols, SliverRebuild, type SliverTarget } from "../../shared/node/rebuild.ts";
 import { StorageNodeClient } from "../../shared/node/storage-node-client.ts";
@@ -147,8 +148,8 @@ export class Healer {
     const { node, codec } = this.#options;
     for (const [at, client] of this.#peers(blobId, 0).entries()) {
       try {
-        const claimed = await client.getMetadata(blobId, node.nShards, this.#callOptions());
-        const metadata = codec.verifyMetadata(claimed, blobId, node.nShards);
+        const call = this.#callOptions();
+        const metadata = await fetchVerifiedMetadata(codec, client, blobId, node.nShards, call);
         node.store.putMetadata(blobId, serializeBlobMetadata(metadata));
         return node.remember(metadata);
       } catch (error) {
