@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import { nodeCodec } from "../host/codec.ts";
 import type { NetworkFile, NetworkFileKey } from "../shared/network/network-file.ts";
-import { type BlobId, type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
+import { type BlobId, type ObjectId, parseObjectId, type ShardIndex } from "../shared/protocol/ids.ts";
 import type { AuditorEntry } from "../shared/sui/audit/transactions.ts";
 import type { CertifiedEventBlob } from "../shared/sui/walrus/chain-snapshot.ts";
 import { serveControl } from "./control.ts";
@@ -100,11 +100,21 @@ type Closers = (() => Promise<void>)[];
 /** What runs; the control API and the `Network` handle are two faces of it. */
 interface Parts {
   readonly plan: NetworkPlan;
-  readonly hosts: readonly NodeHost[];
+  readonly members: readonly Member[];
   readonly standIn: SuiStandIn;
   readonly suiUrl: string;
   readonly wallet: Ed25519Keypair;
   readonly auditors: readonly NamedKey[];
+}
+
+/** A storage node with its place in the network. */
+interface Member {
+  readonly host: NodeHost;
+  readonly shards: readonly ShardIndex[];
+  /** Votes for the node, and pays when it answers a claim. */
+  readonly wallet: Ed25519Keypair;
+  /** The wallet as the network file has it; deriving it takes a millisecond, so it is done once. */
+  readonly walletEntry: NetworkFileKey;
 }
 
 interface NamedKey {
@@ -114,8 +124,6 @@ interface NamedKey {
 
 const keyOf = (plan: NetworkPlan, purpose: string): Ed25519Keypair =>
   Ed25519Keypair.fromSecretKey(derive(plan.seed, purpose));
-/** The wallet of a storage node: votes for it, and pays when it answers a claim. */
-const nodeWallet = (plan: NetworkPlan, node: number): Ed25519Keypair => keyOf(plan, `node-wallet-${node}`);
 const addressOf = (key: Ed25519Keypair): ObjectId => parseObjectId(key.toSuiAddress());
 const fileKey = (key: Ed25519Keypair): NetworkFileKey => ({
   address: addressOf(key),
@@ -127,7 +135,8 @@ async function openNetwork(
   closers: Closers,
   close: () => Promise<void>,
 ): Promise<Network> {
-  const hosts = await bindNodes(plan, closers);
+  const members = await bindNodes(plan, closers);
+  const hosts = members.map(({ host }) => host);
   const nodePorts = hosts.map((host) => host.server.port);
   // Remembered before genesis, so that a start that dies half way comes back to the same chain.
   const funded = writeRecord(plan, [plan.ports[0] ?? 0, plan.ports[1] ?? 0, ...nodePorts], false);
@@ -135,7 +144,7 @@ async function openNetwork(
   const auditors = Array.from({ length: plan.auditors }, (_, i): NamedKey => {
     return { name: `auditor-${i}`, key: keyOf(plan, `auditor-${i}`) };
   });
-  const { standIn, suiUrl } = await openChain(plan, hosts, addressOf(wallet), closers);
+  const { standIn, suiUrl } = await openChain(plan, members, addressOf(wallet), closers);
   const ids = standIn.networkIds;
   await Promise.all(
     hosts.map((host) =>
@@ -152,7 +161,7 @@ async function openNetwork(
   );
   // Before the chain goes, so that nobody complains of its end.
   closers.push(async () => void (await Promise.all(hosts.map((host) => host.setRefuting(false)))));
-  const parts = { plan, hosts, standIn, suiUrl, wallet, auditors };
+  const parts = { plan, members, standIn, suiUrl, wallet, auditors };
   const network = networkOf(parts, () => control.url, close);
   const control = await withPort(plan, plan.ports[0] ?? 0, "the control API", (port) =>
     serveControl(network, { port, onError: reporter(plan, "control") }),
@@ -160,7 +169,7 @@ async function openNetwork(
   closers.push(() => control.close());
   if (!funded) {
     standIn.faucet(addressOf(wallet), WALLET_FUNDS);
-    for (const i of hosts.keys()) standIn.faucet(addressOf(nodeWallet(plan, i)), AUDIT_FUNDS);
+    for (const { walletEntry } of members) standIn.faucet(walletEntry.address, AUDIT_FUNDS);
   }
   for (const { name, key } of auditors) {
     const auditor = { address: addressOf(key), name, url: `http://${HOST}`, sinceEpoch: standIn.epoch };
@@ -170,10 +179,11 @@ async function openNetwork(
   return network;
 }
 
-async function bindNodes(plan: NetworkPlan, closers: Closers): Promise<NodeHost[]> {
-  const hosts: NodeHost[] = [];
+async function bindNodes(plan: NetworkPlan, closers: Closers): Promise<Member[]> {
+  const members: Member[] = [];
   for (const [i, keys] of nodeKeys(plan).entries()) {
     const name = `node-${i}`;
+    const wallet = keyOf(plan, `node-wallet-${i}`);
     const host = await withPort(plan, plan.ports[i + 2] ?? 0, name, (port) =>
       NodeHost.bind({
         name,
@@ -186,32 +196,32 @@ async function bindNodes(plan: NetworkPlan, closers: Closers): Promise<NodeHost[
         codec: plan.codec,
         heal: plan.heal,
         healGraceMs: plan.healGraceMs,
-        wallet: nodeWallet(plan, i),
+        wallet,
         refute: plan.refute,
         onError: reporter(plan, name),
       }),
     );
     closers.push(() => host.close());
-    hosts.push(host);
+    members.push({ host, shards: shardsOfNode(i, plan), wallet, walletEntry: fileKey(wallet) });
   }
-  return hosts;
+  return members;
 }
 
 async function openChain(
   plan: NetworkPlan,
-  hosts: readonly NodeHost[],
+  members: readonly Member[],
   adminAddress: ObjectId,
   closers: Closers,
 ): Promise<{ standIn: SuiStandIn; suiUrl: string }> {
-  const nodes = hosts.map(
-    (host, i): GenesisNode => ({
+  const nodes = members.map(
+    ({ host, shards, walletEntry }): GenesisNode => ({
       name: host.name,
       nodeId: host.keys.nodeId,
       networkAddress: `${HOST}:${host.server.port}`,
       publicKey: host.keys.publicKey,
       secretKey: host.keys.secretKey,
-      shards: shardsOfNode(i, plan),
-      governanceAddress: addressOf(nodeWallet(plan, i)),
+      shards,
+      governanceAddress: walletEntry.address,
     }),
   );
   const standIn = await createSuiStandIn({
@@ -232,17 +242,19 @@ async function openChain(
 }
 
 function networkOf(
-  { plan, hosts, standIn, suiUrl, wallet, auditors }: Parts,
+  { plan, members, standIn, suiUrl, wallet, auditors }: Parts,
   controlUrl: () => string,
   close: () => Promise<void>,
 ): Network & { hasNode(name: string): boolean } {
   const hostOf = (name: string): NodeHost => {
-    const host = hosts.find((each) => each.name === name);
+    const host = members.find((member) => member.host.name === name)?.host;
     if (host === undefined) throw new NetworkError("UNKNOWN_NODE", `there is no node ${name}`);
     return host;
   };
   const ids = standIn.networkIds;
   const { chainId, systemObjectId, stakingObjectId, slashingManagerId } = ids;
+  const walletEntry = fileKey(wallet);
+  const auditorEntries = auditors.map(({ name, key }) => ({ name, ...fileKey(key) }));
   return {
     get file(): NetworkFile {
       return {
@@ -256,19 +268,19 @@ function networkOf(
           registryId: ids.auditRegistryId,
           gatePackageId: ids.auditGatePackageId,
         },
-        wallet: fileKey(wallet),
-        auditors: auditors.map(({ name, key }) => ({ name, ...fileKey(key) })),
-        nodes: hosts.map((host, i) => ({
+        wallet: walletEntry,
+        auditors: auditorEntries,
+        nodes: members.map(({ host, shards, walletEntry }) => ({
           name: host.name,
           nodeId: host.keys.nodeId,
           url: host.server.url,
-          shards: shardsOfNode(i, plan),
-          wallet: fileKey(nodeWallet(plan, i)),
+          shards,
+          wallet: walletEntry,
         })),
         control: { url: controlUrl() },
       };
     },
-    hasNode: (name) => hosts.some((host) => host.name === name),
+    hasNode: (name) => members.some(({ host }) => host.name === name),
     setNodeFault: (name, fault) => hostOf(name).setFault(fault),
     restartNode: (name) => hostOf(name).restart(),
     setBlocked: (name, blobIds) => hostOf(name).setBlocked(blobIds),
