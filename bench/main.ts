@@ -11,6 +11,10 @@ const BENCHES: Record<
     about: "publish and read through the edge beside the official SDK, same network: time, requests, bytes",
     load: () => import("./publish.ts"),
   },
+  network: {
+    about: "CPU of the embedded network per publish at 40 and at 1000 shards",
+    load: () => import("./network.ts"),
+  },
   upload: {
     about: "steps of a publish, cost of staging, abandoned uploads, recovery after each fault",
     load: () => import("./upload.ts"),
