@@ -9,7 +9,8 @@ import { FloeError, ProtocolError } from "../shared/base/errors.ts";
 import type { NetworkFile } from "../shared/network/network-file.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
 import { FaultError, type NodeFault, parseNodeFault } from "./faults.ts";
-import { type FetchServer, serveFetch } from "./http-server.ts";
+import type { HttpServer } from "./http-listener.ts";
+import { serveFetch } from "./http-server.ts";
 import { type SuiFault, SuiFaultError } from "./sui/faults.ts";
 
 const MAX_BODY_BYTES = 16 * 1024;
@@ -41,8 +42,8 @@ class ControlError extends FloeError<"CONTROL_REFUSED"> {
 export async function serveControl(
   network: Controlled,
   options: { readonly port: number; readonly onError: (error: unknown) => void },
-): Promise<FetchServer> {
-  const server: FetchServer = await serveFetch(
+): Promise<HttpServer> {
+  const server: HttpServer = await serveFetch(
     async (request) => {
       try {
         checkCaller(request, new URL(server.url).host);

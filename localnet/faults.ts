@@ -32,7 +32,8 @@ import { signedMessageFromJson, signedMessageToJson } from "../shared/protocol/m
 import { parseRecoverySymbols } from "../shared/protocol/recovery-symbol.ts";
 import { MAX_SYMBOL_BYTES } from "../shared/protocol/sizes.ts";
 import { parseSliver } from "../shared/protocol/sliver.ts";
-import { errorReply, toResponse } from "./storage-node/reply.ts";
+import type { ServedRequest } from "./node-server.ts";
+import { errorReply, type NodeReply } from "./storage-node/reply.ts";
 import type { SliverKey } from "./storage-node/store.ts";
 
 export type NodeFault =
@@ -97,15 +98,15 @@ export function sliversToDrop(keys: readonly SliverKey[], fraction: number): Sli
   return ordered.slice(0, Math.ceil(keys.length * fraction)).map(({ key }) => key);
 }
 
-type Handler = (request: Request) => Promise<Response>;
+type Handler = (request: ServedRequest) => Promise<NodeReply>;
 
 /** Answers with the fault in effect; `down` and `drop-slivers` act elsewhere, on sockets and on the store. */
 export async function answerWithFault(
   fault: NodeFault,
-  request: Request,
+  request: ServedRequest,
   node: Handler,
   tools: { readonly clock: Clock; readonly rogueKey: Uint8Array },
-): Promise<Response> {
+): Promise<NodeReply> {
   switch (fault.kind) {
     case "none":
     case "down":
@@ -114,9 +115,9 @@ export async function answerWithFault(
     case "hang":
       return untilGone(request.signal);
     case "slow":
-      return (await isPatient(request, tools.clock, fault.ms)) ? node(request) : gone();
+      return (await isPatient(request, tools.clock, fault.ms)) ? node(request) : goneReply;
     case "error":
-      return toResponse(errorReply("INTERNAL_ERROR", "internal error", "0".repeat(32)));
+      return errorReply("INTERNAL_ERROR", "internal error", "0".repeat(32));
     case "corrupt-slivers":
       return rewrite(request, await node(request), corrupt);
     case "wrong-metadata":
@@ -134,17 +135,17 @@ export async function answerWithFault(
   }
 }
 
-/** Nobody reads it: the client went away. */
-const gone = (): Response => new Response(null, { status: 499 });
+/** It is not sent: the client went away. */
+export const goneReply: NodeReply = { status: 499, type: undefined, body: new Uint8Array() };
 
-function untilGone(signal: AbortSignal): Promise<Response> {
+function untilGone(signal: AbortSignal): Promise<NodeReply> {
   return new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve(gone()), { once: true });
+    signal.addEventListener("abort", () => resolve(goneReply), { once: true });
   });
 }
 
 /** @returns false when the client left before `ms` were over */
-async function isPatient(request: Request, clock: Clock, ms: number): Promise<boolean> {
+async function isPatient(request: ServedRequest, clock: Clock, ms: number): Promise<boolean> {
   try {
     await clock.sleep(ms, request.signal);
     return true;
@@ -154,19 +155,15 @@ async function isPatient(request: Request, clock: Clock, ms: number): Promise<bo
   }
 }
 
-/** Lets `change` alter a successful answer to a GET; it may work in place. */
-async function rewrite(
-  request: Request,
-  response: Response,
+/** Lets `change` alter a copy of a successful answer to a GET; it may work in place. */
+function rewrite(
+  request: ServedRequest,
+  reply: NodeReply,
   change: (route: NodeRouteName, body: Uint8Array) => Uint8Array,
-): Promise<Response> {
-  if (response.status !== 200 || request.method !== "GET") return response;
-  const route: NodeRoute | undefined = parseNodePath(new URL(request.url).pathname);
-  const body = new Uint8Array(await response.arrayBuffer());
-  const changed = route === undefined ? body : change(route.name, body);
-  const headers = new Headers(response.headers);
-  headers.set("content-length", String(changed.length));
-  return new Response(changed as Uint8Array<ArrayBuffer>, { status: 200, headers });
+): NodeReply {
+  if (reply.status !== 200 || request.method !== "GET") return reply;
+  const route: NodeRoute | undefined = parseNodePath(request.pathname);
+  return route === undefined ? reply : { ...reply, body: change(route.name, reply.body.slice()) };
 }
 
 function flip(bytes: Uint8Array, at: number): void {

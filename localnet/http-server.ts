@@ -5,51 +5,19 @@
  * responses as fast as the client reads them. A client that goes away aborts `request.signal` and cancels the
  * response's body. A handler that throws costs the client a plain 500.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import {
+  discardBody,
+  type HttpServer,
+  type ListenerTools,
+  type ServeOptions,
+  serveHttp,
+  type Traffic,
+} from "./http-listener.ts";
 
 export type FetchHandler = (request: Request) => Response | Promise<Response>;
 
-export interface ServeOptions {
-  /** 0 picks a free port. */
-  readonly port: number;
-  readonly host: string;
-  /** Told of handlers that threw and of responses that broke off; silent by default. */
-  readonly onError?: (error: unknown) => void;
-}
-
-/** Counted since the server started. */
-export interface Traffic {
-  /** Body bytes, heads not counted. */
-  bytesIn: number;
-  bytesOut: number;
-  /** Requests whose head arrived and whose answer has not left completely. */
-  inFlight: number;
-  peakInFlight: number;
-}
-
-export interface FetchServer {
-  readonly url: string;
-  readonly port: number;
-  readonly traffic: Readonly<Traffic>;
-  /**
-   * False makes the server look dead: open connections are reset, and so is every new one as soon as it is
-   * accepted. The port stays bound, so that nobody else takes it meanwhile.
-   */
-  setAccepting(accepting: boolean): void;
-  /** Stops listening and destroys every socket, also busy and idle keep-alive ones. Callable more than once. */
-  close(): Promise<void>;
-}
-
-/** Request line and headers together; room for a query of about 2,000 symbol IDs. */
-const MAX_HEADER_BYTES = 32 * 1024;
-const MAX_HEADER_COUNT = 100;
-/** Longer than the idle time of common client pools (4 to 5 s), so that clients and not the server close first. */
-const KEEP_ALIVE_MS = 65_000;
-const HEADERS_TIMEOUT_MS = 30_000;
-/** After an answer that did not need the whole body: how long the rest is read and thrown away. */
-const DISCARD_MS = 10_000;
 /** Bytes read ahead of the handler. */
 const READ_AHEAD_BYTES = 256 * 1024;
 
@@ -58,68 +26,13 @@ const READ_AHEAD_BYTES = 256 * 1024;
  *
  * @throws the listen error (`EADDRINUSE`, `EACCES`) with its code
  */
-export async function serveFetch(handler: FetchHandler, options: ServeOptions): Promise<FetchServer> {
-  const sockets = new Set<Socket>();
-  const traffic: Traffic = { bytesIn: 0, bytesOut: 0, inFlight: 0, peakInFlight: 0 };
-  let accepting = true;
-  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: KEEP_ALIVE_MS });
-  server.maxHeadersCount = MAX_HEADER_COUNT;
-  server.headersTimeout = HEADERS_TIMEOUT_MS;
-  // Bodies may legitimately trickle, and a slow client costs one socket: no limit on the whole request.
-  server.requestTimeout = 0;
-
-  server.on("connection", (socket) => {
-    if (!accepting) {
-      socket.resetAndDestroy();
-      return;
-    }
-    socket.setNoDelay(true);
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-  });
-  server.on("request", (incoming, outgoing) => {
-    traffic.inFlight++;
-    traffic.peakInFlight = Math.max(traffic.peakInFlight, traffic.inFlight);
-    outgoing.once("close", () => traffic.inFlight--);
-    answer(handler, incoming, outgoing, server.address() as AddressInfo).catch((error: unknown) => {
-      options.onError?.(error);
-      incoming.socket.destroy();
-    });
-  });
-
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(options.port, options.host, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
-  // Listening on TCP, so the address is an AddressInfo and not a pipe's name.
-  const { port } = server.address() as AddressInfo;
-  let closed: Promise<void> | undefined;
-
-  return {
-    url: `http://${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`,
-    port,
-    traffic,
-    setAccepting(value) {
-      accepting = value;
-      if (!value) for (const socket of sockets) socket.resetAndDestroy();
-    },
-    close() {
-      closed ??= new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-      });
-      return closed;
-    },
-  };
+export function serveFetch(handler: FetchHandler, options: ServeOptions): Promise<HttpServer> {
+  return serveHttp(answer, options);
 
   async function answer(
-    handle: FetchHandler,
     incoming: IncomingMessage,
     outgoing: ServerResponse,
-    address: AddressInfo,
+    { traffic, port }: ListenerTools,
   ): Promise<void> {
     const abort = new AbortController();
     outgoing.once("close", () => {
@@ -127,7 +40,7 @@ export async function serveFetch(handler: FetchHandler, options: ServeOptions): 
     });
     let response: Response;
     try {
-      response = await handle(toRequest(incoming, address, abort.signal, traffic));
+      response = await handler(toRequest(incoming, port, abort.signal, traffic));
     } catch (error) {
       options.onError?.(error);
       response = new Response("internal error\n", { status: 500 });
@@ -143,23 +56,18 @@ export async function serveFetch(handler: FetchHandler, options: ServeOptions): 
     const unread = !incoming.complete;
     if (unread) outgoing.setHeader("connection", "close");
     await send(response, incoming, outgoing, traffic);
-    if (!incoming.readableEnded) discard(incoming);
+    if (!incoming.readableEnded) discardBody(incoming);
   }
 }
 
-function toRequest(
-  incoming: IncomingMessage,
-  address: AddressInfo,
-  signal: AbortSignal,
-  traffic: Traffic,
-): Request {
+function toRequest(incoming: IncomingMessage, port: number, signal: AbortSignal, traffic: Traffic): Request {
   const headers = new Headers();
   for (let i = 0; i + 1 < incoming.rawHeaders.length; i += 2) {
     headers.append(incoming.rawHeaders[i] ?? "", incoming.rawHeaders[i + 1] ?? "");
   }
   // The authority is this server's own: a request target or Host header from outside never changes it.
   const path = incoming.url?.startsWith("/") ? incoming.url : "/";
-  const url = `http://127.0.0.1:${address.port}${path}`;
+  const url = `http://127.0.0.1:${port}${path}`;
   const method = incoming.method ?? "GET";
   if (method === "GET" || method === "HEAD") return new Request(url, { method, headers, signal });
   // `duplex` is required for streamed bodies by the fetch standard and missing from the type.
@@ -249,14 +157,4 @@ async function send(
     void gone.then(resolve);
     outgoing.end(resolve);
   });
-}
-
-/** Reads what is left of a request body, so that the socket does not stall on it; ends the connection if it must. */
-function discard(incoming: IncomingMessage): void {
-  incoming.removeAllListeners("data");
-  incoming.resume();
-  if (incoming.complete) return;
-  const timer = setTimeout(() => incoming.socket.destroy(), DISCARD_MS);
-  incoming.socket.once("close", () => clearTimeout(timer));
-  incoming.once("end", () => incoming.socket.destroySoon());
 }

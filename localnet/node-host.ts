@@ -14,12 +14,14 @@ import { blake2b256 } from "../shared/crypto/blake2b.ts";
 import { parseNodePath, UnparsableRequest } from "../shared/node/storage-node-api.ts";
 import type { BlobId } from "../shared/protocol/ids.ts";
 import { answerWithFault, type NodeFault, sliversToDrop } from "./faults.ts";
-import { type FetchServer, serveFetch } from "./http-server.ts";
+import type { HttpServer } from "./http-listener.ts";
+import { type ServedRequest, serveNode } from "./node-server.ts";
 import type { ChainSource } from "./storage-node/chain-source.ts";
 import type { ClaimSource } from "./storage-node/claim-source.ts";
 import { Healer } from "./storage-node/healer.ts";
 import type { NodeKeys } from "./storage-node/node-context.ts";
 import { Refuter } from "./storage-node/refuter.ts";
+import { type NodeReply, textReply } from "./storage-node/reply.ts";
 import { StorageNode } from "./storage-node/storage-node.ts";
 import { NodeStore } from "./storage-node/store.ts";
 
@@ -65,7 +67,7 @@ export interface NodeStats {
 export class NodeHost {
   readonly name: string;
   readonly keys: NodeKeys;
-  readonly server: FetchServer;
+  readonly server: HttpServer;
   readonly #options: NodeHostOptions;
   readonly #store: NodeStore;
   readonly #byRoute = new Map<string, number>();
@@ -83,7 +85,7 @@ export class NodeHost {
   #fault: NodeFault = { kind: "none" };
   #requests = 0;
 
-  private constructor(options: NodeHostOptions, server: FetchServer, store: NodeStore) {
+  private constructor(options: NodeHostOptions, server: HttpServer, store: NodeStore) {
     this.name = options.name;
     this.keys = options.keys;
     this.server = server;
@@ -97,7 +99,7 @@ export class NodeHost {
     const store = new NodeStore(options.storePath);
     try {
       const { host, port, onError } = options;
-      const server = await serveFetch((request) => self.#answer(request), { host, port, onError });
+      const server = await serveNode((request) => self.#answer(request), { host, port, onError });
       const self = new NodeHost(options, server, store);
       return self;
     } catch (error) {
@@ -229,7 +231,7 @@ export class NodeHost {
     this.#store.close();
   }
 
-  async #answer(request: Request): Promise<Response> {
+  #answer(request: ServedRequest): Promise<NodeReply> {
     this.#requests++;
     const route = `${request.method} ${routeName(request)}`;
     this.#byRoute.set(route, (this.#byRoute.get(route) ?? 0) + 1);
@@ -239,9 +241,9 @@ export class NodeHost {
     });
   }
 
-  async #handle(request: Request): Promise<Response> {
-    if (this.#node === undefined) return new Response("starting\n", { status: 503 });
-    const answer = this.#node.fetch(request);
+  async #handle(request: ServedRequest): Promise<NodeReply> {
+    if (this.#node === undefined) return textReply(503, "starting\n");
+    const answer = this.#node.answer(request);
     this.#active.add(answer);
     try {
       return await answer;
@@ -251,9 +253,9 @@ export class NodeHost {
   }
 }
 
-function routeName(request: Request): string {
+function routeName(request: ServedRequest): string {
   try {
-    return parseNodePath(new URL(request.url).pathname)?.name ?? "unknown";
+    return parseNodePath(request.pathname)?.name ?? "unknown";
   } catch (error) {
     if (error instanceof UnparsableRequest) return "unparsable";
     throw error;

@@ -21,7 +21,8 @@ import {
 } from "../../shared/protocol/messages.ts";
 import { parseInconsistencyProof } from "../../shared/protocol/recovery-symbol.ts";
 import type { NodeContext } from "./node-context.ts";
-import { jsonReply, NodeRefusal, type NodeReply, PlainRefusal, readBody } from "./reply.ts";
+import type { NodeRequest } from "./node-request.ts";
+import { jsonReply, NodeRefusal, type NodeReply, PlainRefusal } from "./reply.ts";
 
 /** Body cap of the official node's web framework. */
 const MAX_PROOF_BODY_BYTES = 2 * 1024 * 1024;
@@ -51,9 +52,9 @@ export async function postInconsistencyProof(
   node: NodeContext,
   blobId: BlobId,
   axis: Axis,
-  request: Request,
+  request: NodeRequest,
 ): Promise<NodeReply> {
-  const body = await readBody(request, MAX_PROOF_BODY_BYTES);
+  const body = await request.body(MAX_PROOF_BODY_BYTES);
   if (body === undefined) throw new PlainRefusal(413, "length limit exceeded");
   if (node.isBlocked(blobId)) throw new NodeRefusal("FORBIDDEN_PROOF", "this node does not serve the blob");
   const metadata = node.isRegistered(blobId) ? node.metadata(blobId) : undefined;

@@ -11,7 +11,8 @@ import {
   type VerifiedMetadata,
 } from "../../shared/protocol/metadata.ts";
 import type { NodeContext } from "./node-context.ts";
-import { bytesReply, jsonReply, NodeRefusal, type NodeReply, readBody, uploadReply } from "./reply.ts";
+import type { NodeRequest } from "./node-request.ts";
+import { bytesReply, jsonReply, NodeRefusal, type NodeReply, uploadReply } from "./reply.ts";
 
 /** Body cap of the official node's web framework. */
 const MAX_METADATA_BODY_BYTES = 2 * 1024 * 1024;
@@ -36,13 +37,13 @@ export async function putMetadata(
   node: NodeContext,
   blobId: BlobId,
   pending: boolean,
-  request: Request,
+  request: NodeRequest,
 ): Promise<NodeReply> {
-  const type = request.headers.get("content-type");
-  if (type !== null && type.split(";")[0]?.trim().toLowerCase() !== OCTET_STREAM) {
+  const type = request.header("content-type");
+  if (type !== undefined && type.split(";")[0]?.trim().toLowerCase() !== OCTET_STREAM) {
     throw new NodeRefusal("INVALID_CONTENT_TYPE", `metadata is sent as ${OCTET_STREAM}`);
   }
-  const body = await readBody(request, MAX_METADATA_BODY_BYTES);
+  const body = await request.body(MAX_METADATA_BODY_BYTES);
   if (body === undefined) {
     throw new NodeRefusal("INVALID_CONTENT_TYPE", `metadata above ${MAX_METADATA_BODY_BYTES} bytes`);
   }

@@ -1,12 +1,11 @@
 /**
- * Answers of a storage node as data, and the one place that turns them into HTTP.
+ * Answers of a storage node as data, and their headers.
  *
  * Handlers return a `NodeReply` or throw: `NodeRefusal` for the protocol's error envelope, `PlainRefusal` for what
  * official nodes refuse in their web framework, in plain text, before any handler runs. Everything else that is
  * thrown is a bug or a broken disk: a 500 that says nothing but a trace ID.
  */
 
-import { readBounded } from "../../shared/base/bounded-body.ts";
 import { FloeError } from "../../shared/base/errors.ts";
 import {
   errorBody,
@@ -88,32 +87,19 @@ const PREFLIGHT = {
   vary: "origin, access-control-request-method, access-control-request-headers",
 } as const;
 
-export const preflightResponse = (): Response =>
-  new Response(null, { status: 200, headers: { ...PREFLIGHT, "content-length": "0" } });
+export const preflightReply: NodeReply = {
+  status: 200,
+  type: undefined,
+  body: new Uint8Array(),
+  headers: PREFLIGHT,
+};
 
-/** @param head true leaves the body out and keeps its length, as HEAD does */
-export function toResponse(reply: NodeReply, head = false): Response {
-  const headers = new Headers({ ...CORS, ...reply.headers, "content-length": String(reply.body.length) });
-  if (reply.type !== undefined) headers.set("content-type", reply.type);
-  // Store and codec hand out buffers of their own, never shared memory.
-  const body = head || reply.body.length === 0 ? null : (reply.body as Uint8Array<ArrayBuffer>);
-  return new Response(body, { status: reply.status, headers });
-}
-
-/**
- * Reads a request body of at most `maxBytes`.
- *
- * @returns undefined when it is longer; then at most one chunk more than the limit was read
- * @throws PlainRefusal when the client breaks off (nobody reads that answer)
- */
-export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array | undefined> {
-  const declared = Number(request.headers.get("content-length") ?? "0");
-  if (declared > maxBytes) return undefined;
-  const tooLong = new Error(`more than ${maxBytes} bytes`);
-  try {
-    return await readBounded(request.body, maxBytes, () => tooLong);
-  } catch (cause) {
-    if (cause === tooLong) return undefined;
-    throw new PlainRefusal(400, "the request body broke off", { cause });
-  }
+/** All headers of an answer. HEAD keeps the length of the body it leaves out. */
+export function replyHeaders({ type, body, headers }: NodeReply): Record<string, string> {
+  return {
+    ...CORS,
+    ...headers,
+    "content-length": String(body.length),
+    ...(type === undefined ? {} : { "content-type": type }),
+  };
 }

@@ -9,15 +9,8 @@ import { pairOfSliver } from "../../shared/protocol/mapping.ts";
 import { MAX_SYMBOL_BYTES } from "../../shared/protocol/sizes.ts";
 import { parseSliver, type Sliver } from "../../shared/protocol/sliver.ts";
 import type { NodeContext } from "./node-context.ts";
-import {
-  bytesReply,
-  jsonReply,
-  NodeRefusal,
-  type NodeReply,
-  PlainRefusal,
-  readBody,
-  uploadReply,
-} from "./reply.ts";
+import type { NodeRequest } from "./node-request.ts";
+import { bytesReply, jsonReply, NodeRefusal, type NodeReply, PlainRefusal, uploadReply } from "./reply.ts";
 
 /** Room for the BCS frame around a sliver's data, as official nodes allow it. */
 const FRAME_BYTES = 128;
@@ -50,10 +43,10 @@ export async function putSliver(
   pairNumber: number,
   axis: Axis,
   pending: boolean,
-  request: Request,
+  request: NodeRequest,
 ): Promise<NodeReply> {
   const maxDataBytes = bftParameters(node.nShards).secondarySourceSymbols * MAX_SYMBOL_BYTES;
-  const body = await readBody(request, maxDataBytes + FRAME_BYTES);
+  const body = await request.body(maxDataBytes + FRAME_BYTES);
   if (body === undefined) throw new PlainRefusal(413, "length limit exceeded");
   const pair = node.pair(pairNumber);
   const sliver = decode(body, maxDataBytes);

@@ -1,7 +1,7 @@
 /**
  * One storage node: an HTTP face over one store, fed by the chain's events.
  *
- *   request -> parse path -> handler -> NodeReply -> Response
+ *   NodeRequest -> parse path -> handler -> NodeReply
  *   chain   -> ChainFollower -> BlobRegistry -> store
  *
  * The node trusts nobody: metadata must hash to the blob ID, slivers must fit the metadata, and only blobs that the
@@ -25,14 +25,8 @@ import type { ChainSource } from "./chain-source.ts";
 import { getConfirmation, postInconsistencyProof } from "./confirmation.ts";
 import { getMetadata, getMetadataStatus, putMetadata } from "./metadata-routes.ts";
 import { NodeContext, type NodeKeys } from "./node-context.ts";
-import {
-  errorReply,
-  type NodeReply,
-  PlainRefusal,
-  preflightResponse,
-  replyForError,
-  toResponse,
-} from "./reply.ts";
+import type { NodeRequest } from "./node-request.ts";
+import { errorReply, type NodeReply, PlainRefusal, preflightReply, replyForError } from "./reply.ts";
 import { getSliver, getSliverStatus, putSliver } from "./sliver-routes.ts";
 import { getBlobStatus, getHealth } from "./status-routes.ts";
 import type { NodeStore } from "./store.ts";
@@ -90,20 +84,16 @@ export class StorageNode {
     return this.context.follower.stop();
   }
 
-  async fetch(request: Request): Promise<Response> {
-    if (request.method === "OPTIONS") return preflightResponse();
-    return toResponse(await this.#reply(request), request.method === "HEAD");
-  }
-
-  async #reply(request: Request): Promise<NodeReply> {
+  /** Never rejects: what goes wrong inside is an answer too. */
+  async answer(request: NodeRequest): Promise<NodeReply> {
+    if (request.method === "OPTIONS") return preflightReply;
     try {
-      const url = new URL(request.url);
-      const route = parseNodePath(url.pathname);
+      const route = parseNodePath(request.pathname);
       if (route === undefined) throw new PlainRefusal(404, "");
       const methods = NODE_METHODS[route.name];
       if (!methods.includes(request.method))
         throw new PlainRefusal(405, "", { headers: { allow: methods.join(",") } });
-      return await this.#dispatch(route, url.searchParams, request);
+      return await this.#dispatch(route, request);
     } catch (error) {
       const reply = replyForError(error);
       if (reply !== undefined) return reply;
@@ -113,8 +103,9 @@ export class StorageNode {
     }
   }
 
-  #dispatch(route: NodeRoute, query: URLSearchParams, request: Request): NodeReply | Promise<NodeReply> {
+  #dispatch(route: NodeRoute, request: NodeRequest): NodeReply | Promise<NodeReply> {
     const node = this.context;
+    const { query } = request;
     switch (route.name) {
       case "metadata":
         if (request.method !== "PUT") return getMetadata(node, route.blobId);

@@ -1,5 +1,7 @@
 /** One storage node of a committee of two, its chain written by hand, asked through `fetch` without a socket. */
 import { systemClock } from "../../../host/clock.ts";
+import { parseTarget } from "../../../localnet/storage-node/node-request.ts";
+import { replyHeaders } from "../../../localnet/storage-node/reply.ts";
 import { StorageNode } from "../../../localnet/storage-node/storage-node.ts";
 import { NodeStore } from "../../../localnet/storage-node/store.ts";
 import { createReferenceCodec } from "../../../shared/codec/reference-codec.ts";
@@ -87,9 +89,16 @@ export async function startLoneNode(
     onError: (error) => errors.push(error),
   });
   await node.start();
-  const ask: LoneNode["ask"] = (method, path, body, headers = {}) => {
-    const init = { method, headers, ...(body === undefined ? {} : { body: new Uint8Array(body) }) };
-    return node.fetch(new Request(`http://node${path}`, init));
+  const ask: LoneNode["ask"] = async (method, path, body = new Uint8Array(), headers = {}) => {
+    const reply = await node.answer({
+      method,
+      ...parseTarget(path),
+      header: (name) => headers[name],
+      body: async (maxBytes) => (body.length > maxBytes ? undefined : body.slice()),
+    });
+    const isBodiless = method === "HEAD" || reply.body.length === 0;
+    const init = { status: reply.status, headers: replyHeaders(reply) };
+    return new Response(isBodiless ? null : new Uint8Array(reply.body), init);
   };
   return {
     node,

@@ -2,7 +2,8 @@
  * A full node that fails: a proxy between the edge and the chain. Storage nodes and checkers use the chain directly, so
  * what a fault does to the edge can be compared with what really happened.
  */
-import { type FetchServer, serveFetch } from "../../../localnet/http-server.ts";
+import type { HttpServer } from "../../../localnet/http-listener.ts";
+import { serveFetch } from "../../../localnet/http-server.ts";
 
 /** One call as the proxy sees it. */
 export interface SuiCall {
@@ -32,7 +33,7 @@ export async function startFaultSui(target: string): Promise<FaultSui> {
   const calls = new Map<string, number>();
   let met = 0;
   let active: { rule: SuiRule; methods: readonly string[] | undefined; left: number } | undefined;
-  const server: FetchServer = await serveFetch(
+  const server: HttpServer = await serveFetch(
     async (request) => {
       const { pathname } = new URL(request.url);
       const method = pathname.slice(pathname.lastIndexOf("/") + 1);

@@ -2,7 +2,7 @@
 import { request as httpRequest } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Controlled, serveControl } from "../../../localnet/control.ts";
-import type { FetchServer } from "../../../localnet/http-server.ts";
+import type { HttpServer } from "../../../localnet/http-listener.ts";
 import type { NetworkFile } from "../../../shared/network/network-file.ts";
 
 const calls: unknown[][] = [];
@@ -20,7 +20,7 @@ const network: Controlled = {
   },
 };
 
-let server: FetchServer;
+let server: HttpServer;
 const errors: unknown[] = [];
 beforeAll(async () => {
   server = await serveControl(network, { port: 0, onError: (error) => errors.push(error) });

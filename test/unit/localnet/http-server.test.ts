@@ -2,15 +2,16 @@
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
-import { type FetchHandler, type FetchServer, serveFetch } from "../../../localnet/http-server.ts";
+import type { HttpServer } from "../../../localnet/http-listener.ts";
+import { type FetchHandler, serveFetch } from "../../../localnet/http-server.ts";
 
-let server: FetchServer | undefined;
+let server: HttpServer | undefined;
 afterEach(async () => {
   await server?.close();
   server = undefined;
 });
 
-async function serve(handler: FetchHandler): Promise<FetchServer> {
+async function serve(handler: FetchHandler): Promise<HttpServer> {
   server = await serveFetch(handler, { port: 0, host: "127.0.0.1" });
   return server;
 }
