@@ -15,7 +15,7 @@
  * Those who collect many signatures use a `SignatureScheme`; the one here is the oracle of the fast one.
  */
 import { bls12_381 } from "@noble/curves/bls12-381.js";
-import { equalBytes, toHex } from "../base/bytes.ts";
+import { concatBytes, equalBytes, toHex } from "../base/bytes.ts";
 import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../protocol/messages.ts";
 import { CryptoError, type CryptoErrorCode } from "./crypto-error.ts";
 import type { SignatureScheme } from "./signature-scheme.ts";
@@ -24,6 +24,9 @@ const SECRET_KEY_BYTES = 32;
 const UNCOMPRESSED_KEY_BYTES = 96;
 /** First byte of infinity: compressed, and no coordinate follows. */
 const INFINITY_FLAGS = 0xc0;
+/** Flag bits of a compressed point: that it is one, and that of the two values of y it has the larger. */
+const COMPRESSED_FLAG = 0x80;
+const LARGER_Y_FLAG = 0x20;
 const bls = bls12_381.longSignatures;
 const PublicKeyPoint = bls12_381.G1.Point;
 const SignaturePoint = bls12_381.G2.Point;
@@ -35,14 +38,28 @@ export type BlsSignature = InstanceType<typeof SignaturePoint>;
 
 /** Messages are few and signed by many: hashing one to the curve costs as much as signing it, so a few are kept. */
 const HASHES_KEPT = 16;
-const hashes = new Map<string, BlsSignature>();
+const hashes = new Map<string, MessagePoint>();
+
+interface MessagePoint {
+  readonly point: BlsSignature;
+  /** How often it was signed here. */
+  signed: number;
+}
+
+/**
+ * Bits of a scalar per step when a message is signed again and again. A table of multiples of its point costs 37 ms and
+ * 150 KB with 4 bits; each further signature then takes 2 ms and not 14.
+ */
+const TABLE_BITS = 4;
 
 /** The point of G2 that stands for a message; depends on nothing but its bytes. */
-function hashToCurve(message: Uint8Array): BlsSignature {
+const hashToCurve = (message: Uint8Array): BlsSignature => messagePoint(message).point;
+
+function messagePoint(message: Uint8Array): MessagePoint {
   const key = toHex(message);
   const known = hashes.get(key);
   if (known !== undefined) return known;
-  const point = bls.hash(message);
+  const point: MessagePoint = { point: bls.hash(message), signed: 0 };
   for (const oldest of hashes.keys()) {
     if (hashes.size < HASHES_KEPT) break;
     hashes.delete(oldest);
@@ -57,10 +74,31 @@ export function blsPublicKey(secretKey: Uint8Array): Uint8Array {
   return bls.getPublicKey(secretKey).toBytes(true);
 }
 
-/** Signs exactly these bytes; 96 bytes, compressed. */
+/**
+ * Signs exactly these bytes; 96 bytes, compressed.
+ *
+ * Cost: 30 ms for a message that is new, 14 ms the second time it is signed, with whatever key, 2 ms from then on.
+ */
 export function blsSign(message: Uint8Array, secretKey: Uint8Array): Uint8Array {
   checkSecretKey(secretKey);
-  return serializeSignature(bls.sign(hashToCurve(message), secretKey));
+  const hashed = messagePoint(message);
+  hashed.signed++;
+  // The second signature says that more will come: all nodes of a committee sign one message.
+  if (hashed.signed === 2) hashed.point.precompute(TABLE_BITS);
+  return compressSignature(bls.sign(hashed.point, secretKey));
+}
+
+/**
+ * The encoding of a signature made here. The library's own encoder first checks that the point is in the subgroup, for
+ * 1.8 ms; a multiple of a point of the subgroup is.
+ */
+function compressSignature(signature: BlsSignature): Uint8Array {
+  const { x, y } = signature.toAffine();
+  const { Fp } = bls12_381.fields;
+  const bytes = concatBytes(Fp.toBytes(x.c1), Fp.toBytes(x.c0));
+  const isLarger = 2n * (y.c1 === 0n ? y.c0 : y.c1) > Fp.ORDER;
+  bytes[0] = (bytes[0] ?? 0) | COMPRESSED_FLAG | (isLarger ? LARGER_Y_FLAG : 0);
+  return bytes;
 }
 
 /** @throws CryptoError `INVALID_SIGNATURE` unless the 96 bytes are the one encoding of a finite subgroup point */

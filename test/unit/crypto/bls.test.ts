@@ -20,6 +20,19 @@ const MESSAGE = new TextEncoder().encode("a message");
 const secretKeys = [1, 2, 3, 4, 5].map((i) => new Uint8Array(32).fill(i));
 const keys = secretKeys.map((secret) => parseBlsPublicKey(blsPublicKey(secret)));
 const signatures = secretKeys.map((secret) => parseBlsSignature(blsSign(MESSAGE, secret)));
+
+test("signatures of one message by many keys are, byte for byte, those of the library", () => {
+  const message = new TextEncoder().encode("signed by a committee");
+  const { longSignatures } = bls12_381;
+  const hashed = longSignatures.hash(message);
+  // Half of them have the larger y, and all but the first two come from the table of the message's multiples.
+  for (let i = 1; i <= 24; i++) {
+    const secret = new Uint8Array(32).fill(3).fill(i, 20);
+    const expected = longSignatures.Signature.toBytes(longSignatures.sign(hashed, secret));
+    expect(toHex(blsSign(message, secret))).toBe(toHex(expected));
+  }
+});
+
 describe("points from outside", () => {
   const infinity = (length: number) => Uint8Array.from({ length }, (_, i) => (i === 0 ? 0xc0 : 0));
 
