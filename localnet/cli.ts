@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { FloeError } from "../shared/base/errors.ts";
 import type { NetworkFile } from "../shared/network/network-file.ts";
 import { NETWORK_DEFAULTS, type NetworkOptions, startNetwork } from "./network.ts";
+import { parseShapeOptions, SHAPE_HELP, SHAPE_OPTIONS } from "./shape-options.ts";
 
 const HELP = `usage: npm run localnet [-- OPTION ...]
 
@@ -12,6 +13,7 @@ Starts Walrus storage nodes and a stand-in for Sui on this machine, and stays up
 
   --nodes N            storage nodes (default ${NETWORK_DEFAULTS.nodes}; the official SDK needs at least 11)
   --shards N           shards (default ${NETWORK_DEFAULTS.shards}; 1000 is the shape of the public networks)
+${SHAPE_HELP}
   --seed TEXT          seed of keys and identifiers (default "${NETWORK_DEFAULTS.seed}")
   --data-dir DIR       keep blobs, chain, keys and ports here (default: in memory)
   --port N             first of N+2 ports: control API, Sui, node-0, node-1, ... (default: any free ones)
@@ -34,6 +36,7 @@ function parseOptions(argv: string[]): { network: NetworkOptions; file: string }
     ...number("nodes", values.nodes),
     ...number("shards", values.shards),
     ...number("port", values.port),
+    ...parseShapeOptions(values),
     ...(values.seed === undefined ? {} : { seed: values.seed }),
     ...(values["data-dir"] === undefined ? {} : { dataDir: resolve(values["data-dir"]) }),
     log: (line) => console.error(line),
@@ -47,6 +50,7 @@ function readArguments(args: string[]) {
     nodes: text,
     shards: text,
     seed: text,
+    ...SHAPE_OPTIONS,
     port: text,
     "data-dir": text,
     "network-file": text,
@@ -66,7 +70,10 @@ function describe(file: NetworkFile, path: string): string {
   const nodes = file.nodes ?? [];
   const lines = [
     `${nodes.length} storage nodes hold ${file.nShards} shards, epoch ${file.epoch}`,
-    ...nodes.map(({ name, url, shards }) => `  ${name.padEnd(9)} ${url}  ${shards.length} shards`),
+    ...nodes.map(
+      ({ name, url, shards, distance }) =>
+        `  ${name.padEnd(9)} ${url}  ${shards.length} shards${distance === undefined ? "" : `, ${distance.latencyMs} ms away`}`,
+    ),
     `  sui       ${file.sui.url}`,
     `  control   ${file.control?.url}`,
     `network file ${path}`,

@@ -6,8 +6,9 @@
  * (which stops web pages). JSON in and out; every error is `{"error": "..."}`.
  */
 import { FloeError, ProtocolError } from "../shared/base/errors.ts";
-import type { NetworkFile } from "../shared/network/network-file.ts";
+import type { NetworkFile, NodeDistance } from "../shared/network/network-file.ts";
 import { type ObjectId, parseObjectId } from "../shared/protocol/ids.ts";
+import { type Distance, DistanceError, parseDistance } from "./distance.ts";
 import { FaultError, type NodeFault, parseNodeFault } from "./faults.ts";
 import type { HttpServer } from "./http-listener.ts";
 import { serveFetch } from "./http-server.ts";
@@ -21,6 +22,8 @@ export interface Controlled {
   readonly file: NetworkFile;
   hasNode(name: string): boolean;
   setNodeFault(name: string, fault: NodeFault): void;
+  setDistance(distance: Distance): void;
+  setNodeDistance(name: string, distance: NodeDistance): void;
   restartNode(name: string): Promise<void>;
   setSuiFault(fault: SuiFault): void;
   advanceEpoch(): Promise<number>;
@@ -69,7 +72,12 @@ function checkCaller(request: Request, authority: string): void {
 
 function refusal(error: unknown, onError: (error: unknown) => void): Response {
   if (error instanceof ControlError) return json(error.status, { error: error.message });
-  if (error instanceof FaultError || error instanceof SuiFaultError || error instanceof ProtocolError) {
+  const isRefused =
+    error instanceof FaultError ||
+    error instanceof DistanceError ||
+    error instanceof SuiFaultError ||
+    error instanceof ProtocolError;
+  if (isRefused) {
     return json(400, { error: error.message });
   }
   onError(error);
@@ -94,9 +102,19 @@ async function dispatch(network: Controlled, request: Request): Promise<unknown>
     case "nodes/*/fault": {
       const body = await posted(request);
       const node = knownNode(network, second);
+      const { kind, ...rest } = body;
+      if (kind === "distance") {
+        network.setNodeDistance(node, parseDistance(rest, ["latencyMs", "bandwidth"]));
+        return { node, kind };
+      }
       const fault = parseNodeFault(body);
       network.setNodeFault(node, fault);
       return { node, kind: fault.kind };
+    }
+    case "distance": {
+      const distance = parseDistance(await posted(request));
+      network.setDistance(distance);
+      return distance;
     }
     case "nodes/*/restart": {
       onlyFields(await posted(request), []);

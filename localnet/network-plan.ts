@@ -10,9 +10,12 @@ import { FloeError } from "../shared/base/errors.ts";
 import type { Codec } from "../shared/codec/codec.ts";
 import { blake2b256 } from "../shared/crypto/blake2b.ts";
 import { blsPublicKey } from "../shared/crypto/bls.ts";
+import type { NodeDistance } from "../shared/network/network-file.ts";
 import { MIN_SHARDS } from "../shared/protocol/bft.ts";
 import { objectIdFromBytes, type ShardIndex } from "../shared/protocol/ids.ts";
 import type { RegistryParams } from "../shared/sui/audit/transactions.ts";
+import { type Distance, DistanceError, distancesOfNodes, parseDistance } from "./distance.ts";
+import { MAINNET_SHAPE, mainnetShards } from "./shape.ts";
 import type { NodeKeys } from "./storage-node/node-context.ts";
 
 export const NETWORK_DEFAULTS = { nodes: 13, shards: 40, auditors: 3, seed: "floe" } as const;
@@ -26,6 +29,10 @@ const DEFAULT_HEAL_GRACE_MS = 5_000;
 export interface NetworkOptions {
   readonly nodes?: number;
   readonly shards?: number;
+  /** `mainnet`: as many nodes and shards, as unevenly shared and as far away, as there; see `shape.ts`. */
+  readonly shape?: "mainnet";
+  /** How far away the nodes are. Default: not at all, or as far as the shape says. */
+  readonly distance?: Partial<Distance>;
   readonly seed?: string;
   /** Keeps blobs, chain, keys and ports here; created when missing. In memory without it. */
   readonly dataDir?: string;
@@ -62,6 +69,10 @@ export class NetworkError extends FloeError<NetworkErrorCode> {}
 export interface NetworkPlan {
   readonly nodes: number;
   readonly shards: number;
+  readonly shape: "even" | "mainnet";
+  /** By node number. */
+  readonly shardsOfNodes: readonly (readonly ShardIndex[])[];
+  readonly distances: readonly NodeDistance[];
   readonly seed: string;
   readonly dataDir: string | undefined;
   readonly clock: Clock;
@@ -80,7 +91,8 @@ export interface NetworkPlan {
 
 /** `codec` is the one chosen. @throws NetworkError `INVALID_NETWORK` with the limits, `OTHER_NETWORK` for a foreign data directory */
 export function planNetwork(options: NetworkOptions, codec: Codec): NetworkPlan {
-  const { nodes = NETWORK_DEFAULTS.nodes, shards = NETWORK_DEFAULTS.shards, port = 0 } = options;
+  const { shape = "even", port = 0 } = options;
+  const { nodes, shards } = sizeOf(options);
   const seed = options.seed ?? NETWORK_DEFAULTS.seed;
   const auditors = options.auditors ?? NETWORK_DEFAULTS.auditors;
   wholeNumber("nodes", nodes, 1, MAX_NODES);
@@ -93,10 +105,14 @@ export function planNetwork(options: NetworkOptions, codec: Codec): NetworkPlan 
   wholeNumber("port", port, 0, 65_536 - portCount);
   const wanted = Array.from({ length: portCount }, (_, i) => (port === 0 ? 0 : port + i));
   const { dataDir } = options;
-  const before = dataDir === undefined ? undefined : readRecord(dataDir, { seed, nodes, shards });
+  const before = dataDir === undefined ? undefined : readRecord(dataDir, { seed, nodes, shards, shape });
+  const seededBytes = (purpose: string): Uint8Array => derive(seed, purpose);
   return {
     nodes,
     shards,
+    shape,
+    shardsOfNodes: shape === "mainnet" ? mainnetShards(seededBytes) : evenShards(nodes, shards),
+    distances: distancesOfNodes(distanceOf(options), nodes, seededBytes),
     seed,
     dataDir,
     clock: options.clock ?? systemClock,
@@ -112,11 +128,36 @@ export function planNetwork(options: NetworkOptions, codec: Codec): NetworkPlan 
   };
 }
 
+/** @throws NetworkError `INVALID_NETWORK` for a shape with another number of nodes or shards than it has */
+function sizeOf({ shape, nodes, shards }: NetworkOptions): { nodes: number; shards: number } {
+  if (shape === undefined) {
+    return { nodes: nodes ?? NETWORK_DEFAULTS.nodes, shards: shards ?? NETWORK_DEFAULTS.shards };
+  }
+  const { nodes: ownNodes, shards: ownShards } = MAINNET_SHAPE;
+  if ((nodes ?? ownNodes) !== ownNodes || (shards ?? ownShards) !== ownShards) {
+    invalid(`the shape ${shape} has ${ownNodes} nodes and ${ownShards} shards`, { ownNodes, ownShards });
+  }
+  return { nodes: ownNodes, shards: ownShards };
+}
+
+/** @throws NetworkError `INVALID_NETWORK` */
+function distanceOf({ shape, distance = {} }: NetworkOptions): Distance {
+  const wanted = { ...(shape === undefined ? { latencyMs: 0 } : MAINNET_SHAPE.distance), ...distance };
+  try {
+    return parseDistance(wanted);
+  } catch (cause) {
+    if (!(cause instanceof DistanceError)) throw cause;
+    throw new NetworkError("INVALID_NETWORK", cause.message, { cause });
+  }
+}
+
 /** Shard s on node s mod N. */
-export function shardsOfNode(node: number, { nodes, shards }: NetworkPlan): ShardIndex[] {
-  const owned: ShardIndex[] = [];
-  for (let shard = node; shard < shards; shard += nodes) owned.push(shard as ShardIndex);
-  return owned;
+function evenShards(nodes: number, shards: number): ShardIndex[][] {
+  return Array.from({ length: nodes }, (_, node) => {
+    const owned: ShardIndex[] = [];
+    for (let shard = node; shard < shards; shard += nodes) owned.push(shard as ShardIndex);
+    return owned;
+  });
 }
 
 /** 32 bytes that follow from the seed. */
@@ -145,6 +186,8 @@ interface NetworkRecord {
   readonly seed: string;
   readonly nodes: number;
   readonly shards: number;
+  /** Even when absent. */
+  readonly shape?: "mainnet";
   /** Control, Sui, node-0, node-1, ... */
   readonly ports: readonly number[];
   /** Whether the wallet got its coins. */
@@ -156,7 +199,7 @@ const recordPath = (dataDir: string): string => join(dataDir, "network.json");
 /** @returns undefined for a fresh directory. @throws NetworkError `OTHER_NETWORK` */
 function readRecord(
   dataDir: string,
-  wanted: { readonly seed: string; readonly nodes: number; readonly shards: number },
+  wanted: Pick<NetworkPlan, "seed" | "nodes" | "shards" | "shape">,
 ): NetworkRecord | undefined {
   mkdirSync(dataDir, { recursive: true });
   let text: string;
@@ -171,23 +214,35 @@ function readRecord(
   if (record.version !== 1) {
     throw new NetworkError("OTHER_NETWORK", `${dataDir}: record version ${record.version}, known is 1`);
   }
-  const { seed, nodes, shards } = wanted;
-  if (record.seed !== seed || record.nodes !== nodes || record.shards !== shards) {
-    throw new NetworkError(
-      "OTHER_NETWORK",
-      `${dataDir} holds ${record.nodes} nodes, ${record.shards} shards, seed "${record.seed}"; ` +
-        `asked for ${nodes} nodes, ${shards} shards, seed "${seed}"`,
-    );
+  const kept = describe({ ...record, shape: record.shape ?? "even" });
+  if (kept !== describe(wanted)) {
+    throw new NetworkError("OTHER_NETWORK", `${dataDir} holds ${kept}; asked for ${describe(wanted)}`);
   }
   return record;
 }
 
+const describe = ({
+  nodes,
+  shards,
+  shape,
+  seed,
+}: Pick<NetworkPlan, "seed" | "nodes" | "shards" | "shape">): string =>
+  `${nodes} nodes, ${shards} shards${shape === "even" ? "" : ` (${shape})`}, seed "${seed}"`;
+
 /** @returns whether the wallet had its coins before */
 export function writeRecord(plan: NetworkPlan, ports: readonly number[], funded: boolean): boolean {
-  const { dataDir, seed, nodes, shards } = plan;
+  const { dataDir, seed, nodes, shards, shape } = plan;
   if (dataDir === undefined) return false;
   const before = readRecord(dataDir, plan)?.funded ?? false;
-  const record: NetworkRecord = { version: 1, seed, nodes, shards, ports, funded: funded || before };
+  const record: NetworkRecord = {
+    version: 1,
+    seed,
+    nodes,
+    shards,
+    ...(shape === "even" ? {} : { shape }),
+    ports,
+    funded: funded || before,
+  };
   // Renamed into place, so that a crash leaves the old record or the new one.
   writeFileSync(`${recordPath(dataDir)}.new`, `${JSON.stringify(record, null, 2)}\n`);
   renameSync(`${recordPath(dataDir)}.new`, recordPath(dataDir));

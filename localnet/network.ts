@@ -2,7 +2,8 @@
  * The embedded network: N storage nodes and the Sui stand-in in one process, and a control API.
  *
  * Everything is derived from a seed: BLS keys, node IDs, wallet. Node IDs ascend with the node number, so that the
- * committee's order is node-0, node-1, ..., and shard s sits on node s mod N (node-0 holds 0, 13, 26, 39 of 13/40).
+ * committee's order is node-0, node-1, ..., and shard s sits on node s mod N (node-0 holds 0, 13, 26, 39 of 13/40),
+ * unless a shape says otherwise.
  * Nodes, chain and clients exchange nothing but HTTP.
  *
  * With a data directory the network survives: `network.json` there remembers seed, shape and ports, `node-*.sqlite`
@@ -12,11 +13,12 @@
 import { join } from "node:path";
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import { nodeCodec } from "../host/codec.ts";
-import type { NetworkFile, NetworkFileKey } from "../shared/network/network-file.ts";
+import type { NetworkFile, NetworkFileKey, NodeDistance } from "../shared/network/network-file.ts";
 import { type BlobId, type ObjectId, parseObjectId, type ShardIndex } from "../shared/protocol/ids.ts";
 import type { AuditorEntry } from "../shared/sui/audit/transactions.ts";
 import type { CertifiedEventBlob } from "../shared/sui/walrus/chain-snapshot.ts";
 import { serveControl } from "./control.ts";
+import { type Distance, distancesOfNodes } from "./distance.ts";
 import type { NodeFault } from "./faults.ts";
 import {
   derive,
@@ -26,7 +28,6 @@ import {
   nodeKeys,
   planNetwork,
   scalar,
-  shardsOfNode,
   writeRecord,
 } from "./network-plan.ts";
 import { NodeHost, type NodeStats } from "./node-host.ts";
@@ -45,9 +46,18 @@ const WALLET_FUNDS = { suiMist: 10n ** 15n, walFrost: 10n ** 15n } as const;
 /** What auditors and nodes start with: 1,000 SUI each, for bonds and gas. */
 const AUDIT_FUNDS = { suiMist: 10n ** 12n } as const;
 
+/**
+ * A node that starts reads all storage pools. One hundred that do so at once, in one process with the chain they read,
+ * all get their answers at the end, after the 10 s that each of them waits.
+ */
+const NODES_STARTED_TOGETHER = 8;
+
 export interface Network {
   readonly file: NetworkFile;
   setNodeFault(name: string, fault: NodeFault): void;
+  /** Of all nodes, as `startNetwork` takes it. */
+  setDistance(distance: Distance): void;
+  setNodeDistance(name: string, distance: NodeDistance): void;
   /** The node's process dies and comes back on the same disk and port. */
   restartNode(name: string): Promise<void>;
   /** The operator's deny list of one node, replaced as a whole. */
@@ -146,19 +156,19 @@ async function openNetwork(
   });
   const { standIn, suiUrl } = await openChain(plan, members, addressOf(wallet), closers);
   const ids = standIn.networkIds;
-  await Promise.all(
-    hosts.map((host) =>
-      host.start(
-        createSuiChainSource({ ...ids, url: suiUrl, fetch, nowMs: () => plan.clock.nowMs() }),
-        createSuiClaimSource({
-          url: suiUrl,
-          fetch,
-          packageId: ids.auditPackageId,
-          registryId: ids.auditRegistryId,
-        }),
-      ),
-    ),
-  );
+  const { auditPackageId: packageId, auditRegistryId: registryId } = ids;
+  for (let first = 0; first < hosts.length; first += NODES_STARTED_TOGETHER) {
+    await Promise.all(
+      hosts
+        .slice(first, first + NODES_STARTED_TOGETHER)
+        .map((host) =>
+          host.start(
+            createSuiChainSource({ ...ids, url: suiUrl, fetch, nowMs: () => plan.clock.nowMs() }),
+            createSuiClaimSource({ url: suiUrl, fetch, packageId, registryId }),
+          ),
+        ),
+    );
+  }
   // Before the chain goes, so that nobody complains of its end.
   closers.push(async () => void (await Promise.all(hosts.map((host) => host.setRefuting(false)))));
   const parts = { plan, members, standIn, suiUrl, wallet, auditors };
@@ -202,7 +212,13 @@ async function bindNodes(plan: NetworkPlan, closers: Closers): Promise<Member[]>
       }),
     );
     closers.push(() => host.close());
-    members.push({ host, shards: shardsOfNode(i, plan), wallet, walletEntry: fileKey(wallet) });
+    host.setDistance(plan.distances[i] ?? { latencyMs: 0 });
+    members.push({
+      host,
+      shards: plan.shardsOfNodes[i] ?? [],
+      wallet,
+      walletEntry: fileKey(wallet),
+    });
   }
   return members;
 }
@@ -275,6 +291,7 @@ function networkOf(
           nodeId: host.keys.nodeId,
           url: host.server.url,
           shards,
+          ...(isNear(host.distance) ? {} : { distance: host.distance }),
           wallet: walletEntry,
         })),
         control: { url: controlUrl() },
@@ -282,6 +299,12 @@ function networkOf(
     },
     hasNode: (name) => members.some(({ host }) => host.name === name),
     setNodeFault: (name, fault) => hostOf(name).setFault(fault),
+    setDistance: (distance) => {
+      const seededBytes = (purpose: string): Uint8Array => derive(plan.seed, purpose);
+      const distances = distancesOfNodes(distance, plan.nodes, seededBytes);
+      for (const [i, { host }] of members.entries()) host.setDistance(distances[i] ?? host.distance);
+    },
+    setNodeDistance: (name, distance) => hostOf(name).setDistance(distance),
     restartNode: (name) => hostOf(name).restart(),
     setBlocked: (name, blobIds) => hostOf(name).setBlocked(blobIds),
     setRefuting: (name, wanted) => hostOf(name).setRefuting(wanted),
@@ -295,6 +318,9 @@ function networkOf(
     close,
   };
 }
+
+const isNear = ({ latencyMs, bandwidth }: NodeDistance): boolean =>
+  latencyMs === 0 && bandwidth === undefined;
 
 const reporter =
   (plan: NetworkPlan, source: string) =>

@@ -11,9 +11,11 @@ import type { Clock } from "../shared/base/clock.ts";
 import { assert } from "../shared/base/errors.ts";
 import type { Codec } from "../shared/codec/codec.ts";
 import { blake2b256 } from "../shared/crypto/blake2b.ts";
+import type { NodeDistance } from "../shared/network/network-file.ts";
 import { parseNodePath, UnparsableRequest } from "../shared/node/storage-node-api.ts";
 import type { BlobId } from "../shared/protocol/ids.ts";
-import { answerWithFault, type NodeFault, sliversToDrop } from "./faults.ts";
+import { Line } from "./distance.ts";
+import { answerWithFault, goneReply, type NodeFault, sliversToDrop } from "./faults.ts";
 import type { HttpServer } from "./http-listener.ts";
 import { type ServedRequest, serveNode } from "./node-server.ts";
 import type { ChainSource } from "./storage-node/chain-source.ts";
@@ -83,6 +85,7 @@ export class NodeHost {
   /** Refutations of refuters that have ended. */
   #refutedBefore = 0;
   #fault: NodeFault = { kind: "none" };
+  readonly #line: Line;
   #requests = 0;
 
   private constructor(options: NodeHostOptions, server: HttpServer, store: NodeStore) {
@@ -92,6 +95,7 @@ export class NodeHost {
     this.#options = options;
     this.#store = store;
     this.#refutes = options.refute ?? true;
+    this.#line = new Line(options.clock);
   }
 
   /** Opens the disk and binds the port; requests get 503 until `start`. @throws the listen or the store's error */
@@ -151,6 +155,14 @@ export class NodeHost {
     if (fault.kind === "drop-slivers") {
       this.#store.loseSlivers(sliversToDrop(this.#store.sliverKeys(), fault.fraction ?? 1));
     }
+  }
+
+  /** How far away the node is; no fault, so it holds beside every fault and is not ended by `none`. */
+  get distance(): NodeDistance {
+    return this.#line.distance;
+  }
+  setDistance(distance: NodeDistance): void {
+    this.#line.distance = distance;
   }
 
   #healsNow(): boolean {
@@ -235,6 +247,26 @@ export class NodeHost {
     this.#requests++;
     const route = `${request.method} ${routeName(request)}`;
     this.#byRoute.set(route, (this.#byRoute.get(route) ?? 0) + 1);
+    const { latencyMs, bandwidth } = this.#line.distance;
+    return latencyMs === 0 && bandwidth === undefined
+      ? this.#answerHere(request)
+      : this.#answerFromAfar(request);
+  }
+
+  /** One timer for the way there, and one for the way back where bytes take time. */
+  async #answerFromAfar(request: ServedRequest): Promise<NodeReply> {
+    const { clock } = this.#options;
+    request.readAhead();
+    // Without the request's signal, which would cost more than the timer does; who left is found gone.
+    await clock.sleep(this.#line.arrivalMs(request.declaredBytes));
+    if (request.isGone) return goneReply;
+    const reply = await this.#answerHere(request);
+    const departureMs = this.#line.departureMs(reply.body.length);
+    if (departureMs > 0) await clock.sleep(departureMs);
+    return reply;
+  }
+
+  #answerHere(request: ServedRequest): Promise<NodeReply> {
     return answerWithFault(this.#fault, request, (each) => this.#handle(each), {
       clock: this.#options.clock,
       rogueKey: this.#options.rogueKey,

@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 import { startAuditor } from "../dev/auditor-runtime.ts";
 import { startEdge } from "../dev/edge-runtime.ts";
 import { bundleWorker } from "../dev/worker-bundle.ts";
-import { startNetwork } from "../localnet/network.ts";
+import { type NetworkOptions, startNetwork } from "../localnet/network.ts";
 import type { NetworkFile } from "../shared/network/network-file.ts";
 import { auditRound } from "./audit-round.ts";
 import { roundTrip } from "./round-trip.ts";
@@ -24,6 +24,8 @@ export interface StartOptions {
   readonly file: string | undefined;
   readonly nodes: number;
   readonly shards: number;
+  readonly shape?: NonNullable<NetworkOptions["shape"]>;
+  readonly distance?: NonNullable<NetworkOptions["distance"]>;
   readonly seed: string;
   /** undefined = the default port, or any free one when it is taken. */
   readonly port: number | undefined;
@@ -67,12 +69,21 @@ async function startAndRoundTrip(
 ): Promise<boolean> {
   const content = options.file === undefined ? randomBytes(SAMPLE_BYTES) : readFileSync(options.file);
   say("bundling the edge Worker and starting the embedded network ...");
-  const { nodes, shards, seed } = options;
+  const { nodes, shards, shape, distance, seed } = options;
   const dataDir = options.dataDir === undefined ? undefined : resolve(options.dataDir);
   const [bundle, auditorBundle, network] = await Promise.all([
     bundleWorker("wrangler.toml"),
     bundleWorker("auditor/wrangler.toml"),
-    resources.add(startNetwork({ nodes, shards, seed, ...(dataDir === undefined ? {} : { dataDir }) })),
+    resources.add(
+      startNetwork({
+        nodes,
+        shards,
+        seed,
+        ...(shape === undefined ? {} : { shape }),
+        ...(distance === undefined ? {} : { distance }),
+        ...(dataDir === undefined ? {} : { dataDir }),
+      }),
+    ),
   ]);
   say(`${nodes} storage nodes hold ${shards} shards; Sui stand-in at ${network.file.sui.url}`);
   say(`control API at ${network.file.control?.url}: break a node and watch, docs/localnet.md`);

@@ -1,6 +1,9 @@
 /** `npm start`: options and help; what it runs is in start-session.ts. */
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { NETWORK_DEFAULTS } from "../localnet/network-plan.ts";
+import { MAINNET_SHAPE } from "../localnet/shape.ts";
+import { parseShapeOptions, SHAPE_HELP, SHAPE_OPTIONS } from "../localnet/shape-options.ts";
 import { FloeError } from "../shared/base/errors.ts";
 import type { StartOptions } from "./start-session.ts";
 
@@ -13,6 +16,7 @@ has the auditor challenge every node once, and stays up.
   --file PATH          what to publish (default: 1 MiB of random bytes)
   --nodes N            storage nodes (default 13)
   --shards N           shards (default 40)
+${SHAPE_HELP}
   --seed TEXT          seed of keys and identifiers (default "floe")
   --port N             port of the edge (default 31415, any free port when that is taken)
   --data-dir DIR       keep blobs, chain and edge state here (default: in memory)
@@ -37,6 +41,7 @@ function parseOptions(argv: string[]): StartOptions | "help" {
         nodes: { type: "string" },
         shards: { type: "string" },
         seed: { type: "string" },
+        ...SHAPE_OPTIONS,
         port: { type: "string" },
         "data-dir": { type: "string" },
         "network-file": { type: "string" },
@@ -56,8 +61,15 @@ function parseOptions(argv: string[]): StartOptions | "help" {
     }
     return value;
   };
-  const nodes = number("nodes", 13, 1, 200);
-  const shards = number("shards", 40, 4, 1000);
+  const far = parseShapeOptions({
+    latency: text("latency"),
+    spread: text("spread"),
+    bandwidth: text("bandwidth"),
+    shape: text("shape"),
+  });
+  const size = far.shape === undefined ? NETWORK_DEFAULTS : MAINNET_SHAPE;
+  const nodes = number("nodes", size.nodes, 1, 200);
+  const shards = number("shards", size.shards, 4, 1000);
   if (nodes > shards)
     throw new UsageError(`${nodes} nodes cannot share ${shards} shards: every node needs one`);
   return {
@@ -67,6 +79,7 @@ function parseOptions(argv: string[]): StartOptions | "help" {
     file: text("file"),
     nodes,
     shards,
+    ...far,
     seed: text("seed") ?? "floe",
     port: text("port") === undefined ? undefined : number("port", 0, 0, 65535),
     dataDir: text("data-dir"),
@@ -89,7 +102,9 @@ try {
     process.exit(await runSession(options));
   }
 } catch (error) {
-  if (error instanceof UsageError) console.error(`${error.message}\n\n${HELP}`);
+  const isUsage =
+    error instanceof UsageError || (error instanceof FloeError && error.code === "INVALID_NETWORK");
+  if (isUsage) console.error(`${error.message}\n\n${HELP}`);
   else console.error(isExpected(error) ? `npm start: ${error.message}` : error);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
+  process.exitCode = isUsage ? 2 : 1;
 }

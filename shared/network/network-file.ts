@@ -44,8 +44,17 @@ export interface NetworkFileNode {
   readonly nodeId: ObjectId;
   readonly url: string;
   readonly shards: readonly number[];
+  /** How far away the node is made to be, when it is. */
+  readonly distance?: NodeDistance;
   /** The node's own wallet, which also votes for it; funded, for local use only. */
   readonly wallet?: NetworkFileKey;
+}
+
+export interface NodeDistance {
+  /** From a request's arrival to the moment the node sees it. */
+  readonly latencyMs: number;
+  /** Bytes a second in either direction; no limit when absent. */
+  readonly bandwidth?: number;
 }
 
 /** @throws ProtocolError `INVALID_NETWORK_FILE` naming the field that is missing or wrong */
@@ -106,6 +115,12 @@ function parseNode(value: unknown, position: number): NetworkFileNode {
     nodeId: id(node["nodeId"], `${at}.nodeId`),
     url: string(node["url"], `${at}.url`),
     shards: list(node["shards"], `${at}.shards`).map((shard) => count(shard, `${at}.shards`)),
+    ...optional(node, "distance", (distance) => ({
+      latencyMs: count(distance["latencyMs"], `${at}.distance.latencyMs`),
+      ...(distance["bandwidth"] === undefined
+        ? {}
+        : { bandwidth: count(distance["bandwidth"], `${at}.distance.bandwidth`) }),
+    })),
     ...optional(node, "wallet", (wallet) => parseKey(wallet, `${at}.wallet`)),
   };
 }

@@ -27,6 +27,8 @@ test.each([
   [{ nodes: 0 }, "nodes is a whole number from 1 to 200, not 0"],
   [{ shards: 3 }, "shards is a whole number from 4 to 1000, not 3"],
   [{ nodes: 20, shards: 10 }, "20 nodes cannot share 10 shards: every node needs one"],
+  [{ shape: "mainnet", nodes: 13 }, "the shape mainnet has 100 nodes and 1000 shards"],
+  [{ distance: { latencyMs: -5 } }, "latencyMs is a number from 0 to 10000"],
   [{ port: 65_530 }, "port is a whole number from 0 to 65521, not 65530"],
 ] as const)("refuses %j with the numbers", async (options, message) => {
   await expect(startNetwork(options)).rejects.toThrow(message);
@@ -49,6 +51,36 @@ test("puts shard s on node s mod 13, in committee order, and every node follows 
   }
   const control = await fetch(`${file.control?.url}/v1/network`);
   expect(await control.json()).toEqual(JSON.parse(JSON.stringify(network.file)));
+});
+
+test("makes nodes distant from the start or by the control API, and the network file has the distances", async () => {
+  const network = await start({ nodes: 7, shards: 10, distance: { latencyMs: 40, spread: 2 } });
+  const distances = () =>
+    (parseNetworkFile(JSON.stringify(network.file)).nodes ?? []).map(({ distance }) => distance?.latencyMs);
+  const sorted = [...distances()].sort((a = 0, b = 0) => a - b);
+  expect([sorted[3], sorted.length, new Set(sorted).size]).toEqual([40, 7, 7]);
+  const post = async (path: string, body: unknown) => {
+    const url = `${network.file.control?.url}/v1/${path}`;
+    return (await fetch(url, { method: "POST", body: JSON.stringify(body) })).status;
+  };
+  expect(await post("nodes/node-2/fault", { kind: "distance", latencyMs: 250 })).toBe(200);
+  expect(distances()[2]).toBe(250);
+  const started = performance.now();
+  await fetch(`${network.file.nodes?.[2]?.url}/v1/health`);
+  expect(performance.now() - started).toBeGreaterThanOrEqual(245);
+  expect(await post("distance", { latencyMs: 0 })).toBe(200);
+  expect(distances()).toEqual(Array.from({ length: 7 }));
+});
+
+test("the shape of mainnet has uneven nodes, 80 ms away, which hold what the chain gives them", async () => {
+  const network = await start({ shape: "mainnet", distance: { spread: 1 } });
+  const nodes = network.file.nodes ?? [];
+  expect([nodes.length, network.file.nShards]).toEqual([100, 1000]);
+  const [first] = [...nodes].sort((a, b) => b.shards.length - a.shards.length);
+  expect([first?.shards.length, first?.distance]).toEqual([18, { latencyMs: 80 }]);
+  const health = await (await fetch(`${first?.url}/v1/health?detailed=true`)).json();
+  const owned = first?.shards.map((shard) => ({ shard, status: "ready" }));
+  expect(health).toMatchObject({ success: { data: { shardDetail: { owned } } } });
 });
 
 test("advances the epoch on every node and hands out coins, by the control API", async () => {

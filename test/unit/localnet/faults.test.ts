@@ -27,6 +27,8 @@ const publicKey = blsPublicKey(SECRET_KEY);
 let host: NodeHost;
 let metadata: VerifiedMetadata;
 const errors: unknown[] = [];
+/** What the host waited for. */
+const sleeps: number[] = [];
 
 const url = (rest: string): string => `${host.server.url}/v1/blobs/${blob.blobId}/${rest}`;
 const bytesOf = async (rest: string): Promise<Uint8Array> =>
@@ -42,7 +44,13 @@ beforeAll(async () => {
     storePath: ":memory:",
     host: "127.0.0.1",
     port: 0,
-    clock: systemClock,
+    clock: {
+      nowMs: () => systemClock.nowMs(),
+      sleep: (ms, signal) => {
+        sleeps.push(ms);
+        return systemClock.sleep(ms, signal);
+      },
+    },
     codec,
     heal: false,
     healGraceMs: 0,
@@ -67,7 +75,10 @@ afterAll(async () => {
   await host.close();
   expect(errors).toEqual([]);
 });
-beforeEach(() => host.setFault({ kind: "none" }));
+beforeEach(() => {
+  host.setFault({ kind: "none" });
+  host.setDistance({ latencyMs: 0 });
+});
 
 async function sliverIsGood(): Promise<boolean> {
   const bytes = await bytesOf(`slivers/${pair}/primary`);
@@ -175,6 +186,55 @@ test("drop-slivers loses that share once, goes on confirming, and takes them aga
   const again = blob.pairs[pair]?.primary ?? new Uint8Array();
   expect((await put(`slivers/${pair}/primary`, again)).status).toBe(201);
   expect(await sliverIsGood()).toBe(true);
+});
+
+async function elapsedMs(work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return performance.now() - started;
+}
+
+test("distance holds beside every fault, and none does not end it", async () => {
+  host.setDistance({ latencyMs: 150 });
+  host.setFault({ kind: "slow", ms: 100 });
+  expect(await elapsedMs(() => fetch(url("status")))).toBeGreaterThanOrEqual(245);
+  host.setFault({ kind: "corrupt-slivers" });
+  expect(
+    await elapsedMs(async () => {
+      expect(await sliverIsGood()).toBe(false);
+    }),
+  ).toBeGreaterThanOrEqual(145);
+  host.setFault({ kind: "error" });
+  expect(
+    await elapsedMs(async () => {
+      expect((await fetch(url("status"))).status).toBe(500);
+    }),
+  ).toBeGreaterThanOrEqual(145);
+  host.setFault({ kind: "none" });
+  expect(await elapsedMs(() => fetch(url("status")))).toBeGreaterThanOrEqual(145);
+  host.setFault({ kind: "down" });
+  await expect(fetch(url("status"))).rejects.toThrow("fetch failed");
+});
+
+test("a distant node waits by one timer a request, and reads a body of any size meanwhile", async () => {
+  host.setDistance({ latencyMs: 300 });
+  const bytesBefore = host.server.traffic.bytesIn;
+  sleeps.length = 0;
+  // The blob has its metadata already, so other bytes change nothing; that is answered once all of them were read.
+  const answer = put("metadata", new Uint8Array(2_000_000));
+  await expect.poll(() => host.server.traffic.bytesIn - bytesBefore).toBe(2_000_000);
+  expect(host.server.traffic.inFlight).toBe(1);
+  expect((await answer).status).toBe(200);
+  await Promise.all(Array.from({ length: 50 }, () => fetch(url("status"))));
+  expect(sleeps.filter((ms) => ms === 300)).toHaveLength(51);
+});
+
+test("bandwidth makes bytes take their time in both directions", async () => {
+  host.setDistance({ latencyMs: 0, bandwidth: 2_000_000 });
+  expect(await elapsedMs(() => put("metadata", new Uint8Array(400_000)))).toBeGreaterThanOrEqual(195);
+  host.setDistance({ latencyMs: 0, bandwidth: 1_000 });
+  const metadataBytes = (await bytesOf("metadata")).length;
+  expect(await elapsedMs(() => bytesOf("metadata"))).toBeGreaterThanOrEqual(metadataBytes - 5);
 });
 
 test("drops the same slivers on every run", () => {
