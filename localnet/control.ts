@@ -17,6 +17,12 @@ import { type SuiFault, SuiFaultError } from "./sui/faults.ts";
 const MAX_BODY_BYTES = 16 * 1024;
 const LOOPBACK = "127.0.0.1";
 
+/** In FROST per MiB of encoded bytes: each epoch of storage, and each write. */
+export interface Prices {
+  readonly storagePricePerUnit: bigint;
+  readonly writePricePerUnit: bigint;
+}
+
 /** What the control API drives. */
 export interface Controlled {
   readonly file: NetworkFile;
@@ -26,6 +32,7 @@ export interface Controlled {
   setNodeDistance(name: string, distance: NodeDistance): void;
   restartNode(name: string): Promise<void>;
   setSuiFault(fault: SuiFault): void;
+  setPrices(prices: Prices): void;
   advanceEpoch(): Promise<number>;
   faucet(
     address: ObjectId,
@@ -127,6 +134,13 @@ async function dispatch(network: Controlled, request: Request): Promise<unknown>
       network.setSuiFault(fault);
       return { kind: fault.kind };
     }
+    case "sui/price": {
+      const body = await posted(request);
+      onlyFields(body, ["storage", "write"]);
+      const [storage, write] = [price(body, "storage"), price(body, "write")];
+      network.setPrices({ storagePricePerUnit: storage, writePricePerUnit: write });
+      return { storage: String(storage), write: String(write) };
+    }
     case "epoch/advance":
       onlyFields(await posted(request), []);
       return { epoch: await network.advanceEpoch() };
@@ -220,6 +234,21 @@ function wholeNumber(body: JsonObject, field: string, most: number): number {
     throw new ControlError(400, `${field} is a whole number from 0 to ${most}`);
   }
   return value;
+}
+
+/**
+ * No more than 10,000 WAL: the contract multiplies prices by a blob's units and epochs as u64, and a network whose
+ * every purchase overflows is of no use.
+ */
+const MAX_PRICE = 10n ** 13n;
+
+function price(body: JsonObject, field: "storage" | "write"): bigint {
+  const value = body[field];
+  const text = typeof value === "number" && Number.isSafeInteger(value) ? String(value) : value;
+  if (typeof text !== "string" || !/^[0-9]{1,14}$/.test(text) || BigInt(text) > MAX_PRICE) {
+    throw new ControlError(400, `${field} is a whole number of FROST up to ${MAX_PRICE}, as number or text`);
+  }
+  return BigInt(text);
 }
 
 /** Amounts are u64: a safe number, or decimal text. */

@@ -17,7 +17,7 @@ import type { NetworkFile, NetworkFileKey, NodeDistance } from "../shared/networ
 import { type BlobId, type ObjectId, parseObjectId, type ShardIndex } from "../shared/protocol/ids.ts";
 import type { AuditorEntry } from "../shared/sui/audit/transactions.ts";
 import type { CertifiedEventBlob } from "../shared/sui/walrus/chain-snapshot.ts";
-import { serveControl } from "./control.ts";
+import { type Prices, serveControl } from "./control.ts";
 import { type Distance, distancesOfNodes } from "./distance.ts";
 import type { NodeFault } from "./faults.ts";
 import {
@@ -58,6 +58,8 @@ export interface Network {
   /** Of all nodes, as `startNetwork` takes it. */
   setDistance(distance: Distance): void;
   setNodeDistance(name: string, distance: NodeDistance): void;
+  /** Of the current epoch and those after it, effective at once. */
+  setPrices(prices: Prices): void;
   /** The node's process dies and comes back on the same disk and port. */
   restartNode(name: string): Promise<void>;
   /** The operator's deny list of one node, replaced as a whole. */
@@ -304,6 +306,7 @@ function networkOf(
       const distances = distancesOfNodes(distance, plan.nodes, seededBytes);
       for (const [i, { host }] of members.entries()) host.setDistance(distances[i] ?? host.distance);
     },
+    setPrices: (prices) => standIn.setPrices(prices),
     setNodeDistance: (name, distance) => hostOf(name).setDistance(distance),
     restartNode: (name) => hostOf(name).restart(),
     setBlocked: (name, blobIds) => hostOf(name).setBlocked(blobIds),

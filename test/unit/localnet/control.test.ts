@@ -15,6 +15,7 @@ const network: Controlled = {
   setNodeDistance: (...args) => void calls.push(["node distance", ...args]),
   restartNode: async (...args) => void calls.push(["restart", ...args]),
   setSuiFault: (...args) => void calls.push(["sui", ...args]),
+  setPrices: (...args) => void calls.push(["prices", ...args]),
   advanceEpoch: async () => 7,
   async faucet(...args) {
     calls.push(["faucet", ...args]);
@@ -98,6 +99,13 @@ describe("does what it is asked:", () => {
       { kind: "lose-reply" },
       ["sui", { kind: "lose-reply", method: "ExecuteTransaction", count: 1 }],
     ],
+    [
+      "POST",
+      "/v1/sui/price",
+      { storage: 12_000, write: "10000000000000" },
+      { storage: "12000", write: "10000000000000" },
+      ["prices", { storagePricePerUnit: 12_000n, writePricePerUnit: 10_000_000_000_000n }],
+    ],
     ["POST", "/v1/epoch/advance", {}, { epoch: 7 }, undefined],
     [
       "POST",
@@ -143,6 +151,18 @@ describe("refuses, and does nothing:", () => {
       "POST",
       "/v1/faucet",
       `{"address":"${ADDRESS}","suiMist":"18446744073709551616"}`,
+      {},
+    ],
+    ["a price without the other", 400, "POST", "/v1/sui/price", '{"storage":1}', {}],
+    ["a price below 0", 400, "POST", "/v1/sui/price", '{"storage":-1,"write":1}', {}],
+    ["a price above 10,000 WAL", 400, "POST", "/v1/sui/price", '{"storage":"10000000000001","write":1}', {}],
+    ["a latency above 10 s", 400, "POST", "/v1/distance", '{"latencyMs":10001}', {}],
+    [
+      "a spread for one node",
+      400,
+      "POST",
+      "/v1/nodes/node-0/fault",
+      '{"kind":"distance","latencyMs":1,"spread":2}',
       {},
     ],
     ["a malformed address", 400, "POST", "/v1/faucet", '{"address":"0xzz"}', {}],
