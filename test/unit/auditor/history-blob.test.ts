@@ -12,7 +12,8 @@ const content = new Uint8Array(300).map((_, index) => (index * 31) % 256);
 function stored(): { nodes: ScriptedNodes; reader: HistoryBlobReader; blobId: BlobId } {
   const nodes = new ScriptedNodes(Array.from({ length: NODES }, () => 1));
   const { blobId } = nodes.store(content);
-  const { transport } = nodes.services();
+  const { transport: tools } = nodes.services();
+  const transport = { ...tools, fetch: nodes.fetch, gate: nodes.gate };
   const committees = async () => [nodes.committee];
   return { nodes, reader: new HistoryBlobReader({ transport, networkKind: "local", committees }), blobId };
 }
