@@ -5,12 +5,12 @@
  */
 import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { unstable_getMiniflareWorkerOptions, unstable_readConfig } from "wrangler";
+import { ROOT } from "../host/project-root.ts";
 import { buildKernels } from "../kernels/build.ts";
 
-export const ROOT = resolve(import.meta.dirname, "..");
 const run = promisify(execFile);
 
 export interface WorkerBundle {

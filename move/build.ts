@@ -12,7 +12,7 @@ import {
   MovePackageFetcher,
   prepareMovePackagePublish,
 } from "@zktx.io/sui-move-builder/full";
-import { ROOT } from "../dev/worker-bundle.ts";
+import { ROOT } from "../host/project-root.ts";
 import { FloeError } from "../shared/base/errors.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
 

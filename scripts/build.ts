@@ -1,6 +1,7 @@
 /** `npm run build`: bundles the Workers as a deployment would. */
 import { relative } from "node:path";
-import { bundleWorker, ROOT } from "../dev/worker-bundle.ts";
+import { bundleWorker } from "../dev/worker-bundle.ts";
+import { ROOT } from "../host/project-root.ts";
 
 if (process.argv.includes("--help")) {
   console.log("usage: npm run build\nBundles every Worker into build/, exactly as a deployment would.");

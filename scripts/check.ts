@@ -1,7 +1,7 @@
 /** `npm run check`: type check, format and lint. Exits non-zero on the first that fails. */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { ROOT } from "../dev/worker-bundle.ts";
+import { ROOT } from "../host/project-root.ts";
 
 const bin = (name: string): string => join(ROOT, "node_modules", ".bin", name);
 

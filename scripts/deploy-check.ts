@@ -4,7 +4,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
-import { bundleWorker, quietEnvironment, ROOT } from "../dev/worker-bundle.ts";
+import { bundleWorker, quietEnvironment } from "../dev/worker-bundle.ts";
+import { ROOT } from "../host/project-root.ts";
 
 const HELP = `usage: npm run deploy:check
 

@@ -7,7 +7,8 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { bundleWorker, quietEnvironment, ROOT } from "../dev/worker-bundle.ts";
+import { bundleWorker, quietEnvironment } from "../dev/worker-bundle.ts";
+import { ROOT } from "../host/project-root.ts";
 import { check } from "./check.ts";
 
 const HELP = `usage: npm test [-- FILTER ...]

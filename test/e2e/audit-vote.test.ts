@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { readOnlyAuditChain } from "../../auditor/chain/audit-chain.ts";
 import { suiAuditChain } from "../../auditor/chain/sui-audit-chain.ts";
 import { audit } from "../../cli/audit/audit.ts";
-import { ROOT } from "../../dev/worker-bundle.ts";
+import { ROOT } from "../../host/project-root.ts";
 import { canonicalJson } from "../../shared/audit/canonical-json.ts";
 import { FloeError } from "../../shared/base/errors.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ROOT } from "../../dev/worker-bundle.ts";
+import { ROOT } from "../../host/project-root.ts";
 import { type System, startSystem } from "../support/system.ts";
 
 const run = promisify(execFile);

@@ -1,7 +1,7 @@
 /** Runs one of our scripts as a user's shell would, collects what it prints, and can stop it like Ctrl-C. */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { ROOT } from "../../dev/worker-bundle.ts";
+import { ROOT } from "../../host/project-root.ts";
 
 export interface Finished {
   readonly code: number | null;

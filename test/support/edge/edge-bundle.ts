@@ -1,6 +1,7 @@
 /** The bundled Workers, built once per test run: `npm test` builds them first and says so by FLOE_BUNDLED. */
 import { join } from "node:path";
-import { bundleWorker, ROOT, type WorkerBundle } from "../../../dev/worker-bundle.ts";
+import { bundleWorker, type WorkerBundle } from "../../../dev/worker-bundle.ts";
+import { ROOT } from "../../../host/project-root.ts";
 
 const bundles = new Map<string, Promise<WorkerBundle>>();
 

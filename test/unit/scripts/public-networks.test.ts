@@ -4,7 +4,7 @@ import { MAINNET_WALRUS_PACKAGE_CONFIG, TESTNET_WALRUS_PACKAGE_CONFIG } from "@m
 import { describe, expect, it } from "vitest";
 import { unstable_readConfig } from "wrangler";
 import { placeOf } from "../../../cli/audit/place.ts";
-import { ROOT } from "../../../dev/worker-bundle.ts";
+import { ROOT } from "../../../host/project-root.ts";
 import { PUBLIC_NETWORKS } from "../../../shared/network/public-networks.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
 
