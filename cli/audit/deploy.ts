@@ -12,9 +12,7 @@ import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import type { Transaction } from "@mysten/sui/transactions";
 import { systemClock } from "../../host/clock.ts";
 import { KEY_VARIABLE, parseKey, secretKey } from "../../host/secret-key.ts";
-import { AUDIT_DEFAULTS } from "../../localnet/sui/contracts/audit-governance.ts";
 import { type CompiledPackage, compileForPublishing, FRAMEWORK_STUBS } from "../../move/build.ts";
-import { AUDIT_PROFILES } from "../../shared/audit/parameters.ts";
 import { assert, FloeError } from "../../shared/base/errors.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
 import { parseAuditEvent } from "../../shared/sui/audit/events.ts";
@@ -38,6 +36,7 @@ import { type ChainSnapshot, readChainSnapshot } from "../../shared/sui/walrus/c
 import { readAuditEventPage } from "../../shared/sui/walrus/event-pages.ts";
 import { UsageError, wholeNumber } from "../command.ts";
 import { requireAdminCap } from "./admin-cap.ts";
+import { type ChosenParams, deployedParams } from "./deployed-params.ts";
 import { addAuditors, type PanelChange } from "./panel/changes.ts";
 import { AUDITOR_OPTIONS, wantedAuditors } from "./panel/panel.ts";
 import { carryOut } from "./panel/send.ts";
@@ -54,11 +53,6 @@ const OPTIONS = {
   ...AUDITOR_OPTIONS,
 } as const;
 
-const HOUR_MS = 3_600_000;
-/** For an answer from an operator who sleeps, or is away over a day. */
-const PUBLIC_WINDOW_HOURS = 48;
-/** 30 days of hourly rounds. */
-const PUBLIC_RETENTION_ROUNDS = 720;
 const MAX_WINDOW_HOURS = 240;
 const MAX_QUORUM = 64;
 /** Files that the real framework has and interfaces of our own do not. */
@@ -87,7 +81,11 @@ export async function deploy(args: string[]): Promise<number> {
   const key = secretKey(values["key-file"]) ?? localKey(place);
   const client = clientOf(place);
   const snapshot = await readChainSnapshot(client, place.ids, systemClock.nowMs());
-  const params = paramsOf(place, snapshot, values.quorum, values["window-hours"]);
+  const params = deployedParams(
+    place.kind,
+    snapshot.nShards,
+    chosenParams(values.quorum, values["window-hours"]),
+  );
   // Refuses names that the contract would refuse before anything is published.
   const auditors = addAuditors(wanted, snapshot.epoch);
   const sender = parseObjectId(key.toSuiAddress());
@@ -152,25 +150,10 @@ function localKey({ file, kind }: Place): Keypair {
   return parseKey(found, "the network file");
 }
 
-function paramsOf(
-  { kind }: Place,
-  { nShards }: ChainSnapshot,
-  quorumText: string | undefined,
-  hoursText: string | undefined,
-): RegistryParams {
-  const quorum = wholeNumber("--quorum", quorumText ?? `${AUDIT_DEFAULTS.quorum}`, 1, MAX_QUORUM);
-  if (kind === "local") return { ...AUDIT_DEFAULTS, quorum, nShards };
-  const hours = wholeNumber("--window-hours", hoursText ?? `${PUBLIC_WINDOW_HOURS}`, 1, MAX_WINDOW_HOURS);
-  const { roundPeriodMs: periodMs, drawsPerBlob, drawsPerByte, maxOpenClaimsPerNode } = AUDIT_PROFILES.public;
+function chosenParams(quorum: string | undefined, hours: string | undefined): ChosenParams {
   return {
-    ...AUDIT_DEFAULTS,
-    quorum,
-    nShards,
-    periodMs,
-    windowMs: hours * HOUR_MS,
-    maxOpenPerNode: maxOpenClaimsPerNode,
-    drawsPerShard: Math.max(drawsPerBlob, drawsPerByte),
-    retentionRounds: PUBLIC_RETENTION_ROUNDS,
+    quorum: quorum === undefined ? undefined : wholeNumber("--quorum", quorum, 1, MAX_QUORUM),
+    windowHours: hours === undefined ? undefined : wholeNumber("--window-hours", hours, 1, MAX_WINDOW_HOURS),
   };
 }
 

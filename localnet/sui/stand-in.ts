@@ -14,10 +14,11 @@ import type { Clock } from "../../shared/base/clock.ts";
 import { assert, FloeError } from "../../shared/base/errors.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
+import { PANEL_PARAMETERS } from "../../shared/sui/audit/panel-parameters.ts";
 import type { AuditorEntry, RegistryParams } from "../../shared/sui/audit/transactions.ts";
 import type { CertifiedEventBlob } from "../../shared/sui/walrus/chain-snapshot.ts";
 import type { StakingPoolLayout } from "../../shared/sui/walrus/layouts.ts";
-import { AUDIT_DEFAULTS, addAuditor, isActiveAuditor } from "./contracts/audit-governance.ts";
+import { addAuditor, isActiveAuditor } from "./contracts/audit-governance.ts";
 import { defineAuditTypes, defineGateTypes } from "./contracts/audit-types.ts";
 import { certifyEventBlob, latestEventBlob } from "./contracts/event-blobs.ts";
 import { Packages } from "./contracts/functions.ts";
@@ -129,7 +130,7 @@ export class SuiStandIn {
 
   constructor(options: SuiStandInOptions) {
     const { clock, dataDir, onError, ...genesis } = options;
-    const params = { ...AUDIT_DEFAULTS, nShards: genesis.nShards, ...options.audit?.params };
+    const params = { ...PANEL_PARAMETERS.local, nShards: genesis.nShards, ...options.audit?.params };
     this.#genesis = { ...DEFAULTS, ...genesis, audit: { ...options.audit, params } };
     this.#clock = clock;
     this.networkIds = networkIds(this.#genesis);

@@ -2,29 +2,14 @@
  * What the operator of a network does to the audit panel. On the public networks the holder of the AdminCap sends
  * these as transactions; here they may also come from the network itself, so that no wallet's coins are touched.
  */
-import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import { assert } from "../../../shared/base/errors.ts";
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
 import { RegistryLayout } from "../../../shared/sui/audit/layouts.ts";
-import type { AuditorEntry, RegistryParams } from "../../../shared/sui/audit/transactions.ts";
+import type { AuditorEntry } from "../../../shared/sui/audit/transactions.ts";
 import { NativeCall } from "../vm/native-call.ts";
 import type { Session } from "../vm/session.ts";
 import type { Packages } from "./functions.ts";
 import type { NetworkIds } from "./genesis.ts";
-
-/** Of the audit panel: the rules of real networks at a speed at which a person can watch them. */
-export const AUDIT_DEFAULTS = {
-  quorum: 2,
-  periodMs: AUDIT_PROFILES.local.roundPeriodMs,
-  windowMs: 5_000,
-  /** 1 SUI: many times what the dearest refutation costs. */
-  bondMist: 1_000_000_000n,
-  maxOpenPerNode: AUDIT_PROFILES.local.maxOpenClaimsPerNode,
-  maxPerAuditorEpoch: 100,
-  drawsPerShard: Math.max(AUDIT_PROFILES.local.drawsPerBlob, AUDIT_PROFILES.local.drawsPerByte),
-  /** An hour. */
-  retentionRounds: 360,
-} as const satisfies Omit<RegistryParams, "nShards">;
 
 /** Whether this address may report and claim now. */
 export function isActiveAuditor(session: Session, ids: NetworkIds, address: ObjectId): boolean {
