@@ -11,11 +11,15 @@ import type { Keypair } from "@mysten/sui/cryptography";
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import type { Transaction } from "@mysten/sui/transactions";
 import { systemClock } from "../../host/clock.ts";
-import { KEY_VARIABLE, parseKey, secretKey } from "../../host/secret-key.ts";
+import { command } from "../../host/command.ts";
+import { section, text, type ValuesOf, whole } from "../../host/options.ts";
+import { KEY_OPTION, KEY_VARIABLE, parseKey, secretKey } from "../../host/secret-key.ts";
+import { UsageError } from "../../host/usage-error.ts";
 import { type CompiledPackage, compileForPublishing, FRAMEWORK_STUBS } from "../../move/build.ts";
 import { assert, FloeError } from "../../shared/base/errors.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
 import { parseAuditEvent } from "../../shared/sui/audit/events.ts";
+import { PANEL_PARAMETERS } from "../../shared/sui/audit/panel-parameters.ts";
 import { createRegistryTransaction, setGateTransaction } from "../../shared/sui/audit/panel-transactions.ts";
 import {
   gateWitnessType,
@@ -34,25 +38,14 @@ import {
 } from "../../shared/sui/wallet/wallet-chain.ts";
 import { type ChainSnapshot, readChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
 import { readAuditEventPage } from "../../shared/sui/walrus/event-pages.ts";
-import { UsageError, wholeNumber } from "../command.ts";
 import { requireAdminCap } from "./admin-cap.ts";
-import { type ChosenParams, deployedParams } from "./deployed-params.ts";
+import { deployedParams } from "./deployed-params.ts";
 import { addAuditors, type PanelChange } from "./panel/changes.ts";
-import { AUDITOR_OPTIONS, wantedAuditors } from "./panel/panel.ts";
 import { carryOut } from "./panel/send.ts";
-import { clientOf, PLACE_OPTIONS, type Place, parseOptions, placeOf } from "./place.ts";
+import { AUDITOR_OPTIONS, wantedAuditors } from "./panel/wanted-auditors.ts";
+import { clientOf, PLACE_OPTIONS, type Place, placeOf } from "./place.ts";
 
-const OPTIONS = {
-  ...PLACE_OPTIONS,
-  "key-file": { type: "string" },
-  framework: { type: "string" },
-  walrus: { type: "string" },
-  quorum: { type: "string" },
-  "window-hours": { type: "string" },
-  resume: { type: "string" },
-  ...AUDITOR_OPTIONS,
-} as const;
-
+const HOUR_MS = 3_600_000;
 const MAX_WINDOW_HOURS = 240;
 const MAX_QUORUM = 64;
 /** Files that the real framework has and interfaces of our own do not. */
@@ -71,21 +64,51 @@ interface Deployment {
   readonly walrus: string | undefined;
 }
 
+const OPTIONS = {
+  "key-file": {
+    ...KEY_OPTION,
+    help: `${KEY_OPTION.help}; without both the wallet of the embedded network's file is used`,
+  },
+  framework: text("DIR", "Sui framework sources, move-stdlib and sui-framework; required on public networks"),
+  walrus: text(
+    "DIR",
+    "sources of the package walrus, with wal beside it; without, no gate on public networks",
+  ),
+  quorum: whole(`auditors that must stand behind a claim (default ${PANEL_PARAMETERS.public.quorum})`, {
+    from: 1,
+    to: MAX_QUORUM,
+  }),
+  "window-hours": whole(
+    `time to refute a claim, public networks (default ${PANEL_PARAMETERS.public.windowMs / HOUR_MS})`,
+    { from: 1, to: MAX_WINDOW_HOURS },
+  ),
+  resume: text("PACKAGE", "goes on after floe_audit has been published"),
+  ...section("auditors to put on the panel in the same go", AUDITOR_OPTIONS),
+  ...PLACE_OPTIONS,
+};
+
+export const deploy = command(
+  {
+    name: "floe audit deploy",
+    about:
+      "Publishes floe_audit and its gate, creates the registry, and prints the part of a network file that names them. The wallet then holds the AdminCap.",
+    options: OPTIONS,
+  },
+  ({ values }) => deployWith(values),
+);
+
 /** @returns 0 once everything stands on chain */
-export async function deploy(args: string[]): Promise<number> {
-  const { values, positionals } = parseOptions(args, OPTIONS);
-  if (positionals.length > 0) throw new UsageError(`there is nothing to do with ${positionals.join(" ")}`);
+async function deployWith(values: ValuesOf<typeof OPTIONS>): Promise<number> {
   const place = placeOf(values);
   const wanted = wantedAuditors(values);
   const sources = sourcesOf(place, values.framework, values.walrus);
   const key = secretKey(values["key-file"]) ?? localKey(place);
   const client = clientOf(place);
   const snapshot = await readChainSnapshot(client, place.ids, systemClock.nowMs());
-  const params = deployedParams(
-    place.kind,
-    snapshot.nShards,
-    chosenParams(values.quorum, values["window-hours"]),
-  );
+  const params = deployedParams(place.kind, snapshot.nShards, {
+    quorum: values.quorum,
+    windowHours: values["window-hours"],
+  });
   // Refuses names that the contract would refuse before anything is published.
   const auditors = addAuditors(wanted, snapshot.epoch);
   const sender = parseObjectId(key.toSuiAddress());
@@ -148,13 +171,6 @@ function localKey({ file, kind }: Place): Keypair {
   const found = kind === "local" ? file?.wallet?.secretKey : undefined;
   if (found === undefined) throw new UsageError(`deploy needs --key-file or ${KEY_VARIABLE}`);
   return parseKey(found, "the network file");
-}
-
-function chosenParams(quorum: string | undefined, hours: string | undefined): ChosenParams {
-  return {
-    quorum: quorum === undefined ? undefined : wholeNumber("--quorum", quorum, 1, MAX_QUORUM),
-    windowHours: hours === undefined ? undefined : wholeNumber("--window-hours", hours, 1, MAX_WINDOW_HOURS),
-  };
 }
 
 async function publishAudit(deployment: Deployment): Promise<ObjectId> {

@@ -1,34 +1,33 @@
 /** Where the audit commands work: a network file, or the endpoint and objects of a public network by option. */
-import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
+import { readInput } from "../../host/input.ts";
+import { file, section, text } from "../../host/options.ts";
+import { UsageError } from "../../host/usage-error.ts";
 import { type NetworkFile, parseNetworkFile } from "../../shared/network/network-file.ts";
 import { type PublicNetwork, publicNetwork } from "../../shared/network/public-networks.ts";
 import type { NetworkKind } from "../../shared/node/node-address.ts";
 import { parseObjectId } from "../../shared/protocol/ids.ts";
 import { createSuiClient } from "../../shared/sui/client/sui-client.ts";
-import { UsageError } from "../command.ts";
 
-export const PLACE_HELP = `NETWORK, one of
-  --network FILE        a network file; default .floe/network.json
-  --network mainnet|testnet [--sui URL] [PANEL]
-                        a public network; --sui names another endpoint than the usual one
-  --sui URL --system ID --staking ID [--slashing-manager ID] [PANEL]
-                        endpoint, System and Staking object of any other; where it keeps votes for slashing
-PANEL is --package ID --registry ID [--gate ID]: floe_audit, its registry and its gate`;
+export const PLACE_OPTIONS = section("the network", {
+  network: {
+    ...file("a network file, or mainnet or testnet for a public network"),
+    value: "FILE|NAME",
+    otherwise: ".floe/network.json",
+  },
+  sui: text(
+    "URL",
+    "endpoint of Sui: another one than the usual with mainnet and testnet, or that of any other network",
+  ),
+  system: text("ID", "System object of Walrus, with --sui alone"),
+  staking: text("ID", "Staking object of Walrus, with --sui alone"),
+  "slashing-manager": text("ID", "object that keeps votes for slashing, with --sui alone"),
+  package: text("ID", "the package floe_audit; without a network file"),
+  registry: text("ID", "its registry; goes with --package"),
+  gate: text("ID", "its gate, for claims that lead to votes"),
+});
 
-export const PLACE_OPTIONS = {
-  network: { type: "string" },
-  sui: { type: "string" },
-  system: { type: "string" },
-  staking: { type: "string" },
-  package: { type: "string" },
-  registry: { type: "string" },
-  gate: { type: "string" },
-  "slashing-manager": { type: "string" },
-} as const;
-
-type PlaceValues = { readonly [Option in keyof typeof PLACE_OPTIONS]?: string | undefined };
+export type PlaceValues = { readonly [Option in keyof typeof PLACE_OPTIONS]?: string | undefined };
 
 export interface Place {
   readonly url: string;
@@ -49,8 +48,8 @@ export function placeOf(values: PlaceValues): Place {
     return { url: sui ?? known.suiRpcUrl, ids, kind: "public", contract, file: undefined };
   }
   if (sui !== undefined) return { url: sui, ids: idsOf(values), kind: "public", contract, file: undefined };
-  const file = parseNetworkFile(readFileSync(network ?? ".floe/network.json", "utf8"));
-  return { url: file.sui.url, ids: file.walrus, kind: kindOf(file), contract: file.audit, file };
+  const found = parseNetworkFile(readInput(network ?? ".floe/network.json").toString("utf8"));
+  return { url: found.sui.url, ids: found.walrus, kind: kindOf(found), contract: found.audit, file: found };
 }
 
 function idsOf({ network, system, staking, "slashing-manager": manager }: PlaceValues): Place["ids"] {
@@ -66,14 +65,13 @@ function idsOf({ network, system, staking, "slashing-manager": manager }: PlaceV
 
 function knownIds({ suiRpcUrl: _, ...ids }: PublicNetwork, values: PlaceValues): Place["ids"] {
   for (const name of ["system", "staking", "slashing-manager"] as const)
-    if (values[name] !== undefined)
-      throw new UsageError(`--network ${values.network} says what --${name} is`);
+    if (values[name] !== undefined) throw new UsageError(`--network ${values.network} says what --${name} is`);
   return ids;
 }
 
 const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
 
-/** An embedded network names its nodes and runs on this host; whatever else a file says, all others are public. */
+/** An embedded network names its nodes and runs on this host; all others are public, whatever else a file has. */
 const kindOf = ({ control, nodes, sui }: NetworkFile): NetworkKind => {
   const isHere = URL.canParse(sui.url) && LOOPBACK.has(new URL(sui.url).hostname);
   return isHere && (control !== undefined || nodes !== undefined) ? "local" : "public";
@@ -92,14 +90,3 @@ function contractOf({ package: packageId, registry, gate }: PlaceValues): Place[
 
 export const clientOf = ({ url }: Pick<Place, "url">): SuiGrpcClient =>
   createSuiClient({ url, fetch: globalThis.fetch });
-
-type Options = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>["options"]>;
-
-/** `parseArgs` of Node with its complaints as ours. @throws UsageError */
-export function parseOptions<const O extends Options>(args: string[], options: O) {
-  try {
-    return parseArgs({ args, options, allowPositionals: true });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
-}

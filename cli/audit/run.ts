@@ -13,12 +13,14 @@ import { openLedger } from "../../auditor/ledger/ledger-sql.ts";
 import type { Round, Rounds } from "../../auditor/ledger/rounds.ts";
 import { exportRound } from "../../auditor/round/publish-round.ts";
 import { systemClock } from "../../host/clock.ts";
+import { command, InputError } from "../../host/command.ts";
+import { flag, text } from "../../host/options.ts";
 import { nodeLedger } from "../../host/sqlite-ledger.ts";
+import { UsageError } from "../../host/usage-error.ts";
 import { AUDIT_PROFILES } from "../../shared/audit/parameters.ts";
 import { Gate, INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
 import { suiChainReader } from "../../shared/sui/walrus/chain-reader.ts";
-import { InputError } from "../command.ts";
-import { clientOf, type Place } from "./place.ts";
+import { clientOf, PLACE_OPTIONS, type Place, placeOf } from "./place.ts";
 
 /** How often it is looked at, and how often the same state is said again. */
 const LOOK_MS = 1_000;
@@ -28,8 +30,29 @@ const TURN = { ms: 60_000, requests: 5_000 };
 
 type Ledger = ReturnType<typeof nodeLedger>;
 
+export const run = command(
+  {
+    name: "floe audit run",
+    about:
+      "Holds one round of challenges from this host and prints what it came to. Writes nothing to the chain.",
+    options: {
+      once: flag("one round; there is no other way to run"),
+      ledger: text(
+        "FILE",
+        "SQLite file of the ledger, which the next run goes on with; in memory when absent",
+      ),
+      out: text("FILE", "writes the round's export there"),
+      ...PLACE_OPTIONS,
+    },
+  },
+  ({ values }) => {
+    if (!values.once) throw new UsageError("run holds one round: it needs --once");
+    return runOnce(placeOf(values), values);
+  },
+);
+
 /** @returns 0 for a round that counts, 1 for a void one */
-export async function runOnce(
+async function runOnce(
   at: Place,
   { ledger, out }: { readonly ledger?: string | undefined; readonly out?: string | undefined },
 ): Promise<number> {

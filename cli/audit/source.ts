@@ -1,7 +1,7 @@
 /** What an auditor published, from a file or from the auditor itself; nothing in it is believed here. */
-import { readFileSync } from "node:fs";
+import { InputError } from "../../host/command.ts";
+import { readInput } from "../../host/input.ts";
 import { readBounded } from "../../shared/base/bounded-body.ts";
-import { InputError } from "../command.ts";
 
 const ANSWER_MS = 120_000;
 /** An export of 4,000 draws has some megabytes. */
@@ -11,7 +11,7 @@ const MAX_SAID = 200;
 
 /** @throws InputError when the file holds no JSON; the system's error when it cannot be read */
 export function jsonOfFile(path: string): unknown {
-  const text = readFileSync(path, "utf8");
+  const text = readInput(path).toString("utf8");
   try {
     return JSON.parse(text);
   } catch (error) {

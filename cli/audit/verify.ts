@@ -5,6 +5,9 @@
  */
 
 import { systemClock } from "../../host/clock.ts";
+import { command, InputError } from "../../host/command.ts";
+import { file, text, wholeNumber } from "../../host/options.ts";
+import { UsageError } from "../../host/usage-error.ts";
 import { AUDIT_PROFILES } from "../../shared/audit/parameters.ts";
 import { EXPORT_FORMAT, type RoundExport } from "../../shared/audit/round-export.ts";
 import { suiChainReader } from "../../shared/sui/walrus/chain-reader.ts";
@@ -14,15 +17,14 @@ import { type Difference, expecting, type Weight } from "../../verifier/differen
 import { readChainFacts } from "../../verifier/read-chain-facts.ts";
 import { verifyRound } from "../../verifier/verify-round.ts";
 import { wordsTaken } from "../../verifier/words-taken.ts";
-import { InputError, UsageError } from "../command.ts";
-import { clientOf, type Place } from "./place.ts";
+import { clientOf, PLACE_OPTIONS, type Place, placeOf } from "./place.ts";
 import { readRegistryFacts } from "./registry-facts.ts";
 import { jsonOfAuditor, jsonOfFile } from "./source.ts";
 
 /** How often it is said where the reading is. */
 const SAID_MS = 10_000;
 
-export interface VerifyOptions {
+interface VerifyOptions {
   /** Base URL. */
   readonly auditor?: string | undefined;
   readonly export?: string | undefined;
@@ -31,8 +33,28 @@ export interface VerifyOptions {
   readonly root?: string | undefined;
 }
 
+export const verify = command(
+  {
+    name: "floe audit verify",
+    about:
+      "Recomputes a round from the chain and the auditor's export. Exits 1 on any difference, and when something could not be checked. Needs --auditor or --export.",
+    options: {
+      auditor: text("URL", "base URL of the auditor that held the round"),
+      export: file("an export fetched before"),
+      previous: file(
+        "export of the auditor's round before, whose records this one goes on with; --auditor finds it",
+      ),
+      root: text("HEX", "the evidence root you noted earlier, or read in the report on chain"),
+      ...PLACE_OPTIONS,
+    },
+    operands: [{ name: "ROUND", help: "number of the round" }],
+  },
+  ({ values, operands: [round] }) =>
+    verifyAt(placeOf(values), wholeNumber("ROUND", round, { from: 0, to: Number.MAX_SAFE_INTEGER }), values),
+);
+
 /** @returns 0 when everything can be recomputed, else 1 */
-export async function verify(at: Place, no: number, options: VerifyOptions): Promise<number> {
+async function verifyAt(at: Place, no: number, options: VerifyOptions): Promise<number> {
   const round = await load(no, options);
   const expected = AUDIT_PROFILES[at.kind];
   const obvious = obviousDifferences(at, no, round);

@@ -5,12 +5,15 @@
  * roots and the transaction are made again from the chain and compared before anything is signed. What the key may
  * vote for is read from the chain, too.
  */
-import { readFileSync } from "node:fs";
 import type { Keypair } from "@mysten/sui/cryptography";
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { escalationIdsOf } from "../../auditor/claims/claim-chain.ts";
 import { systemClock } from "../../host/clock.ts";
-import { KEY_VARIABLE, secretKey } from "../../host/secret-key.ts";
+import { command } from "../../host/command.ts";
+import { readInput } from "../../host/input.ts";
+import { file, flag, required, text, type ValuesOf } from "../../host/options.ts";
+import { KEY_OPTION, KEY_VARIABLE, secretKey } from "../../host/secret-key.ts";
+import { UsageError } from "../../host/usage-error.ts";
 import { AUDIT_PROFILES } from "../../shared/audit/parameters.ts";
 import { toBase64 } from "../../shared/base/bytes.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
@@ -36,30 +39,39 @@ import { SuiError } from "../../shared/sui/client/sui-error.ts";
 import { buildChecked, sendOnce } from "../../shared/sui/wallet/send-once.ts";
 import { createWalletChain } from "../../shared/sui/wallet/wallet-chain.ts";
 import { readChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
-import { UsageError } from "../command.ts";
-import { clientOf, PLACE_OPTIONS, type Place, parseOptions, placeOf } from "./place.ts";
+import { clientOf, PLACE_OPTIONS, type Place, placeOf } from "./place.ts";
 import { transactionLink } from "./transaction-link.ts";
 
 const OPTIONS = {
+  bundle: required(file("the answer of /v1/audit/claims/ID/bundle")),
+  node: text("ID", "the node that votes; not needed when the wallet may vote for one only"),
+  "key-file": KEY_OPTION,
+  sender: text(
+    "ADDRESS",
+    "the wallet, when its key is elsewhere: prints the unsigned TransactionData with gas",
+  ),
+  "dry-run": flag("everything but signing and sending"),
   ...PLACE_OPTIONS,
-  bundle: { type: "string" },
-  node: { type: "string" },
-  sender: { type: "string" },
-  "key-file": { type: "string" },
-  "dry-run": { type: "boolean", default: false },
-} as const;
+};
+
+export const vote = command(
+  {
+    name: "floe audit vote",
+    about:
+      "Checks a bundle of confirmed claims against the chain and casts a committee operator's vote for slashing. Without a key the unsigned TransactionKind is printed.",
+    options: OPTIONS,
+  },
+  ({ values }) => voteWith(values),
+);
 
 /** @returns 0 once the vote stands on chain, or is printed */
-export async function vote(args: string[]): Promise<number> {
-  const { values, positionals } = parseOptions(args, OPTIONS);
-  if (positionals.length > 0) throw new UsageError(`there is nothing to do with ${positionals.join(" ")}`);
-  if (values.bundle === undefined) throw new UsageError("vote needs --bundle");
-  const bundle = parseBundle(readFileSync(values.bundle === "-" ? 0 : values.bundle, "utf8"));
+async function voteWith(values: ValuesOf<typeof OPTIONS>): Promise<number> {
+  const bundle = parseBundle(readInput(values.bundle).toString("utf8"));
   const key = secretKey(values["key-file"]);
   const sender = senderOf(values.sender, key);
   const node = values.node === undefined ? undefined : parseObjectId(values.node);
   if (sender === undefined && node === undefined)
-    throw new UsageError("without a key say --node: the vote names the node it is cast for");
+    throw new UsageError("without a key it needs --node: the vote names the node it is cast for");
   const place = placeOf(values);
   const client = clientOf(place);
   const escalation = await recheck(client, place, bundle);
@@ -94,11 +106,11 @@ async function recheck(client: SuiGrpcClient, place: Place, bundle: EscalationBu
   return escalation;
 }
 
-function requiredIds({ ids, contract, file }: Place): EscalationIds {
+function requiredIds({ ids, contract, file: networkFile }: Place): EscalationIds {
   const found = contract === undefined ? undefined : escalationIdsOf(ids, contract);
   if (found !== undefined) return found;
   throw new UsageError(
-    file === undefined
+    networkFile === undefined
       ? "vote needs --package, --registry, --gate and --slashing-manager"
       : "the network file lacks audit.gatePackageId or walrus.slashingManagerId",
   );
@@ -119,7 +131,8 @@ async function voterFor(
     const whom = node === undefined ? "any node of the committee" : `node ${node}`;
     throw new EscalationError("NOT_AUTHORIZED", `the wallet ${sender} may not vote for ${whom}`);
   }
-  if (another !== undefined) throw new UsageError(`say --node: the wallet votes for ${voters.join(", ")}`);
+  if (another !== undefined)
+    throw new UsageError(`it needs --node: the wallet votes for ${voters.join(", ")}`);
   return only;
 }
 

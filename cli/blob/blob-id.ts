@@ -1,19 +1,17 @@
-/** `floe blob-id`: what Walrus calls this file. */
-import { type Command, parse, shardCount } from "../command.ts";
+/** `floe blob-id`: the name that Walrus gives a file. */
+import { command } from "../../host/command.ts";
 import { withEncoder } from "./encoding.ts";
+import { SHARDS_OPTION } from "./shards.ts";
 
-export const blobId: Command = {
-  help: `usage: floe blob-id [--shards N] FILE|-
-
-Prints the blob ID of a file, or of standard input with "-". Nothing is sent anywhere.
-
-  --shards N  shards of the network (default 1000, as on mainnet and testnet)`,
-
-  async run(args) {
-    const { values, positionals } = parse(args, { shards: { type: "string" } }, ["FILE"]);
-    const [path = "-"] = positionals;
-    const id = await withEncoder(path, shardCount(values), false, (encoder) => encoder.metadata().blobId);
-    console.log(id);
+export const blobId = command(
+  {
+    name: "floe blob-id",
+    about: 'Prints the blob ID of a file, or of standard input with "-". Nothing is sent anywhere.',
+    options: SHARDS_OPTION,
+    operands: [{ name: "FILE|-", help: "what to name; - is standard input", isFile: true }],
+  },
+  async ({ values: { shards }, operands: [path] }) => {
+    console.log(await withEncoder(path, shards, false, (encoder) => encoder.metadata().blobId));
     return 0;
   },
-};
+);

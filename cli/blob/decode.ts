@@ -8,6 +8,9 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { nodeCodec } from "../../host/codec.ts";
+import { command } from "../../host/command.ts";
+import { required, text, whole, wholeNumber } from "../../host/options.ts";
+import { UsageError } from "../../host/usage-error.ts";
 import { equalBytes } from "../../shared/base/bytes.ts";
 import { computeBlobId, metadataRootHash } from "../../shared/codec/blob-id.ts";
 import { type Codec, CodecError } from "../../shared/codec/codec.ts";
@@ -31,45 +34,39 @@ import {
   serializeSliver,
   type VerifiedSliver,
 } from "../../shared/protocol/sliver.ts";
-import { type Command, parse, shardCount, UsageError, wholeNumber } from "../command.ts";
+import { SHARDS_OPTION } from "./shards.ts";
 import { METADATA_FILE, parseSliverFile, sliverFile } from "./sliver-files.ts";
 
-export const decode: Command = {
-  help: `usage: floe decode --shards N --length L [--out FILE] DIR
-
-Rebuilds a file from the slivers that "floe encode --out DIR" wrote: any n-2f primary or any n-f secondary ones.
-
-  --shards N  shards of the network (default 1000)
-  --length L  bytes of the file
-  --out FILE  where to write it (default: standard output)
-
-With DIR/metadata.bin slivers are verified and bad ones left out; without it all of them must agree.`,
-
-  async run(args) {
-    const options = {
-      shards: { type: "string" },
-      length: { type: "string" },
-      out: { type: "string" },
-    } as const;
-    const { values, positionals } = parse(args, options, ["DIR"]);
-    const [dir = "."] = positionals;
-    const nShards = shardCount(values);
-    if (typeof values["length"] !== "string") throw new UsageError("--length is missing");
-    const length = wholeNumber("--length", values["length"], 0, maxUnencodedLength(nShards));
+export const decode = command(
+  {
+    name: "floe decode",
+    about:
+      'Rebuilds a file from the slivers that "floe encode --out DIR" wrote: any n-2f primary or any n-f secondary ones.',
+    options: {
+      ...SHARDS_OPTION,
+      length: required(whole("bytes of the file", { from: 0, to: Number.MAX_SAFE_INTEGER })),
+      out: text("FILE", "where to write it; standard output when absent"),
+    },
+    operands: [{ name: "DIR", help: "folder with the slivers" }],
+    notes:
+      "With DIR/metadata.bin slivers are verified and bad ones left out; without it all of them must agree.",
+  },
+  async ({ values: { shards, length, out }, operands: [dir] }) => {
+    wholeNumber("--length", `${length}`, { from: 0, to: maxUnencodedLength(shards) });
     const codec = await nodeCodec();
-    const layout = blobLayout(nShards, length);
+    const layout = blobLayout(shards, length);
     const slivers = readSlivers(dir, layout);
-    const metadata = readMetadata(dir, codec, nShards, length);
+    const metadata = readMetadata(dir, codec, shards, length);
     const { blob, blobId } =
       metadata === undefined
         ? decodeUnverified(codec, layout, slivers)
         : decodeVerified(codec, layout, metadata, slivers);
-    if (typeof values["out"] === "string") writeFileSync(values["out"], blob);
+    if (out !== undefined) writeFileSync(out, blob);
     else process.stdout.write(blob);
     console.error(`blob ID ${blobId}, ${blob.length} bytes`);
     return 0;
   },
-};
+);
 
 /** Each set of pairs costs one pass over the blob. */
 const PAIRS_AT_ONCE = 64;

@@ -1,6 +1,8 @@
 /** `floe encode`: metadata and slivers of a file, as hashes or as files. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { command } from "../../host/command.ts";
+import { flag, text } from "../../host/options.ts";
 import { toHex } from "../../shared/base/bytes.ts";
 import { metadataRootHash } from "../../shared/codec/blob-id.ts";
 import type { BlobEncoder, EncodedPair } from "../../shared/codec/codec.ts";
@@ -9,8 +11,9 @@ import { AXES, sliverPairIndex } from "../../shared/protocol/ids.ts";
 import { sliverOfPair } from "../../shared/protocol/mapping.ts";
 import { serializeBlobMetadata } from "../../shared/protocol/metadata.ts";
 import { blobLayout, encodedLength } from "../../shared/protocol/sizes.ts";
-import { type Command, Progress, parse, shardCount } from "../command.ts";
+import { Progress } from "../progress.ts";
 import { withEncoder } from "./encoding.ts";
+import { SHARDS_OPTION } from "./shards.ts";
 import { METADATA_FILE, sliverFile } from "./sliver-files.ts";
 
 /** Slivers are made this many pairs at a time: the memory of one pass, not of the whole encoding. */
@@ -27,32 +30,26 @@ interface Report {
   readonly secondary: string[];
 }
 
-export const encode: Command = {
-  help: `usage: floe encode [--shards N] [--json] [--out DIR] FILE|-
-
-Encodes a file, or standard input with "-", as Walrus does. Nothing is sent anywhere.
-
-  --shards N  shards of the network (default 1000, as on mainnet and testnet)
-  --json      print blob ID, root hash, sizes and the hash of every sliver as JSON
-  --out DIR   write metadata.bin, primary-I.sliver and secondary-I.sliver (serialised as for storage nodes)`,
-
-  async run(args) {
-    const options = {
-      shards: { type: "string" },
-      json: { type: "boolean" },
-      out: { type: "string" },
-    } as const;
-    const { values, positionals } = parse(args, options, ["FILE"]);
-    const [path = "-"] = positionals;
-    const isJson = values["json"] === true;
-    const out = typeof values["out"] === "string" ? values["out"] : undefined;
-    const report = await withEncoder(path, shardCount(values), isJson, (encoder) =>
-      run(encoder, out, isJson),
-    );
-    console.log(isJson ? JSON.stringify(report) : summary(report, out));
+export const encode = command(
+  {
+    name: "floe encode",
+    about: 'Encodes a file, or standard input with "-", as Walrus does. Nothing is sent anywhere.',
+    options: {
+      ...SHARDS_OPTION,
+      json: flag("print blob ID, root hash, sizes and the hash of every sliver as JSON"),
+      out: text(
+        "DIR",
+        "write metadata.bin, primary-I.sliver and secondary-I.sliver there, serialised as for storage nodes",
+      ),
+    },
+    operands: [{ name: "FILE|-", help: "what to encode; - is standard input", isFile: true }],
+  },
+  async ({ values: { shards, json, out }, operands: [path] }) => {
+    const report = await withEncoder(path, shards, json, (encoder) => run(encoder, out, json));
+    console.log(json ? JSON.stringify(report) : summary(report, out));
     return 0;
   },
-};
+);
 
 function run(encoder: BlobEncoder, out: string | undefined, isQuiet: boolean): Report {
   const { nShards, unencodedLength } = encoder;

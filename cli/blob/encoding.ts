@@ -1,7 +1,8 @@
 /** Fills an encoder from a file or standard input. */
 import { nodeCodec } from "../../host/codec.ts";
+import { type Input, openInput } from "../../host/input.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
-import { type Input, openInput, Progress } from "../command.ts";
+import { Progress } from "../progress.ts";
 
 /** Runs `work` on an encoder that holds the whole input. Peak memory: 1.5 times the input, more for standard input. */
 export async function withEncoder<Result>(

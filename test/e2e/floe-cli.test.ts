@@ -1,9 +1,11 @@
 // If this fails, the command `floe` gives files another name or other slivers than Walrus does, or loses bytes.
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { runScript } from "../support/run-script.ts";
+import { ROOT } from "../../host/project-root.ts";
+import { type Finished, runScript } from "../support/run-script.ts";
 import { prng, sameBytes } from "../support/system.ts";
 import { readVectors } from "../support/vectors.ts";
 
@@ -55,7 +57,61 @@ describe("floe blob-id", () => {
     expect(big).toMatchObject({ code: 1, output: expect.stringContaining("393205 bytes") });
     expect(big.output).toContain("393204");
     expect(await floe("colour")).toMatchObject({ code: 2 });
+    expect(await floe("blob-id", "--colour", path("a.bin"))).toMatchObject({
+      code: 2,
+      output: expect.stringContaining("floe blob-id takes no --colour; it takes --shards\n"),
+    });
+    expect(await floe("blob-id", scratch)).toMatchObject({ code: 2 });
     expect(await floe("--help")).toMatchObject({ code: 0, output: expect.stringContaining("usage: floe") });
+  });
+});
+
+describe("standard input in the place of a file", () => {
+  const bytes = prng(7, 100_000);
+  const throughShell = (script: string): Finished => {
+    const { status, stdout, stderr } = spawnSync("bash", ["-euo", "pipefail", "-c", script], {
+      cwd: ROOT,
+      encoding: "utf8",
+      env: { ...process.env, NODE: process.execPath, INPUT: path("input.bin") },
+    });
+    return { code: status, output: `${stdout}${stderr}` };
+  };
+
+  it("gives the same blob ID through a pipe, a redirection and a named pipe", async () => {
+    writeFileSync(path("input.bin"), bytes);
+    const plain = await floe("blob-id", path("input.bin"));
+    expect(plain.code).toBe(0);
+    for (const script of [
+      'cat "$INPUT" | "$NODE" cli/main.ts blob-id -',
+      'cat "$INPUT" | "$NODE" cli/main.ts blob-id /dev/stdin',
+      '"$NODE" cli/main.ts blob-id - < "$INPUT"',
+      '"$NODE" cli/main.ts blob-id /dev/stdin < "$INPUT"',
+      '"$NODE" cli/main.ts blob-id <(cat "$INPUT")',
+    ])
+      expect(throughShell(script), script).toEqual(plain);
+  });
+
+  it("is encoded and read as JSON, too", async () => {
+    writeFileSync(path("input.bin"), bytes);
+    const encoded = await floe("encode", "--json", "--shards", "13", path("input.bin"));
+    expect(throughShell('cat "$INPUT" | "$NODE" cli/main.ts encode --json --shards 13 -')).toEqual(encoded);
+    const verify = "audit verify 5 --network testnet --export -";
+    expect(throughShell(`echo '{"totals": 1}' | "$NODE" cli/main.ts ${verify}`)).toMatchObject({
+      code: 1,
+      output: expect.stringContaining("- is no export of a round"),
+    });
+    const vote = "audit vote --network testnet --bundle -";
+    expect(throughShell(`echo '{"error": 1}' | "$NODE" cli/main.ts ${vote} --node 0x1`)).toMatchObject({
+      code: 1,
+      output: expect.stringContaining("[MALFORMED_BUNDLE]"),
+    });
+  });
+
+  it("cannot be read by two options of one command", async () => {
+    expect(await floe("audit", "verify", "5", "--export", "-", "--previous", "-")).toMatchObject({
+      code: 2,
+      output: expect.stringContaining("standard input is read once"),
+    });
   });
 });
 

@@ -6,73 +6,137 @@
  */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { systemClock } from "../../../host/clock.ts";
-import { KEY_VARIABLE, parseKey, secretKey } from "../../../host/secret-key.ts";
+import { command, commandTree } from "../../../host/command.ts";
+import { flag, required, section, text, type ValuesOf, whole } from "../../../host/options.ts";
+import { KEY_OPTION, KEY_VARIABLE, parseKey, secretKey } from "../../../host/secret-key.ts";
+import { UsageError } from "../../../host/usage-error.ts";
 import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
 import { type RegistryState, readRegistry } from "../../../shared/sui/audit/reader.ts";
 import { createWalletChain, type WalletChain } from "../../../shared/sui/wallet/wallet-chain.ts";
 import { readChainSnapshot } from "../../../shared/sui/walrus/chain-snapshot.ts";
-import { UsageError, wholeNumber } from "../../command.ts";
 import { AdminCapError, locateAdminCap } from "../admin-cap.ts";
-import { clientOf, PLACE_OPTIONS, type Place, parseOptions, placeOf } from "../place.ts";
-import {
-  addAuditors,
-  deactivateAuditors,
-  type PanelChange,
-  setParams,
-  setPaused,
-  type WantedAuditor,
-} from "./changes.ts";
-import { parseParams } from "./params.ts";
+import { clientOf, PLACE_OPTIONS, type Place, type PlaceValues, placeOf } from "../place.ts";
+import { addAuditors, deactivateAuditors, type PanelChange, setParams, setPaused } from "./changes.ts";
+import { PARAMETERS, parseParams } from "./params.ts";
 import { carryOut, type Sending } from "./send.ts";
 import { panelJson, panelText, quorumWarning, readOpenClaimsOf } from "./show.ts";
-
-/** Whom to add; `floe audit deploy` takes them too. */
-export const AUDITOR_OPTIONS = {
-  auditor: { type: "string", multiple: true },
-  name: { type: "string", multiple: true },
-  url: { type: "string", multiple: true },
-} as const;
-
-const OPTIONS = {
-  ...PLACE_OPTIONS,
-  ...AUDITOR_OPTIONS,
-  "since-epoch": { type: "string" },
-  "key-file": { type: "string" },
-  sender: { type: "string" },
-  "dry-run": { type: "boolean", default: false },
-  unsigned: { type: "boolean", default: false },
-  json: { type: "boolean", default: false },
-} as const;
+import { AUDITOR_OPTION, AUDITOR_OPTIONS, wantedAuditors } from "./wanted-auditors.ts";
 
 const MAX_EPOCH = 0xffff_ffff;
 
-type Action = "show" | "add" | "deactivate" | "pause" | "resume" | "set-params";
+/** How a change is sent, or what is printed instead. */
+const SENDING = section("sending, one of", {
+  "key-file": {
+    ...KEY_OPTION,
+    help: `${KEY_OPTION.help}; without both the wallet of the embedded network's file is used`,
+  },
+  "dry-run": flag("simulates with the key's address, or --sender ADDRESS, and sends nothing"),
+  unsigned: flag(
+    "prints the unsigned TransactionData, base64, of --sender ADDRESS, or of the AdminCap's holder: for a multisig, or a key on another machine",
+  ),
+  sender: text("ADDRESS", "the wallet that holds the AdminCap"),
+});
 
-const SENDING = ["key-file", "sender", "dry-run", "unsigned"] as const;
-/** What each takes beside the place. */
-const TAKES: Readonly<Record<Action, readonly (keyof typeof OPTIONS)[]>> = {
-  show: ["json"],
-  add: ["auditor", "name", "url", "since-epoch", ...SENDING],
-  deactivate: ["auditor", ...SENDING],
-  pause: SENDING,
-  resume: SENDING,
-  "set-params": SENDING,
-};
-// The names are those of the table.
-const ACTIONS = Object.keys(TAKES) as readonly Action[];
+const OPTIONS = { ...SENDING, ...PLACE_OPTIONS };
 
-/** @returns 0 once the panel stands as wanted, or what was asked for is printed */
-export async function panel(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args);
-  const [word, ...operands] = positionals;
-  const action = ACTIONS.find((each) => each === word);
-  if (action === undefined)
-    throw new UsageError(
-      word === undefined ? `panel ${ACTIONS.join(", ")}?` : `panel knows ${ACTIONS.join(", ")}, not ${word}`,
+const add = command(
+  {
+    name: "floe audit panel add",
+    about: "Puts auditors on the panel, or takes deactivated ones back with their records.",
+    options: {
+      ...AUDITOR_OPTIONS,
+      auditor: required(AUDITOR_OPTIONS.auditor),
+      "since-epoch": whole("noted for new auditors (default: the epoch it is)", { from: 0, to: MAX_EPOCH }),
+      ...OPTIONS,
+    },
+  },
+  ({ values }) => {
+    const wanted = wantedAuditors(values);
+    return change(values, async ({ client, place }) => {
+      const epoch = values["since-epoch"] ?? (await snapshotAt(client, place)).epoch;
+      return addAuditors(wanted, epoch);
+    });
+  },
+);
+
+const deactivate = command(
+  {
+    name: "floe audit panel deactivate",
+    about: "Takes auditors off the panel. Their records stay, for when they are added again.",
+    options: { auditor: required(AUDITOR_OPTION.auditor), ...OPTIONS },
+  },
+  ({ values }) => {
+    const wanted = wantedAuditors({ auditor: values.auditor, name: undefined, url: undefined });
+    return change(values, () => deactivateAuditors(wanted.map(({ address }) => address)));
+  },
+);
+
+const pause = command(
+  { name: "floe audit panel pause", about: "Stops new rounds and claims.", options: OPTIONS },
+  ({ values }) => change(values, () => setPaused(true)),
+);
+
+const resume = command(
+  { name: "floe audit panel resume", about: "Lets rounds and claims go on.", options: OPTIONS },
+  ({ values }) => change(values, () => setPaused(false)),
+);
+
+const setParameters = command(
+  {
+    name: "floe audit panel set-params",
+    about:
+      "Changes parameters of the panel, for rounds opened later. All that are not named stay as they are.",
+    options: OPTIONS,
+    rest: {
+      name: "FILE|NAME=VALUE",
+      help: `a JSON file of parameters, or any number of them: ${PARAMETERS.join(", ")}, as show --json prints them`,
+      isFile: true,
+    },
+  },
+  ({ values, rest }) => {
+    const wanted = parseParams(rest);
+    return change(values, async ({ client, place }) =>
+      setParams(wanted, (await snapshotAt(client, place)).nShards),
     );
-  if (action !== "set-params" && operands.length > 0)
-    throw new UsageError(`there is nothing to do with ${operands.join(" ")}`);
-  checkOptions(values, action);
+  },
+);
+
+const show = command(
+  {
+    name: "floe audit panel show",
+    about: "Prints the auditors with their records and open claims, the parameters, and who may change them.",
+    options: { json: flag("everything as JSON"), ...PLACE_OPTIONS },
+  },
+  async ({ values }) => {
+    const { client, wallet, read } = openPanel(values);
+    const registry = await read();
+    const cap = await locateAdminCap(client, wallet, registry.contracts.originalPackageId);
+    const view = { registry, cap, claims: await readOpenClaimsOf(client, registry) };
+    console.log(values.json ? panelJson(view) : panelText(view));
+    return 0;
+  },
+);
+
+export const panel = commandTree(
+  "floe audit panel",
+  "Shows an audit panel, and changes it with the key of the AdminCap's holder. A change may be asked for twice: what stands already is no error.",
+  Object.fromEntries(
+    Object.entries({ show, add, deactivate, pause, resume, "set-params": setParameters }).map(
+      ([name, each]) => [name, { about: each.about, load: () => each }],
+    ),
+  ),
+);
+
+interface OpenPanel {
+  readonly place: Place;
+  readonly client: SuiGrpcClient;
+  readonly wallet: WalletChain;
+  /** The registry as it stands when this is called. */
+  readonly read: () => Promise<RegistryState>;
+}
+
+/** @throws UsageError when no panel is named */
+function openPanel(values: PlaceValues): OpenPanel {
   const place = placeOf(values);
   const { contract } = place;
   if (contract === undefined)
@@ -81,98 +145,31 @@ export async function panel(args: string[]): Promise<number> {
     );
   const client = clientOf(place);
   const wallet = createWalletChain(client, [client]);
-  const read = (): Promise<RegistryState> => readRegistry(client, contract);
-  if (action === "show") return show(client, wallet, read, values.json);
+  return { place, client, wallet, read: () => readRegistry(client, contract) };
+}
+
+const snapshotAt = (client: SuiGrpcClient, { ids }: Place) =>
+  readChainSnapshot(client, ids, systemClock.nowMs());
+
+/** @returns 0 once the panel stands as wanted, or the transaction is printed */
+async function change(
+  values: ValuesOf<typeof OPTIONS>,
+  wanted: (panel: OpenPanel) => Promise<PanelChange> | PanelChange,
+): Promise<number> {
+  if (values.unsigned && values["dry-run"])
+    throw new UsageError("--unsigned and --dry-run exclude each other; either sends nothing");
+  const open = openPanel(values);
+  const { place, client, wallet, read } = open;
   const means = meansOf(values, place);
-  const change = await changeOf(action, values, operands, client, place);
+  const asked = await wanted(open);
   const sender =
     means.sender ?? (await capHolder(client, wallet, (await read()).contracts.originalPackageId));
   const access = { client, wallet, clock: systemClock, readRegistry: read, sender };
-  const out = await carryOut(access, change, means.sending);
+  const out = await carryOut(access, asked, means.sending);
   if (out !== undefined) console.log(out);
   const warning = quorumWarning(await read());
   if (warning !== undefined) console.error(warning);
   return 0;
-}
-
-const parse = (args: string[]) => parseOptions(args, OPTIONS);
-type Values = ReturnType<typeof parse>["values"];
-
-/** Options that an action would ignore are refused: whoever gave them expects something of them. */
-function checkOptions(values: Values, action: Action): void {
-  const known = new Set<string>([...Object.keys(PLACE_OPTIONS), ...TAKES[action]]);
-  for (const [option, value] of Object.entries(values))
-    if (value !== undefined && value !== false && !known.has(option))
-      throw new UsageError(`panel ${action} takes no --${option}`);
-  if (values.unsigned && values["dry-run"])
-    throw new UsageError("--unsigned and --dry-run exclude each other; either sends nothing");
-}
-
-async function show(
-  client: SuiGrpcClient,
-  wallet: WalletChain,
-  read: () => Promise<RegistryState>,
-  asJson: boolean,
-): Promise<number> {
-  const registry = await read();
-  const cap = await locateAdminCap(client, wallet, registry.contracts.originalPackageId);
-  const view = { registry, cap, claims: await readOpenClaimsOf(client, registry) };
-  console.log(asJson ? panelJson(view) : panelText(view));
-  return 0;
-}
-
-async function changeOf(
-  action: Exclude<Action, "show">,
-  values: Values,
-  operands: readonly string[],
-  client: SuiGrpcClient,
-  place: Place,
-): Promise<PanelChange> {
-  const snapshot = () => readChainSnapshot(client, place.ids, systemClock.nowMs());
-  switch (action) {
-    case "add": {
-      const wanted = wantedAuditors(values);
-      if (wanted.length === 0) throw new UsageError("add needs --auditor");
-      const since = values["since-epoch"];
-      const epoch =
-        since === undefined ? (await snapshot()).epoch : wholeNumber("--since-epoch", since, 0, MAX_EPOCH);
-      return addAuditors(wanted, epoch);
-    }
-    case "deactivate": {
-      const addresses = wantedAuditors(values).map(({ address }) => address);
-      if (addresses.length === 0) throw new UsageError("deactivate needs --auditor");
-      return deactivateAuditors(addresses);
-    }
-    case "pause":
-    case "resume":
-      return setPaused(action === "pause");
-    case "set-params":
-      return setParams(parseParams(operands), (await snapshot()).nShards);
-    default:
-      return action satisfies never;
-  }
-}
-
-/** Names and URLs belong to the auditors in the order in which all are given. @throws UsageError */
-export function wantedAuditors(values: Pick<Values, "auditor" | "name" | "url">): WantedAuditor[] {
-  const { auditor: addresses = [], name: names, url: urls } = values;
-  for (const [option, given] of [
-    ["name", names],
-    ["url", urls],
-  ] as const) {
-    if (given !== undefined && given.length !== addresses.length)
-      throw new UsageError(
-        `${given.length} --${option} for ${addresses.length} --auditor: give one for each, or none`,
-      );
-  }
-  const wanted = addresses.map((text, i) => ({
-    address: parseObjectId(text),
-    name: names?.[i],
-    url: urls?.[i],
-  }));
-  const twice = wanted.find(({ address }, i) => wanted.findIndex((each) => each.address === address) !== i);
-  if (twice !== undefined) throw new UsageError(`--auditor ${twice.address} is given twice`);
-  return wanted;
 }
 
 interface Means {
@@ -182,7 +179,7 @@ interface Means {
 }
 
 /** @throws UsageError when something is to be signed and there is no key, or the key is another's */
-function meansOf(values: Values, { file, kind }: Place): Means {
+function meansOf(values: ValuesOf<typeof OPTIONS>, { file, kind }: Place): Means {
   const named = values.sender === undefined ? undefined : parseObjectId(values.sender);
   if (values.unsigned) return { sending: { kind: "unsigned" }, sender: named };
   const own = kind === "local" ? file?.wallet?.secretKey : undefined;
@@ -205,7 +202,7 @@ async function capHolder(client: SuiGrpcClient, wallet: WalletChain, originalPac
   if (owner !== undefined) return owner;
   throw new AdminCapError(
     "NO_ADMIN_CAP",
-    `who holds the AdminCap of package ${originalPackageId} cannot be read from this endpoint: say --sender`,
+    `who holds the AdminCap of package ${originalPackageId} cannot be read from this endpoint: give --sender`,
     { retryable: true },
   );
 }

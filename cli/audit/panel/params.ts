@@ -1,7 +1,7 @@
 /** Parameters of a panel as a person writes them: a JSON file, or NAME=VALUE. */
-import { readFileSync } from "node:fs";
+import { readInput } from "../../../host/input.ts";
+import { UsageError } from "../../../host/usage-error.ts";
 import type { RegistryParams } from "../../../shared/sui/audit/transactions.ts";
-import { UsageError } from "../../command.ts";
 
 /** Largest value of each, by the type that it has on chain; u64 is held to what a number can say. */
 const U8 = 0xff;
@@ -42,7 +42,7 @@ export function parseParams(words: readonly string[]): Partial<RegistryParams> {
 }
 
 function fromFile(path: string): [string, unknown][] {
-  const text = readFileSync(path, "utf8");
+  const text = readInput(path).toString("utf8");
   let json: unknown;
   try {
     json = JSON.parse(text);

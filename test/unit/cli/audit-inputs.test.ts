@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { audit } from "../../../cli/audit/audit.ts";
-import { InputError } from "../../../cli/command.ts";
+import { InputError } from "../../../host/command.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "floe-inputs-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
