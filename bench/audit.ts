@@ -8,7 +8,9 @@ import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs, promisify } from "node:util";
+import { promisify } from "node:util";
+import { command } from "../host/command.ts";
+import { someOf, whole } from "../host/options.ts";
 import { verifySymbolAnswer } from "../shared/audit/outcomes.ts";
 import { AUDIT_PROFILES } from "../shared/audit/parameters.ts";
 import { MemoryPopulation } from "../shared/audit/population.ts";
@@ -17,14 +19,8 @@ import { blobs, ledgerWith, SHARDS, symbolAnswers } from "./audit-cases.ts";
 import { detectionCurve } from "./audit-detection.ts";
 import { liveRound } from "./audit-live.ts";
 import type { SlicesFigures } from "./audit-slices.ts";
+import { benchOptions } from "./bench-options.ts";
 import { formatSpread, machine, type Spread, spread } from "./statistics.ts";
-
-const HELP = `usage: npm run bench -- audit [OPTION ...]
-  --json         one JSON line a figure
-  --runs N       runs of each short operation (default 7)
-  --ops LIST     of draws,populations,million,answers,round,detection (default all; million takes three minutes)
-  --nodes N      storage nodes of the live round (default 25)
-  --shards N     shards of the live round (default 100; 1000 take four minutes)`;
 
 const SMALL = 10_000;
 const MILLION = 1_000_000;
@@ -33,29 +29,32 @@ const DISTINCT_ANSWERS = 64;
 const CURVE_RUNS = 400;
 const TARGETS = { drawsMs: 50, populationMs: 500, sliceCpuMs: 5000, sliceMb: 64, answersMs: 100 };
 const RUNS = 7;
-const DEFAULT_OPS = "draws,populations,million,answers,round,detection";
+const OPS = ["draws", "populations", "million", "answers", "round", "detection"] as const;
 
-export async function run(args: string[]): Promise<void> {
-  const text = { type: "string" } as const;
-  const flag = { type: "boolean" } as const;
-  const options = { json: flag, help: flag, runs: text, ops: text, nodes: text, shards: text };
-  const { values } = parseArgs({ args, options });
-  if (values.help === true) {
-    console.log(HELP);
-    return;
-  }
-  const print = printer(values.json === true);
-  const runs = Number(values.runs ?? RUNS);
-  const ops = (values.ops ?? DEFAULT_OPS).split(",");
-  if (values.json !== true) console.log(`\n${machine()}; median (min..max)`);
-  if (ops.includes("draws")) draws(runs, print);
-  if (ops.includes("populations")) populations(runs, print);
-  if (ops.includes("million")) await million(print);
-  if (ops.includes("answers")) answers(runs, print);
-  if (ops.includes("round")) await round(Number(values.nodes ?? 25), Number(values.shards ?? 100), print);
-  if (ops.includes("detection"))
-    for (const line of detectionCurve(CURVE_RUNS)) print(line.text, line.figures);
-}
+export const audit = command(
+  {
+    name: "npm run bench -- audit",
+    about: "Measures an auditor's draws, populations, checks and one live round, and how soon loss is found.",
+    options: {
+      ...benchOptions(RUNS, "runs of each short operation"),
+      ops: someOf("what to measure; million takes three minutes", OPS),
+      nodes: whole("storage nodes of the live round", { from: 1, to: 200 }, 25),
+      shards: whole("shards of the live round; 1000 take four minutes", { from: 4, to: 1000 }, 100),
+    },
+  },
+  async ({ values: { json, runs, ops, nodes, shards } }) => {
+    const print = printer(json);
+    if (!json) console.log(`\n${machine()}; median (min..max)`);
+    if (ops.includes("draws")) draws(runs, print);
+    if (ops.includes("populations")) populations(runs, print);
+    if (ops.includes("million")) await million(print);
+    if (ops.includes("answers")) answers(runs, print);
+    if (ops.includes("round")) await round(nodes, shards, print);
+    if (ops.includes("detection"))
+      for (const line of detectionCurve(CURVE_RUNS)) print(line.text, line.figures);
+    return 0;
+  },
+);
 
 type Print = (text: string, figures: Readonly<Record<string, unknown>>) => void;
 

@@ -10,14 +10,16 @@
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import * as walrusWasm from "@mysten/walrus-wasm";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { bundleWorker, miniflareWorker } from "../dev/worker-bundle.ts";
+import { command } from "../host/command.ts";
+import { flag, someOf, wholes } from "../host/options.ts";
 import { buildKernels } from "../kernels/build.ts";
 import { loadKernels } from "../kernels/load-node.ts";
 import { createKernelCodec } from "../shared/codec/kernel-codec.ts";
 import type { WasmBlsFunctions } from "../shared/crypto/wasm-signatures.ts";
+import { benchOptions } from "./bench-options.ts";
 import { CONFIRMATION_BYTES, CONFIRMATION_STEPS, CONFIRMATIONS } from "./codec-bls.ts";
 import { type CodecCase, type CodecOp, type Missing, prepareCase } from "./codec-cases.ts";
 import { COLUMNS, caseTarget, type Figure, figureRow } from "./codec-figures.ts";
@@ -32,14 +34,9 @@ const DEFAULT_SIZES = [KIB, 64 * KIB, MIB, 8 * MIB, 32 * MIB];
 const SAMPLE_MS = 30;
 const MAX_REPEATS = 64;
 
-const HELP = `usage: npm run bench -- codec [OPTION ...]
-  --json              one JSON line a figure
-  --n LIST            shard counts (default 1000,100)
-  --sizes LIST        blob sizes in bytes (default 1024,65536,1048576,8388608,33554432)
-  --ops LIST          of metadata,encode,decode,verify,threads,bls (default all)
-  --runtimes LIST     of node,workerd (default both)
-  --runs N            rounds of A B B A (default 2)
-  --no-peak           do not measure memory`;
+const OPS = ["metadata", "encode", "decode", "verify", "threads", "bls"] as const;
+const RUNTIMES = ["node", "workerd"] as const;
+const DEFAULT_ROUNDS = 2;
 
 /** One side of a prepared case, called `times` times. @returns milliseconds */
 type Timed = (side: "ours" | "anchor", times: number) => Promise<number>;
@@ -50,45 +47,48 @@ interface Runtime {
   close(): Promise<void>;
 }
 
-export async function run(args: string[]): Promise<void> {
-  const list = { type: "string" } as const;
-  const flag = { type: "boolean" } as const;
-  const { values } = parseArgs({
-    args,
+export const codec = command(
+  {
+    name: "npm run bench -- codec",
+    about: "Measures our codec beside @mysten/walrus-wasm, interleaved, on Node and on workerd.",
     options: {
-      json: flag,
-      help: flag,
-      "no-peak": flag,
-      n: list,
-      sizes: list,
-      ops: list,
-      runtimes: list,
-      runs: list,
+      ...benchOptions(DEFAULT_ROUNDS, "rounds of A B B A"),
+      n: wholes("shard counts", { from: 4, to: 4096 }, [1000, 100]),
+      sizes: wholes("blob sizes in bytes", { from: 0, to: 2 ** 32 }, DEFAULT_SIZES),
+      ops: someOf("what to measure", OPS),
+      runtimes: someOf("where", RUNTIMES),
+      "no-peak": flag("do not measure memory"),
     },
-  });
-  if (values.help === true) {
-    console.log(HELP);
-    return;
-  }
-  const numbers = (text: string | undefined, otherwise: number[]): number[] =>
-    text === undefined ? otherwise : text.split(",").map(Number);
-  const names = (text: string | undefined, otherwise: string): string[] => (text ?? otherwise).split(",");
-  const ops = names(values.ops, "metadata,encode,decode,verify,threads,bls");
-  const rounds = numbers(values.runs, [2])[0] ?? 2;
+  },
+  async ({ values }) => {
+    await run(values);
+    return 0;
+  },
+);
+
+async function run(values: {
+  readonly json: boolean;
+  readonly runs: number;
+  readonly n: readonly number[];
+  readonly sizes: readonly number[];
+  readonly ops: readonly (typeof OPS)[number][];
+  readonly runtimes: readonly (typeof RUNTIMES)[number][];
+  readonly "no-peak": boolean;
+}): Promise<void> {
+  const { ops, runs: rounds, sizes } = values;
   await buildKernels();
   const print = (figure: Figure): void => {
-    console.log(values.json === true ? JSON.stringify(figure) : figureRow(figure));
+    console.log(values.json ? JSON.stringify(figure) : figureRow(figure));
   };
-  if (values.json !== true) {
+  if (!values.json) {
     console.log(`\n${machine()}; @mysten/walrus-wasm 0.3.0; ${rounds} x A B B A; median (min..max) in ms`);
     console.log(COLUMNS);
   }
-  for (const name of names(values.runtimes, "node,workerd")) {
+  for (const name of values.runtimes) {
     const runtime = name === "node" ? nodeRuntime() : await workerdRuntime();
     try {
-      for (const each of cases(ops, numbers(values.n, [1000, 100]), numbers(values.sizes, DEFAULT_SIZES))) {
-        const wantsPeak =
-          runtime.name === "node" && process.platform === "linux" && values["no-peak"] !== true;
+      for (const each of cases(ops, values.n, sizes)) {
+        const wantsPeak = runtime.name === "node" && process.platform === "linux" && !values["no-peak"];
         print(await measure(runtime, each, rounds, wantsPeak));
       }
     } finally {
@@ -96,7 +96,7 @@ export async function run(args: string[]): Promise<void> {
     }
   }
   if (ops.includes("threads")) {
-    for (const figure of await threadFigures(rounds, numbers(values.sizes, DEFAULT_SIZES))) print(figure);
+    for (const figure of await threadFigures(rounds, sizes)) print(figure);
   }
 }
 

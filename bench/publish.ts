@@ -11,9 +11,11 @@ import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import { walrus } from "@mysten/walrus";
 import { startEdge } from "../dev/edge-runtime.ts";
 import { bundleWorker } from "../dev/worker-bundle.ts";
+import { command } from "../host/command.ts";
 import { type Network, startNetwork } from "../localnet/network.ts";
 import { parseObjectId } from "../shared/protocol/ids.ts";
 import { encodedLength } from "../shared/protocol/sizes.ts";
+import { benchOptions } from "./bench-options.ts";
 import { formatSpread, machine, spread } from "./statistics.ts";
 
 const SIZES = [1024, 1024 * 1024, 8 * 1024 * 1024];
@@ -36,10 +38,19 @@ interface Sample {
   readonly bytesOut: number;
 }
 
-export async function run(args: string[]): Promise<void> {
-  const json = args.includes("--json");
-  const runsAt = args.indexOf("--runs");
-  const runs = runsAt < 0 ? DEFAULT_RUNS : Number(args[runsAt + 1]);
+export const publish = command(
+  {
+    name: "npm run bench -- publish",
+    about: "Publishes and reads through the edge and with the official SDK, interleaved, on one network.",
+    options: benchOptions(DEFAULT_RUNS),
+  },
+  async ({ values: { json, runs } }) => {
+    await run(json, runs);
+    return 0;
+  },
+);
+
+async function run(json: boolean, runs: number): Promise<void> {
   const [bundle, network] = await Promise.all([
     bundleWorker("wrangler.toml"),
     startNetwork({ nodes: NODES, shards: SHARDS, seed: "bench" }),

@@ -15,9 +15,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type EdgeRuntime, startEdge } from "../dev/edge-runtime.ts";
 import { bundleWorker, type WorkerBundle } from "../dev/worker-bundle.ts";
+import { command } from "../host/command.ts";
 import type { NodeFault } from "../localnet/faults.ts";
 import { type Network, startNetwork } from "../localnet/network.ts";
 import type { SuiFault } from "../localnet/sui/faults.ts";
+import { benchOptions } from "./bench-options.ts";
 import { formatSpread, machine, spread } from "./statistics.ts";
 
 const NODES = 13;
@@ -168,10 +170,20 @@ class Bench {
   }
 }
 
-export async function run(args: string[]): Promise<void> {
-  const isJson = args.includes("--json");
-  const runsAt = args.indexOf("--runs");
-  const runs = runsAt < 0 ? DEFAULT_RUNS : Number(args[runsAt + 1]);
+export const upload = command(
+  {
+    name: "npm run bench -- upload",
+    about:
+      "Measures the steps of a publish, the cost of staging, abandoned uploads, and recovery after each fault.",
+    options: benchOptions(DEFAULT_RUNS),
+  },
+  async ({ values: { json, runs } }) => {
+    await run(json, runs);
+    return 0;
+  },
+);
+
+async function run(isJson: boolean, runs: number): Promise<void> {
   const [bundle, network] = await Promise.all([
     bundleWorker("wrangler.toml"),
     startNetwork({ nodes: NODES, shards: SHARDS, seed: "bench-upload" }),

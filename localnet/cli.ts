@@ -1,79 +1,22 @@
 /** `npm run localnet`: the embedded network alone, until Ctrl-C. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { command, runToExitCode } from "../host/command.ts";
+import { text, whole } from "../host/options.ts";
+import { UsageError } from "../host/usage-error.ts";
 import { FloeError } from "../shared/base/errors.ts";
 import type { NetworkFile } from "../shared/network/network-file.ts";
 import { NETWORK_DEFAULTS, type NetworkOptions, startNetwork } from "./network.ts";
-import { parseShapeOptions, SHAPE_HELP, SHAPE_OPTIONS } from "./shape-options.ts";
+import { parseShapeOptions, SHAPE_OPTIONS } from "./shape-options.ts";
 
-const HELP = `usage: npm run localnet [-- OPTION ...]
-
-Starts Walrus storage nodes and a stand-in for Sui on this machine, and stays up until Ctrl-C.
-
-  --nodes N            storage nodes (default ${NETWORK_DEFAULTS.nodes}; the official SDK needs at least 11)
-  --shards N           shards (default ${NETWORK_DEFAULTS.shards}; 1000 is the shape of the public networks)
-${SHAPE_HELP}
-  --seed TEXT          seed of keys and identifiers (default "${NETWORK_DEFAULTS.seed}")
-  --data-dir DIR       keep blobs, chain, keys and ports here (default: in memory)
-  --port N             first of N+2 ports: control API, Sui, node-0, node-1, ... (default: any free ones)
-  --network-file FILE  where to write the network file (default .floe/network.json)
-  --help               this text`;
-
-class UsageError extends Error {}
-
-function parseOptions(argv: string[]): { network: NetworkOptions; file: string } | "help" {
-  let values: ReturnType<typeof readArguments>;
-  try {
-    values = readArguments(argv);
-  } catch (error) {
-    // The argument parser of Node throws TypeErrors that say what is wrong with the command line.
-    if (error instanceof TypeError) throw new UsageError(error.message);
-    throw error;
-  }
-  if (values.help) return "help";
-  const network: NetworkOptions = {
-    ...number("nodes", values.nodes),
-    ...number("shards", values.shards),
-    ...number("port", values.port),
-    ...parseShapeOptions(values),
-    ...(values.seed === undefined ? {} : { seed: values.seed }),
-    ...(values["data-dir"] === undefined ? {} : { dataDir: resolve(values["data-dir"]) }),
-    log: (line) => console.error(line),
-  };
-  return { network, file: resolve(values["network-file"] ?? ".floe/network.json") };
-}
-
-function readArguments(args: string[]) {
-  const text = { type: "string" } as const;
-  const options = {
-    nodes: text,
-    shards: text,
-    seed: text,
-    ...SHAPE_OPTIONS,
-    port: text,
-    "data-dir": text,
-    "network-file": text,
-    help: { type: "boolean" },
-  } as const;
-  return parseArgs({ args, options }).values;
-}
-
-function number<Name extends string>(name: Name, text: string | undefined): { [N in Name]?: number } {
-  if (text === undefined) return {};
-  if (!/^[0-9]{1,9}$/.test(text)) throw new UsageError(`--${name} takes a whole number, not "${text}"`);
-  // The computed key is exactly `name`.
-  return { [name]: Number(text) } as { [N in Name]?: number };
-}
+/** The network itself refuses counts that do not fit each other. */
+const COUNT = { from: 1, to: 999_999_999 };
 
 function describe(file: NetworkFile, path: string): string {
   const nodes = file.nodes ?? [];
   const lines = [
     `${nodes.length} storage nodes hold ${file.nShards} shards, epoch ${file.epoch}`,
-    ...nodes.map(
-      ({ name, url, shards, distance }) =>
-        `  ${name.padEnd(9)} ${url}  ${shards.length} shards${distance === undefined ? "" : `, ${distance.latencyMs} ms away`}`,
-    ),
+    ...nodes.map(({ name, url, shards }) => `  ${name.padEnd(9)} ${url}  ${shards.length} shards`),
     `  sui       ${file.sui.url}`,
     `  control   ${file.control?.url}`,
     `network file ${path}`,
@@ -82,36 +25,67 @@ function describe(file: NetworkFile, path: string): string {
   return lines.join("\n");
 }
 
-async function main(argv: string[]): Promise<number> {
-  const options = parseOptions(argv);
-  if (options === "help") {
-    console.log(HELP);
+const localnet = command(
+  {
+    name: "npm run localnet",
+    about: "Starts Walrus storage nodes and a stand-in for Sui on this machine, and stays up until Ctrl-C.",
+    options: {
+      nodes: whole(
+        `storage nodes, ${NETWORK_DEFAULTS.nodes} when absent; the official SDK needs at least 11`,
+        COUNT,
+      ),
+      shards: whole(
+        `shards of the network, ${NETWORK_DEFAULTS.shards} when absent; 1000 is the shape of the public ones`,
+        COUNT,
+      ),
+      ...SHAPE_OPTIONS,
+      seed: text("TEXT", "seed of keys and identifiers", NETWORK_DEFAULTS.seed),
+      "data-dir": text("DIR", "keep blobs, chain, keys and ports here; in memory when absent"),
+      port: whole("first of N+2 ports: control API, Sui, node-0, node-1, ...; any free ones when absent", {
+        from: 0,
+        to: 65_535,
+      }),
+      "network-file": text("FILE", "where to write the network file", ".floe/network.json"),
+    },
+  },
+  async ({ values }) => {
+    const { nodes, shards, seed, port, "data-dir": dataDir, "network-file": file } = values;
+    await stayUp(
+      {
+        seed,
+        ...(nodes === undefined ? {} : { nodes }),
+        ...(shards === undefined ? {} : { shards }),
+        ...parseShapeOptions(values),
+        ...(port === undefined ? {} : { port }),
+        ...(dataDir === undefined ? {} : { dataDir: resolve(dataDir) }),
+        log: (line) => console.error(line),
+      },
+      resolve(file),
+    );
     return 0;
-  }
+  },
+);
+
+/** @throws UsageError for counts that make no network */
+async function stayUp(options: NetworkOptions, path: string): Promise<void> {
   const stop = new Promise<void>((resolveSignal) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
       process.once(signal, () => resolveSignal());
   });
-  const network = await startNetwork(options.network);
+  const network = await startNetwork(options).catch((error: unknown) => {
+    const isWrong = error instanceof FloeError && error.code === "INVALID_NETWORK";
+    throw isWrong ? new UsageError(error.message) : error;
+  });
   try {
-    mkdirSync(dirname(options.file), { recursive: true });
+    mkdirSync(dirname(path), { recursive: true });
     // The wallet's key stands in it: readable by its owner only.
-    writeFileSync(options.file, `${JSON.stringify(network.file, null, 2)}\n`, { mode: 0o600 });
-    console.log(describe(network.file, options.file));
+    writeFileSync(path, `${JSON.stringify(network.file, null, 2)}\n`, { mode: 0o600 });
+    console.log(describe(network.file, path));
     await stop;
     console.log("stopping ...");
   } finally {
     await network.close();
   }
-  return 0;
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  const usage =
-    error instanceof UsageError || (error instanceof FloeError && error.code === "INVALID_NETWORK");
-  if (usage) console.error(`${error.message}\n\n${HELP}`);
-  else console.error(error instanceof FloeError ? error.message : error);
-  process.exitCode = usage ? 2 : 1;
-}
+process.exitCode = await runToExitCode(localnet, process.argv.slice(2));

@@ -1,39 +1,48 @@
 /** Options of the command line that say how far away the nodes are, for `npm start` and `npm run localnet`. */
-import { NetworkError, type NetworkOptions } from "./network-plan.ts";
+import { text } from "../host/options.ts";
+import { UsageError } from "../host/usage-error.ts";
+import type { NetworkOptions } from "./network-plan.ts";
 import { MAINNET_SHAPE } from "./shape.ts";
 
 const { nodes, shards, distance } = MAINNET_SHAPE;
 
-export const SHAPE_HELP = `  --shape mainnet      ${shards} shards on ${nodes} nodes, as unevenly shared and as far away as mainnet's
-  --latency MS         how far away the nodes are, median (default 0; ${distance.latencyMs} with --shape mainnet)
-  --spread RATIO       latency of the ninetieth percentile by the median (default 1; ${distance.spread} with --shape mainnet)
-  --bandwidth BYTES    bytes a second that a node takes, and gives (default: no limit)`;
-
-const text = { type: "string" } as const;
-/** For `parseArgs`. */
-export const SHAPE_OPTIONS = { shape: text, latency: text, spread: text, bandwidth: text } as const;
+export const SHAPE_OPTIONS = {
+  shape: text(
+    "mainnet",
+    `${shards} shards on ${nodes} nodes, as unevenly shared and as far away as mainnet's`,
+  ),
+  latency: text(
+    "MS",
+    `how far away the nodes are, median; 0 when absent, ${distance.latencyMs} with --shape mainnet`,
+  ),
+  spread: text(
+    "RATIO",
+    `latency of the ninetieth percentile by the median; 1 when absent, ${distance.spread} with --shape mainnet`,
+  ),
+  bandwidth: text("BYTES", "bytes a second that a node takes, and gives; no limit when absent"),
+};
 
 export interface ShapeOptionTexts {
-  readonly shape?: string | undefined;
-  readonly latency?: string | undefined;
-  readonly spread?: string | undefined;
-  readonly bandwidth?: string | undefined;
+  readonly shape: string | undefined;
+  readonly latency: string | undefined;
+  readonly spread: string | undefined;
+  readonly bandwidth: string | undefined;
 }
 
-/** Ranges are checked where the network is planned. @throws NetworkError `INVALID_NETWORK` */
+/** Ranges are checked where the network is planned. @throws UsageError */
 export function parseShapeOptions(texts: ShapeOptionTexts): Pick<NetworkOptions, "shape" | "distance"> {
   const { shape } = texts;
   if (shape !== undefined && shape !== "mainnet") {
-    throw new NetworkError("INVALID_NETWORK", `--shape takes mainnet, not "${shape}"`);
+    throw new UsageError(`--shape takes mainnet, not "${shape}"`);
   }
-  const distance = {
+  const given = {
     ...number("latencyMs", "latency", texts),
     ...number("spread", "spread", texts),
     ...number("bandwidth", "bandwidth", texts),
   };
   return {
     ...(shape === undefined ? {} : { shape }),
-    ...(Object.keys(distance).length === 0 ? {} : { distance }),
+    ...(Object.keys(given).length === 0 ? {} : { distance: given }),
   };
 }
 
@@ -45,7 +54,7 @@ function number<Field extends string>(
   const given = texts[option];
   if (given === undefined) return {};
   if (!/^[0-9]{1,13}(?:\.[0-9]{1,6})?$/.test(given)) {
-    throw new NetworkError("INVALID_NETWORK", `--${option} takes a number, not "${given}"`);
+    throw new UsageError(`--${option} takes a number, not "${given}"`);
   }
   // The computed key is exactly `field`.
   return { [field]: Number(given) } as { [F in Field]?: number };

@@ -5,12 +5,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { bundleWorker, quietEnvironment } from "../dev/worker-bundle.ts";
+import { command, runToExitCode } from "../host/command.ts";
 import { ROOT } from "../host/project-root.ts";
-
-const HELP = `usage: npm run deploy:check
-
-Dry-run deployment of every Worker: bundle size (plain, gzip) against Cloudflare's 3 MB gzip limit of small plans.
-Needs no login and no network.`;
 
 /** Workers of free plans may have 3 MB after compression; larger bundles start slowly anyway. */
 const MAX_GZIP_BYTES = 3_000_000;
@@ -49,5 +45,14 @@ async function startup(profile: string, config: string): Promise<string> {
   return `     start-up ${((endTime - startTime) / 1000).toFixed(0)} ms of at most 1000 ms`;
 }
 
-if (process.argv.includes("--help")) console.log(HELP);
-else process.exitCode = await main();
+const deployCheck = command(
+  {
+    name: "npm run deploy:check",
+    about:
+      "Dry-run deployment of every Worker: bundle size (plain, gzip) against Cloudflare's 3 MB gzip limit of small plans, and start-up time. Needs no login and no network.",
+    options: {},
+  },
+  main,
+);
+
+process.exitCode = await runToExitCode(deployCheck, process.argv.slice(2));

@@ -1,11 +1,12 @@
 /** What `npm start` runs once its options are understood: network, edge, round trip, and a clean end. */
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { resolve } from "node:path";
 import { startAuditor } from "../dev/auditor-runtime.ts";
 import { startEdge } from "../dev/edge-runtime.ts";
 import { bundleWorker } from "../dev/worker-bundle.ts";
+import { readInput } from "../host/input.ts";
 import { type NetworkOptions, startNetwork } from "../localnet/network.ts";
 import type { NetworkFile } from "../shared/network/network-file.ts";
 import { auditRound } from "./audit-round.ts";
@@ -67,7 +68,7 @@ async function startAndRoundTrip(
   resources: Resources,
   say: (line: string) => void,
 ): Promise<boolean> {
-  const content = options.file === undefined ? randomBytes(SAMPLE_BYTES) : readFileSync(options.file);
+  const content = options.file === undefined ? randomBytes(SAMPLE_BYTES) : readInput(options.file);
   say("bundling the edge Worker and starting the embedded network ...");
   const { nodes, shards, shape, distance, seed } = options;
   const dataDir = options.dataDir === undefined ? undefined : resolve(options.dataDir);

@@ -1,110 +1,65 @@
 /** `npm start`: options and help; what it runs is in start-session.ts. */
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { command, runToExitCode } from "../host/command.ts";
+import { file, flag, text, whole } from "../host/options.ts";
+import { ROOT } from "../host/project-root.ts";
+import { UsageError } from "../host/usage-error.ts";
 import { NETWORK_DEFAULTS } from "../localnet/network-plan.ts";
 import { MAINNET_SHAPE } from "../localnet/shape.ts";
-import { parseShapeOptions, SHAPE_HELP, SHAPE_OPTIONS } from "../localnet/shape-options.ts";
+import { parseShapeOptions, SHAPE_OPTIONS } from "../localnet/shape-options.ts";
 import { FloeError } from "../shared/base/errors.ts";
-import type { StartOptions } from "./start-session.ts";
 
-const HELP = `usage: npm start [-- OPTION ...]
-
-Starts the embedded network, the edge and the auditor, publishes a file, reads it back, compares,
-has the auditor challenge every node once, and stays up.
-
-  --once               stop after the round trip; exit code 0 when the bytes came back equal
-  --file PATH          what to publish (default: 1 MiB of random bytes)
-  --nodes N            storage nodes (default 13)
-  --shards N           shards (default 40)
-${SHAPE_HELP}
-  --seed TEXT          seed of keys and identifiers (default "floe")
-  --port N             port of the edge (default 31415, any free port when that is taken)
-  --data-dir DIR       keep blobs, chain and edge state here (default: in memory)
-  --network-file FILE  where to write the network file (default .floe/network.json)
-  --no-audit           leave out the audit round that follows the round trip
-  --verbose            print the edge's log
-  --help               this text`;
-
-class UsageError extends Error {}
-
-function parseOptions(argv: string[]): StartOptions | "help" {
-  let values: Record<string, string | boolean | undefined>;
-  try {
-    ({ values } = parseArgs({
-      args: argv,
-      options: {
-        once: { type: "boolean" },
-        help: { type: "boolean" },
-        verbose: { type: "boolean" },
-        "no-audit": { type: "boolean" },
-        file: { type: "string" },
-        nodes: { type: "string" },
-        shards: { type: "string" },
-        seed: { type: "string" },
-        ...SHAPE_OPTIONS,
-        port: { type: "string" },
-        "data-dir": { type: "string" },
-        "network-file": { type: "string" },
-      },
-    }));
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-  if (values["help"] === true) return "help";
-  const text = (name: string): string | undefined => values[name] as string | undefined;
-  const number = (name: string, fallback: number, low: number, high: number): number => {
-    const given = text(name);
-    if (given === undefined) return fallback;
-    const value = Number(given);
-    if (!/^\d+$/.test(given) || value < low || value > high) {
-      throw new UsageError(`--${name} takes a whole number from ${low} to ${high}, not "${given}"`);
-    }
-    return value;
-  };
-  const far = parseShapeOptions({
-    latency: text("latency"),
-    spread: text("spread"),
-    bandwidth: text("bandwidth"),
-    shape: text("shape"),
-  });
-  const size = far.shape === undefined ? NETWORK_DEFAULTS : MAINNET_SHAPE;
-  const nodes = number("nodes", size.nodes, 1, 200);
-  const shards = number("shards", size.shards, 4, 1000);
-  if (nodes > shards)
-    throw new UsageError(`${nodes} nodes cannot share ${shards} shards: every node needs one`);
-  return {
-    once: values["once"] === true,
-    verbose: values["verbose"] === true,
-    audit: values["no-audit"] !== true,
-    file: text("file"),
-    nodes,
-    shards,
-    ...far,
-    seed: text("seed") ?? "floe",
-    port: text("port") === undefined ? undefined : number("port", 0, 0, 65535),
-    dataDir: text("data-dir"),
-    networkFile: resolve(text("network-file") ?? join(import.meta.dirname, "..", ".floe", "network.json")),
-  };
-}
-
-/** A file that is not there, a port that is taken, a folder of another network: the message says it, no stack does. */
-const isExpected = (error: unknown): error is Error =>
-  error instanceof FloeError ||
-  (error instanceof Error && "code" in error && ("syscall" in error || error.code === "ERR_ADDRESS_IN_USE"));
-
-try {
-  const options = parseOptions(process.argv.slice(2));
-  if (options === "help") {
-    console.log(HELP);
-  } else {
+const start = command(
+  {
+    name: "npm start",
+    about:
+      "Starts the embedded network, the edge and the auditor, publishes a file, reads it back, compares, has the auditor challenge every node once, and stays up.",
+    options: {
+      once: flag("stop after the round trip; exit code 0 when the bytes came back equal"),
+      file: file("what to publish; 1 MiB of random bytes when absent"),
+      nodes: whole(`storage nodes, ${NETWORK_DEFAULTS.nodes} when absent`, { from: 1, to: 200 }),
+      shards: whole(`shards of the network, ${NETWORK_DEFAULTS.shards} when absent`, { from: 4, to: 1000 }),
+      ...SHAPE_OPTIONS,
+      seed: text("TEXT", "seed of keys and identifiers", "floe"),
+      port: whole("port of the edge; 31415 when absent, or any free port when that is taken", {
+        from: 0,
+        to: 65_535,
+      }),
+      "data-dir": text("DIR", "keep blobs, chain and edge state here; in memory when absent"),
+      "network-file": text(
+        "FILE",
+        "where to write the network file; .floe/network.json of the project when absent",
+      ),
+      "no-audit": flag("leave out the audit round that follows the round trip"),
+      verbose: flag("print the edge's log"),
+    },
+  },
+  async ({ values }) => {
+    const { once, seed, port, verbose } = values;
+    const far = parseShapeOptions(values);
+    const size = far.shape === undefined ? NETWORK_DEFAULTS : MAINNET_SHAPE;
+    const { nodes = size.nodes, shards = size.shards } = values;
+    if (nodes > shards)
+      throw new UsageError(`${nodes} nodes cannot share ${shards} shards: every node needs one`);
     // The bundler and the Workers runtime take a second to load: only once the options make sense.
     const { runSession } = await import("./start-session.ts");
-    process.exit(await runSession(options));
-  }
-} catch (error) {
-  const isUsage =
-    error instanceof UsageError || (error instanceof FloeError && error.code === "INVALID_NETWORK");
-  if (isUsage) console.error(`${error.message}\n\n${HELP}`);
-  else console.error(isExpected(error) ? `npm start: ${error.message}` : error);
-  process.exitCode = isUsage ? 2 : 1;
-}
+    try {
+      return await runSession({
+        ...{ once, nodes, shards, seed, port, verbose, ...far },
+        audit: !values["no-audit"],
+        file: values.file,
+        dataDir: values["data-dir"],
+        networkFile: resolve(values["network-file"] ?? join(ROOT, ".floe", "network.json")),
+      });
+    } catch (error) {
+      const isWrong = error instanceof FloeError && error.code === "INVALID_NETWORK";
+      throw isWrong ? new UsageError(error.message) : error;
+    }
+  },
+);
+
+/** A port that is taken: the message tells it. */
+const isExpected = (error: Error): boolean => "code" in error && error.code === "ERR_ADDRESS_IN_USE";
+
+const exitCode = await runToExitCode(start, process.argv.slice(2), { isExpected });
+process.exit(exitCode);
