@@ -65,7 +65,8 @@ function idsOf({ network, system, staking, "slashing-manager": manager }: PlaceV
 
 function knownIds({ suiRpcUrl: _, ...ids }: PublicNetwork, values: PlaceValues): Place["ids"] {
   for (const name of ["system", "staking", "slashing-manager"] as const)
-    if (values[name] !== undefined) throw new UsageError(`--network ${values.network} says what --${name} is`);
+    if (values[name] !== undefined)
+      throw new UsageError(`--network ${values.network} says what --${name} is`);
   return ids;
 }
 
