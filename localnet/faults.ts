@@ -42,8 +42,6 @@ export type NodeFault =
   | { readonly kind: "slow"; readonly ms: number }
   | { readonly kind: "drop-slivers"; readonly fraction?: number; readonly heal?: boolean };
 
-export type NodeFaultKind = NodeFault["kind"];
-
 export class FaultError extends FloeError<"INVALID_FAULT"> {}
 
 const SIMPLE_KINDS = [

@@ -19,10 +19,10 @@ import { MAINNET_SHAPE, mainnetShards } from "./shape.ts";
 import type { NodeKeys } from "./storage-node/node-context.ts";
 
 export const NETWORK_DEFAULTS = { nodes: 13, shards: 40, auditors: 3, seed: "floe" } as const;
-export const MAX_NODES = 200;
+const MAX_NODES = 200;
 /** What a registry holds. */
-export const MAX_AUDITORS = 64;
-export const MAX_LOCAL_SHARDS = 1000;
+const MAX_AUDITORS = 64;
+const MAX_LOCAL_SHARDS = 1000;
 
 const DEFAULT_HEAL_GRACE_MS = 5_000;
 

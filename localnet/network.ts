@@ -37,7 +37,7 @@ import type { SuiFault } from "./sui/faults.ts";
 import { serveSui } from "./sui/server.ts";
 import { createSuiStandIn, type GenesisNode, type SuiStandIn } from "./sui/stand-in.ts";
 
-export { NETWORK_DEFAULTS, NetworkError, type NetworkOptions } from "./network-plan.ts";
+export { NETWORK_DEFAULTS, type NetworkOptions } from "./network-plan.ts";
 
 const HOST = "127.0.0.1";
 /** What the wallet starts with: a million SUI and a million WAL (9 decimals each). */

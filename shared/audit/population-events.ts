@@ -202,12 +202,7 @@ const gap = (kind: string, id: ObjectId): AuditError =>
 export type Stratum = "permanent" | "deletable" | "fresh";
 
 /** Whether an object puts its blob into a stratum of epoch e. @param endEpoch the object's, or its pool's */
-export function isInStratum(
-  object: TrackedObject,
-  endEpoch: number,
-  stratum: Stratum,
-  epoch: number,
-): boolean {
+function isInStratum(object: TrackedObject, endEpoch: number, stratum: Stratum, epoch: number): boolean {
   // A retired encoding has no slivers that today's nodes could show.
   if (object.certifiedEpoch === null || object.encodingType !== ENCODING_TYPE_RS2) return false;
   switch (stratum) {

@@ -32,7 +32,7 @@ import { isVacuous } from "./vacuous.ts";
 const DOMAIN = new TextEncoder().encode("floe-audit/select/v1");
 const ORDER_DOMAIN = new TextEncoder().encode("floe-audit/order/v1");
 const CHECKPOINT_SEED_DOMAIN = new TextEncoder().encode("floe-audit/seed/ckpt/v1");
-export const SEED_BYTES = 32;
+const SEED_BYTES = 32;
 const DIGEST_BYTES = 32;
 
 export const DRAW_MODES = { perBlob: 0, perByte: 1, deletable: 2, fresh: 3 } as const;

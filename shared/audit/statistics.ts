@@ -53,7 +53,7 @@ export interface PossessionState {
 }
 
 /** Beta(1000, 0): a new node ranks with those that never failed, and its record outweighs that soon. */
-export const NEW_REPUTATION = { alpha: 1000, beta: 0 } as const;
+const NEW_REPUTATION = { alpha: 1000, beta: 0 } as const;
 
 /** A node's state at the start of an epoch; its reputation carries over. */
 export const newPossession = (

@@ -30,7 +30,7 @@ export const LEAF_TABLE_BYTES = LEAF_TABLE_LEAVES * DIGEST;
 const LEAF_TABLE_AT = ARENA;
 
 /** Hands out addresses. */
-export class Arena {
+class Arena {
   #next = ARENA;
 
   /** Address of a region with `slack` readable bytes on both sides. */

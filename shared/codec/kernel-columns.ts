@@ -94,7 +94,7 @@ export function hashColumns(
 }
 
 /** Source rows that are hashed: those that are filled and one row of zeros, which stands for all others. */
-export const hashedRows = (layout: BlobLayout, filled: number): number =>
+const hashedRows = (layout: BlobLayout, filled: number): number =>
   Math.min(layout.primarySourceSymbols, filled + 1);
 
 /** Rows that are hashed, in runs; of an empty blob all rows are zeros. */

@@ -10,7 +10,7 @@ import { symbolsFromBytes, symbolsToBytes } from "./symbols.ts";
 /** Symbols are converted through a bounce buffer of about this size. */
 const BOUNCE_BYTES = 64 * 1024;
 
-export const sourceSymbols = (layout: BlobLayout): number =>
+const sourceSymbols = (layout: BlobLayout): number =>
   layout.primarySourceSymbols * layout.secondarySourceSymbols;
 
 /** Bytes of the zero-padded blob. */

@@ -8,7 +8,7 @@
 import { assert } from "../base/errors.ts";
 import { compress, IV } from "./blake2b-compress.ts";
 
-export const BLAKE2B_256_BYTES = 32;
+const BLAKE2B_256_BYTES = 32;
 const BLOCK_BYTES = 128;
 
 /** IV with the parameter block: digest length 32, no key, fan-out 1, depth 1. */

@@ -29,7 +29,7 @@ export const AXES: readonly Axis[] = ["primary", "secondary"];
 export const otherAxis = (axis: Axis): Axis => (axis === "primary" ? "secondary" : "primary");
 
 export const BLOB_ID_BYTES = 32;
-export const BLOB_ID_CHARACTERS = 43;
+const BLOB_ID_CHARACTERS = 43;
 
 /** @throws ProtocolError `INVALID_BLOB_ID` unless `text` is the one canonical spelling */
 export function parseBlobId(text: string): BlobId {

@@ -26,7 +26,7 @@ import {
 
 const INTENT_VERSION = 0;
 const STORAGE_APP = 3;
-export const MESSAGE_TYPE = { proofOfPossession: 0, confirmation: 1, invalidBlobId: 2 } as const;
+const MESSAGE_TYPE = { proofOfPossession: 0, confirmation: 1, invalidBlobId: 2 } as const;
 
 export const SIGNATURE_BYTES = 96;
 export const PUBLIC_KEY_BYTES = 48;

@@ -93,7 +93,7 @@ export interface NetworkIds {
 }
 
 /** Version of the contracts at genesis, as deployed on the public networks. */
-export const GENESIS_VERSION = 3n;
+const GENESIS_VERSION = 3n;
 /** Part of the chain ID: a ledger that began with other objects is another chain. */
 const GENESIS_REVISION = 2;
 

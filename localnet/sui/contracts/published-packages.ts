@@ -17,7 +17,7 @@ import { defineAuditTypes, defineGateTypes } from "./audit-types.ts";
 import type { Packages } from "./functions.ts";
 
 /** blake2b-256 of the modules, by package and name; the gate's as compiled against `REFERENCE`. */
-export const MODULE_DIGESTS = {
+const MODULE_DIGESTS = {
   audit: {
     audit: "8c44b4b331be177fdf8fd5cdb4db789da65632b95b287043a1ded237e510d817",
     proof: "3a56c80476295d481a89b513dd9945a62df76637495aeec795ea4ee264f92b1e",
@@ -29,7 +29,7 @@ export const MODULE_DIGESTS = {
 } as const;
 
 /** Where the gate's dependencies are for the digest: floe_audit, walrus. */
-export const REFERENCE = { audit: "aa".repeat(32), walrus: "bb".repeat(32) } as const;
+const REFERENCE = { audit: "aa".repeat(32), walrus: "bb".repeat(32) } as const;
 
 const ZERO = "00".repeat(32);
 

@@ -44,10 +44,9 @@ export const TABLE_KEY_TYPE = `${FRAMEWORK}::dynamic_object_field::Wrapper<${ID_
 export const STRING_TYPE = `${STDLIB}::string::String`;
 
 export const coinType = (token: string): string => `${FRAMEWORK}::coin::Coin<${token}>`;
-export const balanceType = (token: string): string => `${FRAMEWORK}::balance::Balance<${token}>`;
+const balanceType = (token: string): string => `${FRAMEWORK}::balance::Balance<${token}>`;
 export const withdrawalType = (token: string): string =>
   `${FRAMEWORK}::funds_accumulator::Withdrawal<${balanceType(token)}>`;
-export const optionType = (inner: string): string => `${STDLIB}::option::Option<${inner}>`;
 
 export const tableType = (key: string, value: string): string =>
   `${FRAMEWORK}::table::Table<${key},${value}>`;

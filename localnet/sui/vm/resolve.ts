@@ -151,7 +151,7 @@ function sharedInput(input: UnresolvedObject, initialVersion: bigint, mutable: b
 }
 
 /** Whether any Move call takes input `index` by mutable reference or by value. */
-export function isUsedMutably(packages: Packages, commands: readonly Command[], index: number): boolean {
+function isUsedMutably(packages: Packages, commands: readonly Command[], index: number): boolean {
   return commands.some((command) => {
     if (command.$kind !== "MoveCall") return false;
     const call = command.MoveCall;

@@ -10,7 +10,7 @@ import { MAX_ESCALATED_CLAIMS, refuse } from "./escalation.ts";
 import { BUNDLE_FORMAT, type EscalationBundle, isJsonObject, jsonObject } from "./escalation-bundle.ts";
 
 /** 16 claims with paths and leaves stay far below. */
-export const MAX_BUNDLE_CHARACTERS = 1 << 20;
+const MAX_BUNDLE_CHARACTERS = 1 << 20;
 const MAX_ATTESTORS = 64;
 const MAX_PATH = 32;
 

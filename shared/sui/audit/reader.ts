@@ -308,7 +308,7 @@ function toClaim(object: ReadObject, id: ObjectId): ClaimOnChain {
   };
 }
 
-export function toParams(params: ReturnType<typeof AuditParamsLayout.parse>): RegistryParams {
+function toParams(params: ReturnType<typeof AuditParamsLayout.parse>): RegistryParams {
   return {
     quorum: params.quorum,
     nShards: params.n_shards,

@@ -30,10 +30,6 @@ export const SUI_COIN_TYPE = `${FRAMEWORK}::sui::SUI`;
 export const CLOCK_OBJECT_ID = parseObjectId("0x6");
 export const RANDOM_OBJECT_ID = parseObjectId("0x8");
 
-/** Full type of an event, e.g. `eventType(original, "BlobRegistered")`. */
-export const eventType = (originalPackageId: ObjectId, name: string): string =>
-  `${originalPackageId}::events::${name}`;
-
 export interface StructName {
   readonly packageId: ObjectId;
   readonly module: string;

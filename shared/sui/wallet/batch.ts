@@ -330,7 +330,7 @@ async function finish(
 }
 
 /** Below this the address balance may not cover a batch's gas, and coins are used. */
-export const GAS_FROM_ADDRESS_BALANCE_MIST = 200_000_000n;
+const GAS_FROM_ADDRESS_BALANCE_MIST = 200_000_000n;
 
 const paysGasFromAddressBalance = (context: PlanContext, sui: WalletFunds): boolean =>
   context.useAddressBalance && sui.addressBalance >= GAS_FROM_ADDRESS_BALANCE_MIST;

@@ -57,7 +57,7 @@ export const registerCommands = (attributeCount: number): number => 2 + attribut
 export const MAX_COMMANDS = 1024;
 export const SHARED_COMMANDS = 8;
 /** Coins that one MergeCoins may take (the protocol's limit on arguments is 512). */
-export const MAX_MERGED_COINS = 500;
+const MAX_MERGED_COINS = 500;
 
 /** @param owner receives the Blob objects */
 export function registerTransaction(

@@ -89,7 +89,7 @@ export async function allClaims({ claims }: AuditChain): Promise<readonly ClaimO
  *
  * @returns one number per time it was called suspect
  */
-export function drawsUntilSuspect(auditor: TestAuditor, node: string): number[] {
+function drawsUntilSuspect(auditor: TestAuditor, node: string): number[] {
   const runs: number[] = [];
   let state = newPossession();
   const verdicts = auditor.sql.exec(

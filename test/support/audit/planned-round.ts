@@ -22,7 +22,7 @@ import type { ChainReader } from "../../../shared/sui/walrus/chain-reader.ts";
 import { type EncodedBlob, encodeBlob, someBlob } from "../codec/encoded-blob.ts";
 import { VirtualClock } from "../virtual-clock.ts";
 
-export const NO = 1;
+const NO = 1;
 export const EPOCH = 3;
 /** As the Durable Object has it. */
 const BUDGET_MS = 20_000;

@@ -8,7 +8,7 @@ import type { NetworkFile } from "../../../shared/network/network-file.ts";
 import { edgeBundle } from "./edge-bundle.ts";
 
 /** Durable Object bindings of the Worker, and the class behind each. */
-export const OBJECT_CLASSES = {
+const OBJECT_CLASSES = {
   BLOB_TRACKER: "BlobTracker",
   WALLET: "Wallet",
   CHAIN_VIEW: "ChainView",

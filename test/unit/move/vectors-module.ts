@@ -34,10 +34,10 @@ import { bytesLiteral, chooser, pathLiteral } from "./move-literals.ts";
 const HEADER =
   "// Made by test/unit/move/vectors-module.ts from the codec of this repository. Do not edit.\n\n";
 
-export const SMALL_SHARDS = 10;
-export const AUDIT_EPOCH = 7;
-export const DRAWS_PER_SHARD = 3;
-export const ROUND_SEED = blake2b256(new TextEncoder().encode("the seed of the round in the Move tests"));
+const SMALL_SHARDS = 10;
+const AUDIT_EPOCH = 7;
+const DRAWS_PER_SHARD = 3;
+const ROUND_SEED = blake2b256(new TextEncoder().encode("the seed of the round in the Move tests"));
 
 /** A blob with all its slivers, asked for symbols as a storage node is. */
 class EncodedBlob {

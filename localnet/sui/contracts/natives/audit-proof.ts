@@ -52,7 +52,7 @@ function u64(call: NativeCall, value: bigint, where: string): bigint {
 export const leafHash = (data: Uint8Array): Uint8Array => blake2b256(LEAF, data);
 
 /** ceil(log2 leaves). */
-export function depth(leaves: bigint): bigint {
+function depth(leaves: bigint): bigint {
   let levels = 0n;
   for (let rest = leaves > 1n ? leaves - 1n : 0n; rest > 0n; rest >>= 1n) levels++;
   return levels;
@@ -106,14 +106,14 @@ function secondarySourceSymbols(call: NativeCall, nShards: number): bigint {
   return BigInt(nShards) - faults(call, nShards, "secondary_source_symbols");
 }
 
-export function symbolSize(call: NativeCall, nShards: number, unencodedLength: bigint): bigint {
+function symbolSize(call: NativeCall, nShards: number, unencodedLength: bigint): bigint {
   const sourceSymbols = primarySourceSymbols(call, nShards) * secondarySourceSymbols(call, nShards);
   const length = unencodedLength === 0n ? 1n : unencodedLength;
   const size = (length - 1n) / sourceSymbols + 1n;
   return size + (size % 2n);
 }
 
-export function encodedLength(call: NativeCall, nShards: number, unencodedLength: bigint): bigint {
+function encodedLength(call: NativeCall, nShards: number, unencodedLength: bigint): bigint {
   const n = BigInt(nShards);
   const symbols = primarySourceSymbols(call, nShards) + secondarySourceSymbols(call, nShards);
   const bytes = n * (64n * n + 32n + symbols * symbolSize(call, nShards, unencodedLength));

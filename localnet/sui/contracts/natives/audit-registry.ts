@@ -30,7 +30,7 @@ import {
 } from "./audit-call.ts";
 import { randomBytesOf } from "./random.ts";
 
-export const AUDIT_VERSION = 1n;
+const AUDIT_VERSION = 1n;
 
 const MAX_AUDITORS = 64;
 const MAX_NAME_BYTES = 64;
@@ -134,7 +134,7 @@ export function witnessName(call: NativeCall): string {
 }
 
 /** @param auditor as `add_auditor` takes it */
-export function addAuditor(
+function addAuditor(
   call: NativeCall,
   registry: Registry,
   auditor: { address: ObjectId; name: string; url: string; sinceEpoch: number },

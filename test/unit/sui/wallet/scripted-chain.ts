@@ -35,8 +35,8 @@ type Command = ReturnType<TransactionDataBuilder["snapshot"]>["commands"][number
 type Data = ReturnType<TransactionDataBuilder["snapshot"]>;
 
 const idOf = (name: number): ObjectId => parseObjectId(`0x${name.toString(16)}`);
-export const GAS_COIN = idOf(0xc0);
-export const WAL_COIN = idOf(0xc1);
+const GAS_COIN = idOf(0xc0);
+const WAL_COIN = idOf(0xc1);
 
 /** What the wallet sees of one `execute`. */
 export type Delivery =
