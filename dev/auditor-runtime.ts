@@ -1,7 +1,7 @@
 /** Runs the bundled auditor in a workerd of its own, as it would be deployed: apart from the edge, with another key. */
 import { type EdgeOptions, type EdgeRuntime, startWorker } from "./edge-runtime.ts";
 
-/** @throws whatever Miniflare throws when the Worker does not start */
+/** @throws the error of Miniflare when the Worker does not start */
 export function startAuditor({ network, bindings, ...options }: EdgeOptions): Promise<EdgeRuntime> {
   return startWorker(options, {
     NETWORK_KIND: "local",

@@ -81,7 +81,7 @@ export async function startWorker(
  * Runs Workers (v4 form) in a workerd of their own on loopback.
  *
  * @param options of Miniflare beside them
- * @throws whatever Miniflare throws when they do not start; nothing is left running or lying about then
+ * @throws the error of Miniflare when they do not start; no process and no folder is left then
  */
 export async function startMiniflare(
   workers: readonly Record<string, unknown>[],
@@ -136,7 +136,7 @@ function useTemporaryFolder(folder: string): () => void {
 }
 
 /**
- * Miniflare ends the whole process on Ctrl-C, before anything else is closed. Whoever starts an edge closes it, so the
+ * Miniflare ends the whole process on Ctrl-C, before anything else is closed. The caller that starts an edge closes it, so the
  * listeners it adds are taken off again.
  *
  * @returns removes what was added since

@@ -22,8 +22,8 @@ export interface WorkerBundle {
 }
 
 /**
- * Kernels first, when they are out of date. Files are replaced one by one and whole: whoever starts a Worker from the
- * folder meanwhile, in another process, finds every file.
+ * Kernels first, when they are out of date. Files are replaced one by one and whole: another process that starts a
+ * Worker from the folder meanwhile finds every file.
  *
  * @throws Error with wrangler's own output when the bundle does not build
  */

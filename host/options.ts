@@ -143,7 +143,7 @@ export const someOf = <Word extends string>(
   },
 });
 
-/** The command does not work without it, and says so. */
+/** An option that the command cannot do without. */
 export const required = <Value>(option: Option<Value>): Option<NonNullable<Value>> =>
   // `readArguments` reads it only when it is given.
   ({ ...option, isRequired: true }) as Option<NonNullable<Value>>;

@@ -17,11 +17,11 @@ import { FloeError } from "../shared/base/errors.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
 
 export const MOVE = join(ROOT, "move");
-/** Interfaces only: what is compiled against them runs, but they say nothing about the real framework. */
+/** Interfaces only: what is compiled against them runs, but they prove nothing about the real framework. */
 export const FRAMEWORK_STUBS = join(MOVE, "framework-stubs");
 export const WALRUS_STUBS = join(MOVE, "walrus-stubs");
 const WASM = join(ROOT, "node_modules/@zktx.io/sui-move-builder/dist/full/sui_move_wasm_bg.wasm");
-/** The environment that the builder takes addresses for; which ones, we say ourselves. */
+/** The environment that the builder takes addresses for; the addresses themselves are given in Published.toml. */
 const ENVIRONMENT = { name: "mainnet", chainId: "35834a8a" } as const;
 
 export type Files = Record<string, string>;

@@ -37,7 +37,7 @@ if (!isInstalled()) {
   }
 }
 
-// What npm says it has installed against what the lockfile wants; optional packages depend on the platform.
+// What npm has installed, by its own record, against the lockfile; optional packages depend on the platform.
 function isInstalled() {
   const record = join(modules, ".package-lock.json");
   if (!existsSync(record) || !existsSync(node)) return false;

@@ -88,7 +88,7 @@ async function startAndRoundTrip(
   ]);
   say(`${nodes} storage nodes hold ${shards} shards; Sui stand-in at ${network.file.sui.url}`);
   say(`control API at ${network.file.control?.url}: break a node and watch, docs/localnet.md`);
-  // What readers see reaches the auditor; nobody else has to know the token, so each run has another one.
+  // What readers see reaches the auditor; the token is theirs alone, so each run has another one.
   const token = randomBytes(32).toString("hex");
   const auditor = await resources.add(
     startAuditor({

@@ -1,4 +1,4 @@
-/** The AdminCap of a `floe_audit` package: there is one, and whoever owns it changes the panel. */
+/** The AdminCap of a `floe_audit` package: there is one, and its owner changes the panel. */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { FloeError } from "../../shared/base/errors.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";

@@ -1,4 +1,4 @@
-/** What the audit registry knows of a round that somebody published: its seed, the report, the auditor at a URL. */
+/** What the audit registry knows of a published round: its seed, the report, the auditor at a URL. */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { findAuditEvent, findRoundOpened } from "../../auditor/chain/sui-audit-chain.ts";
 import type { RoundExport } from "../../shared/audit/round-export.ts";
@@ -19,7 +19,7 @@ import type { ChainFacts } from "../../verifier/chain-facts.ts";
 import { memberAt, type RegistryFacts, type ReportOnChain } from "../../verifier/report-check.ts";
 import { clientOf, type Place } from "./place.ts";
 
-export interface RegistrySaid extends RegistryFacts {
+export interface FactsOfRound extends RegistryFacts {
   readonly opened: NonNullable<ChainFacts["openedSeed"]> | undefined;
 }
 
@@ -34,7 +34,7 @@ export async function readRegistryFacts(
   { auditor, tx, epoch }: RoundExport,
   no: number,
   auditorUrl: string | undefined,
-): Promise<RegistrySaid | undefined> {
+): Promise<FactsOfRound | undefined> {
   if (at.contract === undefined) return undefined;
   const client = clientOf(at);
   const registry = await readRegistry(client, at.contract);
@@ -92,7 +92,7 @@ const toReport = (event: Reported, isInNamed: boolean, checkpoint: number | unde
   nodesRoot: toHex(event.nodes_root),
 });
 
-/** Of a pruned round, which its export says nobody reported. */
+/** The report of a pruned round whose export names no report. */
 async function findReport(
   client: SuiGrpcClient,
   registry: RegistryState,

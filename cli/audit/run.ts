@@ -1,8 +1,9 @@
 /**
  * `floe audit run --once`: one round of challenges from this host, and what it came to.
  *
- * On a public network it takes hours, the first one with the chain's whole history before it: standard error says at
- * each change, and every ten seconds, where it stands. With `--ledger` whatever was reached is kept, also on Ctrl-C; the next run goes on.
+ * On a public network it takes hours, the first one with the chain's whole history before it. Standard error
+ * shows the state at each change, and every ten seconds. With `--ledger` all progress is kept, also on Ctrl-C, and the
+ * next run goes on from there.
  */
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import { Auditor } from "../../auditor/auditor.ts";
@@ -22,9 +23,9 @@ import { Gate, INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
 import { suiChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import { clientOf, PLACE_OPTIONS, type Place, placeOf } from "./place.ts";
 
-/** How often it is looked at, and how often the same state is said again. */
+/** How often the state is looked at, and how often the same state is printed again. */
 const LOOK_MS = 1_000;
-const SAID_MS = 10_000;
+const PRINT_MS = 10_000;
 /** What one turn of work may use up before it is looked at again. */
 const TURN = { ms: 60_000, requests: 5_000 };
 
@@ -65,7 +66,7 @@ async function runOnce(
     // Later an endpoint that is silent is waited for; one that does not answer at all was probably misspelt.
     await auditor.checkNetwork();
     const round = await roundNow(at, auditor);
-    progress = setInterval(sayer(auditor, sql), LOOK_MS);
+    progress = setInterval(statePrinter(auditor, sql), LOOK_MS);
     while (auditor.rounds.active()?.no === round) {
       const budget = { untilMs: systemClock.nowMs() + TURN.ms, requests: TURN.requests };
       const wakeMs = await auditor.work(budget);
@@ -117,7 +118,7 @@ async function roundNow(at: Place, auditor: Auditor): Promise<number> {
   // Here a round begins every two seconds, and who asks for one has just uploaded something; elsewhere once an hour.
   let round = auditor.rounds.active() ?? (at.kind === "local" ? undefined : auditor.open());
   const fromMs = auditor.nextBeginMs();
-  if (round === undefined && fromMs - systemClock.nowMs() > SAID_MS)
+  if (round === undefined && fromMs - systemClock.nowMs() > PRINT_MS)
     console.error(`the next round begins at ${new Date(fromMs).toISOString()}`);
   while (round === undefined) {
     await systemClock.sleep(Math.max(10, fromMs - systemClock.nowMs()));
@@ -126,14 +127,14 @@ async function roundNow(at: Place, auditor: Auditor): Promise<number> {
   return round.no;
 }
 
-/** Says where the round stands when its state is another one, or was said some time ago. */
-function sayer({ rounds }: Auditor, sql: Ledger): () => void {
-  let said = { state: "", ms: 0 };
+/** Prints the round's state when it has changed, or was last printed some time ago. */
+function statePrinter({ rounds }: Auditor, sql: Ledger): () => void {
+  let printed = { state: "", ms: 0 };
   return () => {
     const round = rounds.active();
     const ms = systemClock.nowMs();
-    if (round === undefined || (round.state === said.state && ms - said.ms < SAID_MS)) return;
-    said = { state: round.state, ms };
+    if (round === undefined || (round.state === printed.state && ms - printed.ms < PRINT_MS)) return;
+    printed = { state: round.state, ms };
     console.error(`round ${round.no}: ${round.state}${placeIn(rounds, round, readingOf(sql, rounds))}`);
   };
 }

@@ -6,8 +6,8 @@ import { readBounded } from "../../shared/base/bounded-body.ts";
 const ANSWER_MS = 120_000;
 /** An export of 4,000 draws has some megabytes. */
 const ANSWER_BYTES = 64 * 1024 * 1024;
-/** What is shown of somebody else's words. */
-const MAX_SAID = 200;
+/** Characters shown of an error message that another service wrote. */
+const MAX_MESSAGE = 200;
 
 /** @throws InputError when the file holds no JSON; the system's error when it cannot be read */
 export function jsonOfFile(path: string): unknown {
@@ -39,7 +39,7 @@ export async function jsonOfAuditor(auditor: string, path: string): Promise<unkn
     throw new InputError(`${url} does not answer: ${reasonOf(error)}`);
   }
   const answer = parsed(text);
-  if (!response.ok) throw new InputError(`${url} answered ${response.status}${saidIn(answer)}`);
+  if (!response.ok) throw new InputError(`${url} answered ${response.status}${messageIn(answer)}`);
   if (answer === undefined) throw new InputError(`${url} answered something that is not JSON`);
   return answer;
 }
@@ -54,13 +54,13 @@ function parsed(text: string): unknown {
 }
 
 /** The message of an auditor's error. */
-function saidIn(answer: unknown): string {
+function messageIn(answer: unknown): string {
   const { error } = (answer ?? {}) as { error?: { message?: unknown } | null };
   const message = error?.message;
-  return typeof message === "string" ? `: ${message.slice(0, MAX_SAID)}` : "";
+  return typeof message === "string" ? `: ${message.slice(0, MAX_MESSAGE)}` : "";
 }
 
-/** Of a fetch that failed only the cause says why: `ECONNREFUSED`, `bad port`. */
+/** A failed fetch has its reason in the cause alone: `ECONNREFUSED`, `bad port`. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause } = error;

@@ -1,5 +1,5 @@
 /**
- * `floe audit verify`: recomputes somebody's round from the chain, and lists what differs.
+ * `floe audit verify`: recomputes an auditor's round from the chain, and lists what differs.
  *
  * From the auditor come its export and that of its round before; everything they are compared with is read here.
  */
@@ -21,8 +21,8 @@ import { clientOf, PLACE_OPTIONS, type Place, placeOf } from "./place.ts";
 import { readRegistryFacts } from "./registry-facts.ts";
 import { jsonOfAuditor, jsonOfFile } from "./source.ts";
 
-/** How often it is said where the reading is. */
-const SAID_MS = 10_000;
+/** How often progress is printed. */
+const PRINT_MS = 10_000;
 
 interface VerifyOptions {
   /** Base URL. */
@@ -59,22 +59,28 @@ async function verifyAt(at: Place, no: number, options: VerifyOptions): Promise<
   const expected = AUDIT_PROFILES[at.kind];
   const obvious = obviousDifferences(at, no, round);
   if (obvious.length > 0) return tell(no, round, obvious);
-  const said = await readRegistryFacts(at, round, no, options.auditor);
-  const opened = said?.opened;
+  const registry = await readRegistryFacts(at, round, no, options.auditor);
+  const opened = registry?.opened;
   const isOpened = round.seedSource === "open_round";
   // Without its seed there are no draws to compare, and all would seem to differ.
-  if (isOpened && said === undefined)
+  if (isOpened && registry === undefined)
     throw new UsageError(`the contract drew the seed of round ${no}: name --package and --registry`);
   const chain = suiChainReader(clientOf(at), at.ids, systemClock);
   const { epoch, judgedCheckpoint = null, leaves } = round;
   const claimed = { no, epoch, judgedCheckpoint, leaves };
-  const read = await readChainFacts(chain, claimed, expected, isOpened ? opened : undefined, sayer());
+  const read = await readChainFacts(
+    chain,
+    claimed,
+    expected,
+    isOpened ? opened : undefined,
+    progressPrinter(),
+  );
   const previous = await loadPrevious(no, options);
   const { root } = options;
   const facts: ChainFacts = {
     ...read,
     ...(opened === undefined ? {} : { openedSeed: opened }),
-    ...(said === undefined ? {} : { registry: said }),
+    ...(registry === undefined ? {} : { registry }),
     ...(root === undefined ? {} : { committed: { evidenceRoot: root, nodesRoot: undefined } }),
     ...(previous === undefined ? {} : { previous }),
   };
@@ -99,18 +105,18 @@ function obviousDifferences({ ids, kind }: Place, no: number, round: RoundExport
   return found;
 }
 
-/** Says on standard error how far the chain is read: on a public network it takes hours. */
-function sayer(): OnRead {
-  let saidMs = systemClock.nowMs();
+/** Prints on standard error how far the chain is read: on a public network it takes hours. */
+function progressPrinter(): OnRead {
+  let printedMs = systemClock.nowMs();
   return (checkpoint, target) => {
-    if (systemClock.nowMs() - saidMs < SAID_MS) return;
-    saidMs = systemClock.nowMs();
+    if (systemClock.nowMs() - printedMs < PRINT_MS) return;
+    printedMs = systemClock.nowMs();
     console.error(`reading events: checkpoint ${checkpoint} of ${target}`);
   };
 }
 
-/** Someone who reads DIFFERS takes the auditor for a liar: it is said of contradictions only. */
-const SAID: Readonly<Record<Weight, string>> = { differs: "DIFFERS", unknown: "UNKNOWN", note: "NOTE   " };
+/** DIFFERS accuses the auditor of a lie: only a contradiction gets that word. */
+const LABELS: Readonly<Record<Weight, string>> = { differs: "DIFFERS", unknown: "UNKNOWN", note: "NOTE   " };
 
 function tell(
   no: number,
@@ -119,9 +125,9 @@ function tell(
   /** Absent when the chain was not read for it. */
   words?: ReadonlyMap<string, number>,
 ): number {
-  for (const { what, detail, weight } of differences) console.log(`${SAID[weight]}  ${what}: ${detail}`);
+  for (const { what, detail, weight } of differences) console.log(`${LABELS[weight]}  ${what}: ${detail}`);
   const counted = [...(words ?? [])].sort().map(([word, count]) => `${count} ${word}`);
-  // Always said: what is not recomputed is believed, and by whom is for the reader to decide.
+  // Always printed: these words cannot be recomputed, and the reader decides whether to believe them.
   if (words !== undefined)
     console.log(`on the auditor's word: ${counted.length === 0 ? "no excuse" : counted.join(", ")}`);
   const countOf = (weight: Weight): number => differences.filter((each) => each.weight === weight).length;
@@ -143,7 +149,7 @@ async function load(no: number, options: VerifyOptions): Promise<RoundExport> {
   return exportOf(options.auditor, no);
 }
 
-/** Whatever else is in it, it is compared field by field. @throws InputError when it does not even claim to be an export */
+/** Checks the outline only: the fields are compared later, one by one. @throws InputError when it does not even claim to be an export */
 function exportIn(value: unknown, from: string): RoundExport {
   const { format, ...parts } = (value ?? {}) as Partial<Record<keyof RoundExport, unknown>>;
   if (format !== EXPORT_FORMAT)

@@ -95,7 +95,7 @@ function senderOf(address: string | undefined, key: Keypair | undefined): Object
   return own;
 }
 
-/** Reads everything that the bundle says from the chain, and compares. */
+/** Reads everything that the bundle claims from the chain, and compares. */
 async function recheck(client: SuiGrpcClient, place: Place, bundle: EscalationBundle): Promise<Escalation> {
   const ids = requiredIds(place);
   checkNetwork(bundle, ids);
@@ -170,7 +170,7 @@ async function cast(
   try {
     await sendOnce(wallet, systemClock, built, key);
   } catch (error) {
-    // Whatever became of the reply, the proposal on chain says whether the vote stands.
+    // Without a reply, the proposal on chain shows whether the vote stands.
     const { candidate, epoch, slashingState } = escalation;
     const isUnknown = error instanceof SuiError && error.code === "SUI_OUTCOME_UNKNOWN";
     if (!isUnknown || !(await hasVoted(client, slashingState, { voter, candidate, epoch }))) throw error;

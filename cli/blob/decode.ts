@@ -155,7 +155,7 @@ function decodeVerified(
 function decodeUnverified(codec: Codec, layout: BlobLayout, slivers: SliversByAxis): Decoded {
   const { nShards, unencodedLength } = layout;
   const axis = enoughOf(layout, { primary: slivers.primary.size, secondary: slivers.secondary.size });
-  // The decoder wants proof that somebody verified; here the encoding below is that proof, after the fact.
+  // The decoder takes verified slivers only. These are verified afterwards, by the encoding below.
   const stand = {
     nShards,
     unencodedLength,

@@ -1,7 +1,7 @@
 /**
  * What can be changed about an audit panel, as questions to its present state: what of it is still to be done?
  *
- * Nothing is sent here. A change of which nothing is left is done, whoever did it; so the same question, asked again
+ * Nothing is sent here. A change of which nothing is left is done, by this command or another; so the same question, asked again
  * after an unknown outcome, is the answer.
  */
 import type { Transaction } from "@mysten/sui/transactions";
@@ -40,7 +40,7 @@ export interface PanelChange {
   standing(registry: RegistryState): readonly string[];
 }
 
-/** An auditor to add; what is not said is chosen, or left as it stands when the address is on the panel already. */
+/** An auditor to add; what is not given is chosen, or left as it stands when the address is on the panel already. */
 export interface WantedAuditor {
   readonly address: ObjectId;
   readonly name: string | undefined;

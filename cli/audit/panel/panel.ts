@@ -1,8 +1,8 @@
 /**
- * `floe audit panel`: shows an audit panel, and changes it with the key of whoever holds its AdminCap.
+ * `floe audit panel`: shows an audit panel, and changes it with the key of the AdminCap's holder.
  *
  * Every change asks the panel first what of it is still missing, and does that in one transaction. What stands already
- * is said, and is no error: a command may be given twice.
+ * is printed, and is no error: a command may be given twice.
  */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { systemClock } from "../../../host/clock.ts";
@@ -174,7 +174,7 @@ async function change(
 
 interface Means {
   readonly sending: Sending;
-  /** undefined: whoever holds the AdminCap. */
+  /** undefined: the holder of the AdminCap. */
   readonly sender: ObjectId | undefined;
 }
 

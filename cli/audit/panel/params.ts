@@ -3,7 +3,7 @@ import { readInput } from "../../../host/input.ts";
 import { UsageError } from "../../../host/usage-error.ts";
 import type { RegistryParams } from "../../../shared/sui/audit/transactions.ts";
 
-/** Largest value of each, by the type that it has on chain; u64 is held to what a number can say. */
+/** Largest value of each, by the type that it has on chain; u64 is held to the safe integers. */
 const U8 = 0xff;
 const U16 = 0xffff;
 const U32 = 0xffff_ffff;

@@ -31,7 +31,7 @@ export interface PanelAccess {
 }
 
 /**
- * Brings about what is still missing of a change, in one transaction; says what is there already.
+ * Brings about what is still missing of a change, in one transaction; prints what is there already.
  *
  * @returns what is for standard output: the digest, or the unsigned bytes; undefined when nothing was sent or was to be
  * @throws PanelError, AdminCapError, MoveAbortError, SuiError; `SUI_OUTCOME_UNKNOWN` only when the panel, read again,
@@ -47,7 +47,7 @@ export async function carryOut(
   for (const line of change.standing(registry)) console.error(line);
   if (change.pending(registry) === undefined) return undefined;
   const { originalPackageId } = registry.contracts;
-  // The cap first: whoever changes the panel after this reading uses this version up, and ours is refused.
+  // The cap first: another change of the panel after this reading uses this version up, and ours is refused.
   const cap = await requireAdminCap(client, wallet, sender, originalPackageId);
   const pending = change.pending(await access.readRegistry());
   if (pending === undefined) return undefined;
@@ -67,7 +67,7 @@ export async function carryOut(
   try {
     await sendOnce(wallet, access.clock, built, sending.key);
   } catch (error) {
-    // Somebody else may have done the same meanwhile, or a reply was lost: the panel itself says what stands.
+    // Another holder may have done the same meanwhile, or a reply was lost: the panel itself shows what stands.
     if (!mayStand(error) || change.pending(await access.readRegistry()) !== undefined) throw error;
     console.error(`no answer says that ${built.digest} ran, but the panel stands as wanted`);
     return undefined;
