@@ -13,7 +13,7 @@ const BENCHES = {
   },
   network: {
     about: "CPU of the embedded network per publish at 40 and at 1000 shards",
-    load: () => import("./network.ts"),
+    load: async () => (await import("./network.ts")).networkCpu,
   },
   upload: {
     about: "steps of a publish, cost of staging, abandoned uploads, recovery after each fault",

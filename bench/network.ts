@@ -8,7 +8,10 @@
 import { randomBytes } from "node:crypto";
 import { startEdge } from "../dev/edge-runtime.ts";
 import { bundleWorker, type WorkerBundle } from "../dev/worker-bundle.ts";
+import { command } from "../host/command.ts";
+import { whole } from "../host/options.ts";
 import { type Network, startNetwork } from "../localnet/network.ts";
+import { benchOptions } from "./bench-options.ts";
 import { formatSpread, machine, spread } from "./statistics.ts";
 
 const SHAPES = [
@@ -26,12 +29,23 @@ interface Sample {
   readonly requests: number;
 }
 
-export async function run(args: string[]): Promise<void> {
-  const json = args.includes("--json");
-  const runsAt = args.indexOf("--runs");
-  const runs = runsAt < 0 ? DEFAULT_RUNS : Number(args[runsAt + 1]);
-  const shardsAt = args.indexOf("--shards");
-  const shapes = SHAPES.filter(({ shards }) => shardsAt < 0 || shards === Number(args[shardsAt + 1]));
+export const networkCpu = command(
+  {
+    name: "npm run bench -- network",
+    about: "Measures the CPU of all storage nodes and of the stand-in for Sui together, per publish.",
+    options: {
+      ...benchOptions(DEFAULT_RUNS),
+      shards: whole("only the shape of so many shards: 40 or 1000", { from: 40, to: 1000 }),
+    },
+  },
+  async ({ values: { json, runs, shards } }) => {
+    await run(json, runs, shards);
+    return 0;
+  },
+);
+
+async function run(json: boolean, runs: number, only: number | undefined): Promise<void> {
+  const shapes = SHAPES.filter(({ shards }) => only === undefined || shards === only);
   const bundle = await bundleWorker("wrangler.toml");
   if (!json) {
     console.log(`\nCPU of the embedded network per publish, ${runs} runs`);
