@@ -54,7 +54,7 @@ export const uploadReply = ({ code, text }: UploadAnswer): NodeReply => jsonRepl
 
 export const bytesReply = (body: Uint8Array): NodeReply => ({ status: 200, type: OCTET_STREAM, body });
 
-const textReply = (
+export const textReply = (
   status: number,
   text: string,
   headers: Readonly<Record<string, string>> = {},
