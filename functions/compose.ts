@@ -44,7 +44,7 @@ const codec = createKernelCodec({ module: kernels, maxMemoryBytes: EDGE_LIMITS.m
 let loggedBytes = 0;
 const memory = new IsolateMemory({
   clock: systemClock,
-  // Kernel memory is no part of the JavaScript heap: without this line nobody sees how much there is.
+  // Kernel memory is no part of the JavaScript heap: only this line shows how much there is.
   observe: (admittedBytes) => {
     const kernelBytes = codec.heldBytes;
     if (kernelBytes <= loggedBytes) return;
@@ -145,7 +145,7 @@ export function createServices(
   };
 }
 
-/** Once all work of this invocation is over: tells the auditor what reads saw. Never rejects. */
+/** Once all work of this invocation is over: sends the auditor what reads saw. Never rejects. */
 export async function finishInvocation(
   env: Env,
   config: EdgeConfig,

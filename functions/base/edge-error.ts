@@ -21,7 +21,7 @@ export type EdgeErrorCode =
   | "BODY_INCOMPLETE"
   /** The client sends less than `EDGE_LIMITS.clientBytesPerSecond`. */
   | "BODY_TOO_SLOW"
-  /** This deployment has no wallet, or was not told to publish for everybody. */
+  /** This deployment has no wallet, or is not configured to publish for all clients. */
   | "PUBLISHER_CLOSED"
   | "BLOB_NOT_FOUND"
   | "BLOB_UNAVAILABLE"
@@ -30,7 +30,7 @@ export type EdgeErrorCode =
   | "BLOB_TOO_LARGE"
   /** The blob was encoded inconsistently: no reader gets bytes. */
   | "INCONSISTENT_BLOB"
-  /** Somebody proved this blob ID inconsistent: it cannot be stored. */
+  /** The network has proof that this blob ID is inconsistent: it cannot be stored. */
   | "BLOB_MARKED_INVALID"
   | "INSUFFICIENT_CONFIRMATIONS"
   /** The upload is not finished, but may still be: ask again, or look at its progress. */
@@ -42,12 +42,12 @@ export type EdgeErrorCode =
   | "INSUFFICIENT_FUNDS"
   /** Not enough memory to admit this request now; nothing was paid. */
   | "OVERLOADED"
-  /** Sui cannot be asked. Nothing was paid by this request unless the message says so. */
+  /** Sui cannot be asked. Nothing was paid by this request unless the message states it. */
   | "CHAIN_UNAVAILABLE"
   /** Sui refused what we asked. */
   | "CHAIN_REJECTED"
   | "CONFIGURATION"
-  /** A bug, or a failure nobody foresaw. */
+  /** A bug, or a failure that was not foreseen. */
   | "INTERNAL";
 
 export class EdgeError extends FloeError<EdgeErrorCode> {}

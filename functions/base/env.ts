@@ -7,13 +7,13 @@
  * | SUI_RPC_URLS       | var    | required | comma-separated endpoints of one chain, tried in order             |
  * | SYSTEM_OBJECT_ID   | var    | required | Walrus System object                                               |
  * | STAKING_OBJECT_ID  | var    | required | Walrus Staking object                                              |
- * | PUBLISHER_ACCESS   | var    | `closed` | `open` publishes for everybody at the wallet's cost                |
+ * | PUBLISHER_ACCESS   | var    | `closed` | `open` publishes for all clients at the wallet's cost              |
  * | WALLET_SECRET_KEY  | secret | none     | `suiprivkey1...`; without it this is a reader only                 |
  * | MAX_BODY_BYTES     | var    | 33554432 | largest upload                                                     |
  * | STAGING            | R2     | none     | bucket that holds blobs until they are certified and spread         |
  * | STAGING_MAX_BYTES  | var    | 33554432 | without the bucket: largest blob held in its tracker's SQLite       |
  * | UPLOAD_LEASE_MS    | var    | 15000    | silence after which a tracker takes an upload over; 200 at least    |
- * | AUDITOR_URL        | var    | none     | auditor that is told what reads saw of storage nodes; with the token |
+ * | AUDITOR_URL        | var    | none     | auditor that gets what reads saw of storage nodes; with the token    |
  * | EDGE_READS_TOKEN   | secret | none     | the auditor's secret of the same name; without AUDITOR_URL unused    |
  * | EDGE_READS_FLUSH_MS | var   | 20000    | least pause between two batches of one isolate                      |
  * | MAX_SPEND_PER_REQUEST_FROST       | var | none | dearest upload, in FROST without gas                    |
@@ -64,13 +64,13 @@ export interface Env {
   readonly MAX_SPEND_PER_REQUEST_FROST?: string;
   readonly MAX_SPEND_PER_PRINCIPAL_DAY_FROST?: string;
   readonly MAX_SPEND_PER_DAY_FROST?: string;
-  /** Tests only: is told the name of each fail point reached, and answers 200 to go on or anything else to die. */
+  /** Tests only: gets the name of each fail point reached, and answers 200 to go on or anything else to die. */
   readonly TEST_FAIL_POINTS?: Fetcher;
   /** Tests only: is told, as JSON, what each invocation asked of the platform. */
   readonly TEST_INVOCATIONS?: Fetcher;
 }
 
-/** `closed`: nobody may publish; `open`: everybody may, at the wallet's cost. */
+/** `closed`: no client may publish; `open`: all may, at the wallet's cost. */
 export type PublisherAccess = "closed" | "open";
 
 /** Where outcomes of reads go. */

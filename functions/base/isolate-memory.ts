@@ -1,7 +1,7 @@
 /**
  * Memory of one isolate, admitted by the byte before it is used.
  *
- * All concurrent requests of an isolate share 128 MB, and exceeding them kills every one. So each request says what it
+ * All concurrent requests of an isolate share 128 MB, and exceeding them kills every one. So each request states what it
  * will hold (encoder, decoder, slivers under way, rows read ahead) before it reads a body, asks a node or pays; what
  * does not fit waits a moment, uploads and reads each first come, first served, and is then refused. What is counted are bytes really held;
  * the isolate's own needs and garbage not yet collected fit between `EDGE_LIMITS.memoryBytes` and the platform's limit.
@@ -11,7 +11,7 @@
  * | waiting           | looks by itself every `POLL_MS` whether it is first and fits: a promise that another        |
  * |                   | request resolves would tie the two requests together                                        |
  * | held              | counted until `release`; a timer of its own request renews it                               |
- * | lost              | not renewed for `EDGE_LIMITS.memoryLostMs`: the platform ended its request without a word          |
+ * | lost              | not renewed for `EDGE_LIMITS.memoryLostMs`: the platform ended its request silently                |
  * |                   | (no `finally` runs then), so the next one that needs room takes the bytes back               |
  */
 import type { Clock } from "../../shared/base/clock.ts";
@@ -39,7 +39,7 @@ export interface IsolateMemoryOptions {
   readonly maxBytes?: number;
   /** Counted as used until it is dropped, which happens when something does not fit otherwise. */
   readonly idle?: IdleMemory;
-  /** Told of the bytes admitted, after each admission and before each release. */
+  /** Called with the bytes admitted, after each admission and before each release. */
   readonly observe?: (heldBytes: number) => void;
 }
 
@@ -58,7 +58,7 @@ export interface HoldOptions {
 export interface HeldMemory {
   readonly bytes: number;
   /**
-   * Asks for more, before everybody who holds nothing yet. @throws MemoryError; what was held before stays held
+   * Asks for more, before all requests that hold nothing yet. @throws MemoryError; what was held before stays held
    */
   grow(bytes: number, signal?: AbortSignal): Promise<void>;
   /** Gives a part back. */
@@ -175,7 +175,7 @@ export class IsolateMemory {
     }
     const line = this.#lines[kind];
     if (line[0] !== waiter) {
-      // Somebody else took a waiter for lost whose request was only slow to come round: to the end of the line.
+      // Another request took this waiter for lost, but its own was only slow: it goes to the end of the line.
       if (!line.includes(waiter)) line.push(waiter);
       return -1;
     }
@@ -249,7 +249,7 @@ class Entry implements HeldMemory {
   async grow(bytes: number, signal?: AbortSignal): Promise<void> {
     assert(!this.#isReleased, "released memory does not grow");
     await this.#events.grow(bytes, signal);
-    // Released meanwhile: what has just been admitted is nobody's.
+    // Released meanwhile: what has just been admitted has no owner.
     if (this.#isReleased) this.shrink(this.#bytes);
   }
 

@@ -1,4 +1,4 @@
-/** How an attempt at an upload failed, as the tracker keeps it and as those who waited for it hear it. */
+/** How an attempt at an upload failed, as the tracker keeps it and as requests that waited for it get it. */
 import { type PortableError, toPortableError } from "../../shared/sui/wallet/portable-error.ts";
 import { EdgeError, type EdgeErrorCode } from "./edge-error.ts";
 import { toEdgeError } from "./to-edge-error.ts";
@@ -10,7 +10,7 @@ export function fromPortableEdgeError({ code, message, retryable, details }: Por
   return new EdgeError(code as EdgeErrorCode, message, { retryable, details });
 }
 
-/** The worker died before the blob was held, so nobody can go on but a client that sends it again. */
+/** The worker died before the blob was held, so only a client that sends it again can go on. */
 export const UPLOAD_LOST: PortableError = {
   code: "UPLOAD_PENDING" satisfies EdgeErrorCode,
   message:

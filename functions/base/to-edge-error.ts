@@ -5,7 +5,7 @@ import { SuiError } from "../../shared/sui/client/sui-error.ts";
 import { EdgeError } from "./edge-error.ts";
 import { MemoryError } from "./isolate-memory.ts";
 
-/** Translates what lower layers throw and nobody has translated yet. The cause stays for the log. */
+/** Translates what lower layers throw, unless a use case has translated it. The cause stays for the log. */
 export function toEdgeError(error: unknown): EdgeError {
   if (error instanceof EdgeError) return error;
   if (error instanceof CodecError && error.code === "OUT_OF_CODEC_MEMORY") {

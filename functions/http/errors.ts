@@ -4,7 +4,7 @@
  * Official routes keep the official shapes. Handlers answer JSON,
  * `{"error":{"status","code","message","details":[{"@type":"ErrorInfo","reason","domain","metadata":{}}]}}`; what is
  * raised before a handler (query, path, body length) is plain text. A message is the official fixed text, then "; "
- * and the numbers. Internal failures say nothing but a trace ID, which is the request ID of our log.
+ * and the numbers. Internal failures show only a trace ID, which is the request ID of our log.
  */
 
 import { toEdgeError } from "../base/to-edge-error.ts";

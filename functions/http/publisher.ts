@@ -8,7 +8,7 @@ import { type PublishResult, publish } from "../upload/publish.ts";
 import { parsePublishQuery } from "./query.ts";
 import { corsHeaders } from "./response-headers.ts";
 
-/** Everybody who uses an open publisher is the same principal. */
+/** All clients of an open publisher are the same principal. */
 const ANONYMOUS = "anonymous";
 const MAX_IDEMPOTENCY_KEY_CHARACTERS = 256;
 

@@ -1,7 +1,7 @@
 /**
  * Headers of every answer, built anew for each request and never stored.
  *
- * Blob bytes are somebody else's content on our origin: they always go out with `nosniff` and a sandboxing content
+ * Blob bytes are other people's content on our origin: they always go out with `nosniff` and a sandboxing content
  * security policy. The official services mirror the client's `Accept` (when it names no wildcard) or, on GET, its
  * `Content-Type`; so do we, but with a `vary` so that no shared cache serves one client's choice to another.
  */

@@ -1,4 +1,4 @@
-/** `GET /status`: this Worker answers. Says nothing about Sui or the storage nodes, as upstream. */
+/** `GET /status`: this Worker answers. No statement about Sui or the storage nodes, as upstream. */
 import { corsHeaders } from "./response-headers.ts";
 
 export function getStatus(request: Request): Response {

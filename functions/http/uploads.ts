@@ -1,6 +1,6 @@
 /**
  * `GET /v1/uploads/{blob_id}`: how uploads of this blob go. JSON; with `Accept: text/event-stream` a stream of numbered
- * events that starts after `Last-Event-ID`, says that it is alive, and ends when every upload has ended.
+ * events that starts after `Last-Event-ID`, sends a sign of life while nothing happens, and ends when every upload has ended.
  *
  * The stream asks the tracker again and again instead of holding a connection into it: so it outlives the tracker's
  * eviction, and a client that does not read costs nothing, since the next question is asked when it has read.

@@ -3,7 +3,7 @@
  *
  * Memory only, plain data, at most `EDGE_READ_LIMITS.pairs` entries; what is not sent before the isolate goes is lost,
  * and a sample is as good. All invocations of the isolate write here; one at a time has the turn to send. The platform
- * may end that one without a word, so a turn lapses, and a batch under way stays here with its ID: sent again, it
+ * may end that one silently, so a turn lapses, and a batch under way stays here with its ID: sent again, it
  * counts once.
  *
  *   held --turn--> batch --2xx--> gone
@@ -33,7 +33,7 @@ const TURN_GRACE_MS = 1_000;
 export interface PendingBatch {
   readonly id: string;
   readonly body: string;
-  /** When the first of what it tells was seen. */
+  /** When its first entry was seen. */
   readonly sinceMs: number;
   /** Tries begun. */
   attempts: number;
@@ -87,7 +87,7 @@ export class EdgeReads {
    * Takes the turn to send, for as long as the wait and one try may take.
    *
    * @param flushMs least pause between two tries of the isolate
-   * @returns how long to wait before `next`; undefined when there is nothing to send, somebody else has the turn, or the
+   * @returns how long to wait before `next`; undefined when there is nothing to send, another invocation has the turn, or the
    *   wait would be longer than the invocation lives
    */
   takeTurn(flushMs: number): number | undefined {
@@ -155,9 +155,9 @@ function summaryOf(node: ObjectId, blobs: ReadonlyMap<BlobId, EdgeReadOutcome>):
 }
 
 /**
- * What a failed question says of the node, by the rules that challenges are judged by (docs/audit.md).
+ * What a failed question shows about the node, by the rules that challenges are judged by (docs/audit.md).
  *
- * @returns undefined when it says nothing: the node was not asked, or the read ended first
+ * @returns undefined when it shows nothing: the node was not asked, or the read ended first
  */
 export function outcomeOfFailure(error: FloeError): EdgeReadOutcome | undefined {
   if (error instanceof StorageNodeError) return outcomeOfAnswer(error);
@@ -172,7 +172,7 @@ function outcomeOfAnswer({ code, details }: StorageNodeError): EdgeReadOutcome {
   switch (code) {
     case "NOT_FOUND":
     case "NOT_REGISTERED":
-      // Without one of the protocol's reasons, a proxy may have said it.
+      // Without one of the protocol's reasons, a proxy may have answered.
       return details["reason"] === undefined ? "silent" : "missing";
     case "MALFORMED_ANSWER":
     case "ANSWER_TOO_LARGE":

@@ -1,4 +1,4 @@
-/** Storage nodes of a committee, as clients; and what to do when a node says that the committee has changed. */
+/** Storage nodes of a committee, as clients; and what to do when a node answers that the committee has changed. */
 import { FloeError } from "../../shared/base/errors.ts";
 import { nodeBaseUrl } from "../../shared/node/node-address.ts";
 import { type NodeClient, StorageNodeClient } from "../../shared/node/storage-node-client.ts";
@@ -28,11 +28,11 @@ export function reachableNodes(services: NodePorts, committee: Committee): Reach
   });
 }
 
-/** Errors by which a node says that our committee, or its own, is not the newest. */
+/** Errors by which a node shows that our committee, or its own, is not the newest. */
 const STALE_COMMITTEE: ReadonlySet<string> = new Set(["SHARD_NOT_ASSIGNED", "WRONG_EPOCH"]);
 
 /**
- * Has the chain read again when a node's error says that the committee may have changed: what runs goes on with the
+ * Has the chain read again when a node's error shows that the committee may have changed: work under way goes on with the
  * committee it has, the next request works with the new one.
  */
 export function refreshIfStale(services: Invocation & ChainPorts, code: string): void {

@@ -1,6 +1,6 @@
 /**
  * Sends what reads saw to the auditor, after the invocation's own work: then none of the six connections is a reader's,
- * and nobody waits for it. A failure costs a log line.
+ * and no client waits for it. A failure costs a log line.
  */
 import { EDGE_READ_LIMITS, EDGE_READS_PATH } from "../../shared/audit/edge-reads.ts";
 import type { Clock } from "../../shared/base/clock.ts";
@@ -23,7 +23,7 @@ export interface SendingParts {
 const isPassing = (status: number): boolean => status === 408 || status === 429 || status >= 500;
 
 /**
- * Once the work in the background has ended: one batch, if there is one and nobody else of the isolate is at it. Never
+ * Once the work in the background has ended: one batch, if there is one and no other invocation of the isolate is sending. Never
  * rejects.
  *
  * Cost: nothing, or a wait of at most `EDGE_READ_LIMITS.waitMs` and one request.
@@ -56,7 +56,7 @@ function post({ config, fetch, clock }: SendingParts, batch: PendingBatch): Prom
     const request = new Request(config.auditorUrl + EDGE_READS_PATH, {
       method: "POST",
       headers: { authorization: `Bearer ${config.token}`, "content-type": "application/json" },
-      // The token must not follow anybody elsewhere.
+      // The token must not be sent to another host.
       redirect: "manual",
       body: batch.body,
       signal,

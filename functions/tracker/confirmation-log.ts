@@ -155,7 +155,7 @@ export class TrackerConfirmations {
     const key = `${scope} ${committee.epoch}`;
     const known = this.#collectors.get(key);
     if (known !== undefined) return known;
-    // A scope is either the word or the ID of the intent's own object.
+    // A scope is either `permanent` or the ID of the intent's own object.
     const persistence: Persistence =
       scope === PERMANENT ? { kind: "permanent" } : { kind: "deletable", objectId: scope as ObjectId };
     const collector = new ConfirmationCollector(committee, row.request.blobId, persistence, this.#signatures);

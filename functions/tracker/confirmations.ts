@@ -26,7 +26,7 @@ import {
 } from "../../shared/protocol/messages.ts";
 
 export type ConfirmationFault =
-  /** Nobody of this committee. */
+  /** Not a member of this committee. */
   | "UNKNOWN_MEMBER"
   | "MALFORMED_MESSAGE"
   /** Signed for another epoch: our committee or the node's is stale. */
@@ -105,7 +105,7 @@ export class ConfirmationCollector {
   /**
    * The certificate, once the held confirmations weigh a quorum and their aggregate verifies.
    *
-   * @param onRejected told of every confirmation whose signature turned out wrong; it is no longer held
+   * @param onRejected called with every confirmation whose signature turned out wrong; it is no longer held
    * Cost: one check of the sum (about 20 ms for 100 signers), for b wrong signatures about b log2(m) more.
    */
   certificate(onRejected: (rejected: RejectedConfirmation) => void): Certificate | undefined {

@@ -12,7 +12,7 @@ export class TrackerEvents {
     this.#tables = tables;
   }
 
-  /** Must be called in the transaction of what it tells of. */
+  /** Must be called in the transaction that makes the change. */
   add(name: UploadEventName, intentId: string | null, data: UploadEvent["data"] = {}): void {
     const { sql, clock } = this.#tables;
     sql.exec(

@@ -1,6 +1,6 @@
 /**
- * Intents of one blob: who wants it stored how, who works on it, and what was reached. Decisions without the platform;
- * every method is to be called inside one transaction, and repeating one changes nothing.
+ * Intents of one blob: how it is to be stored, which worker works on it, and what was reached. Decisions without the
+ * platform; every method is to be called inside one transaction, and repeating one changes nothing.
  *
  * | from                  | on                                                        | to         |
  * |-----------------------|-----------------------------------------------------------|------------|
@@ -147,7 +147,7 @@ export class TrackerIntents {
     this.end(row, "dropped");
   }
 
-  /** Moves an intent into a state in which nobody works on it. */
+  /** Moves an intent into a state in which no worker works on it. */
   end(row: IntentRow, state: "certified" | "dropped" | "abandoned"): void {
     if (state !== "certified") this.#events.add(state, row.intentId);
     this.#tables.changeIntent(row.intentId, { ...FREE, state, steps: this.#step(row, state) });

@@ -13,12 +13,12 @@ import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/subm
 import type { ReceivedConfirmation, RejectedConfirmation } from "./confirmations.ts";
 import type { EventPage, UploadStatus } from "./status-view.ts";
 
-/** Somebody wants this blob stored like this. Requests that agree in everything are the same intent, unless forced. */
+/** A wish to store this blob in this way. Requests that agree in everything are the same intent, unless forced. */
 export interface IntentRequest {
   readonly blobId: BlobId;
   readonly unencodedLength: number;
   readonly nShards: number;
-  /** Who asked; everybody is `anonymous` on an open publisher. */
+  /** Who asked; on an open publisher every client is `anonymous`. */
   readonly principal: string;
   readonly deletable: boolean;
   /** As asked for; `endEpoch` is counted from the epoch of the request. */
@@ -57,7 +57,7 @@ export interface AlreadyCertified {
 export type Turn =
   | AlreadyCertified
   | WorkTurn
-  /** Somebody else works, or the alarm will: ask again. */
+  /** Another worker works, or the alarm will start one: ask again. */
   | {
       readonly kind: "wait";
       readonly intent: IntentView;
@@ -88,13 +88,13 @@ export interface NodeSlivers {
 /** Names one sliver of a blob: small enough to be stored and sent by the thousand. */
 export const sliverNumber = (shard: number, axis: Axis): number => 2 * shard + (axis === "secondary" ? 1 : 0);
 
-/** A request that wants to work on an intent, or to hear how it ends. */
+/** A request that wants to work on an intent, or to get its outcome. */
 export interface Claim {
   /** Its own name, random. */
   readonly workerId: string;
   /** It has the blob at hand and may take over; without, it only waits. */
   readonly canWork: boolean;
-  /** It has been told that the blob is staged. */
+  /** It knows that the blob is staged. */
   readonly knowsStaged: boolean;
   /** The failure of this attempt or a later one is what it waits for; null: it starts one itself. */
   readonly attempt: number | null;
@@ -117,7 +117,7 @@ export interface StoredSliver {
   readonly axis: Axis;
 }
 
-/** Something a node did wrong, as told by its client: a stable code, never the node's own text. */
+/** Something a node did wrong, as its client saw it: a stable code, never the node's own text. */
 export interface NodeFault {
   readonly nodeId: ObjectId;
   readonly code: string;
@@ -148,14 +148,14 @@ export interface TailView {
 
 export interface Tracker {
   /**
-   * Joins or begins the upload, and takes its work up if nobody works on it.
+   * Joins or begins the upload, and takes its work up if no worker has it.
    *
    * @param arrivedAtMs when the request came: an equal one that succeeded since then was in flight with it
    */
   begin(request: IntentRequest, workerId: string, arrivedAtMs: number): Promise<Turn>;
   /** Takes the work up if it is free, else waits for news at most `waitMs`. */
   claim(intentId: string, claim: Claim, waitMs: number): Promise<Turn>;
-  /** @returns false when somebody else works on it by now */
+  /** @returns false when another worker has it by now */
   renew(intentId: string, workerId: string): Promise<boolean>;
   /**
    * Ends an attempt that failed.
@@ -191,7 +191,7 @@ export interface Tracker {
 
 /** Finishes uploads without their clients: another invocation of this Worker. */
 export interface UploaderPort {
-  /** Works on one intent from the staged copy; tells the tracker how it went. */
+  /** Works on one intent from the staged copy; reports the outcome to the tracker. */
   finish(blobId: BlobId, intentId: string): Promise<void>;
   /** Sends slivers that are missing after certification. */
   finishTail(blobId: BlobId): Promise<void>;

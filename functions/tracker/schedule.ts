@@ -9,7 +9,7 @@
  * | drop     | an intent nothing was paid for, whose worker died before the blob was staged (after the time of two more turns, in which a request that joined it may take over) |
  * | abandon  | an unfinished intent at `give_up_at_ms`                                                            |
  * | tail     | slivers are missing after certification: half a minute later, then with growing pauses             |
- * | clean    | objects in the bucket that nobody needs                                                            |
+ * | clean    | objects in the bucket that are not needed any more                                                 |
  * | forget   | nothing is left to do since `TRACKER_LIMITS.trackerKeepMs`: everything is wiped                            |
  */
 
@@ -28,7 +28,7 @@ export type TrackerJob =
   | { readonly kind: "clean"; readonly stagingIds: readonly string[] }
   | { readonly kind: "forget" };
 
-/** The invocation that certified has this long for the tail, and some time to say so. */
+/** The invocation that certified has this long for the tail, and some time to report it. */
 const FIRST_TAIL_MS = TRACKER_LIMITS.tailTimeoutMs + 2_000;
 /** Turns for which a joined request may take over an upload whose blob is not staged. */
 const TAKE_OVER_TURNS = 2;

@@ -1,5 +1,5 @@
 /**
- * The tracker of one blob ID, without the platform: its methods, its alarm, and those who wait for news.
+ * The tracker of one blob ID, without the platform: its methods, its alarm, and the calls that wait for news.
  *
  * Every method is one transaction over the tables, sets the alarm in the same turn (so that both are written or
  * neither), and only then wakes waiters and answers. In memory are sums of signatures, waiters and the time the alarm
@@ -200,7 +200,7 @@ export class TrackerService implements Tracker {
   /**
    * Does what is due and sets the next alarm. Never throws: what failed is due again.
    *
-   * Running it twice is harmless: what is due is read from the rows, each job's own row says when it is due again, and
+   * Running it twice is harmless: what is due is read from the rows, each job's own row has the time when it is due again, and
    * an Uploader that finds its intent taken goes away.
    */
   async alarm(): Promise<void> {

@@ -8,7 +8,7 @@
  * | garbage | its pieces are gone; an object in the bucket is still to be deleted | row deleted                      |
  *
  * A staging ID names one attempt to make a copy, so that two workers never write into the same one and a late deletion
- * never hits a newer copy. Whether the bytes are right is checked by whoever encodes them: the blob ID says so.
+ * never hits a newer copy. The worker that encodes the bytes checks them: they must give the blob ID.
  */
 
 import type { TrackerEvents } from "./events.ts";
@@ -71,7 +71,7 @@ export class TrackerStaging {
     const other = this.#held();
     if (other !== undefined || state !== "writing") {
       if (state !== undefined) this.#giveUp(stagingId);
-      // Somebody else's copy serves as well; without one this worker has to make another.
+      // Another worker's copy serves as well; without one this worker has to make another.
       if (other !== undefined) return;
       throw new TrackerError("UNKNOWN_STAGING", `staging ${stagingId} was given up`, { retryable: true });
     }
@@ -129,7 +129,7 @@ export class TrackerStaging {
     return wasHeld;
   }
 
-  /** Objects in the bucket that nobody needs any more, at most `count`. */
+  /** Objects in the bucket that are not needed any more, at most `count`. */
   garbage(count: number): string[] {
     return this.#tables.sql
       .exec("SELECT id FROM staging WHERE state = 'garbage' LIMIT ?", count)

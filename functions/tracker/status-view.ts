@@ -31,7 +31,7 @@ export interface IntentStatus {
   /** First 16 bytes of the BLAKE2b-256 hash of the principal, hex. */
   readonly principalHash: string;
   readonly state: string;
-  /** Somebody works on it now; otherwise the tracker's alarm will. */
+  /** A worker works on it now; otherwise the tracker's alarm will start one. */
   readonly isWorkedOn: boolean;
   readonly attempts: number;
   readonly nextAttemptAtMs: number | null;

@@ -12,7 +12,7 @@ import type { BlobRow, IntentRow, TrackerTables } from "./tables.ts";
 
 const PRINCIPAL_HASH_BYTES = 16;
 const FAILURES_SHOWN = 50;
-/** Of texts that lower layers wrote: the first part says what happened. */
+/** Of texts that lower layers wrote: the first part has the reason. */
 const MESSAGE_CHARACTERS = 500;
 
 export function uploadStatus(

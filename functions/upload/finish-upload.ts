@@ -19,9 +19,9 @@ import { type HeldTurn, newWorker, withTurn } from "./turn.ts";
 import { SharedEncoder, workOnUpload } from "./work-on-upload.ts";
 
 /**
- * Makes one attempt at an intent, if nobody else is at it.
+ * Makes one attempt at an intent, if no other worker is at it.
  *
- * An operating error is told to the tracker and ends here; anything else is thrown, and the tracker finds out when
+ * An operating error is reported to the tracker and ends here; anything else is thrown, and the tracker finds out when
  * the turn runs out. The tail after certification goes on in the background.
  */
 export async function finishUpload(services: FinishPorts, blobId: BlobId, intentId: string): Promise<void> {

@@ -43,7 +43,7 @@ export class ProgressReporter {
     this.#kick();
   }
 
-  /** Reports even when there is nothing to tell: the answer says what is known. */
+  /** Reports even when there is nothing new: the answer has what is known. */
   async report(): Promise<void> {
     const batch = this.#batch;
     this.#batch = emptyBatch();

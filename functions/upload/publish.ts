@@ -1,10 +1,10 @@
 /**
- * A request to store a blob: quote, read, encode, then join or begin its upload, work on it or wait for whoever does,
- * and answer.
+ * A request to store a blob: quote, read, encode, then join or begin its upload, work on it or wait for the worker that
+ * does, and answer.
  *
  * State is in the BlobTracker (what was reached), the staged copy (the bytes) and the Wallet (what was paid); this
- * invocation is the muscle and may die at any step. Peak memory: see `upload-memory.ts`; all of it is admitted before
- * the body is read, and given back as soon as the blob is held and somebody else works.
+ * invocation does the work and may die at any step. Peak memory: see `upload-memory.ts`; all of it is admitted before
+ * the body is read, and given back as soon as the blob is held and another worker works.
  */
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";

@@ -52,7 +52,7 @@ async function sendPieces(
   await Promise.all(
     pieceStarts(encoder.unencodedLength).map((at) =>
       lanes.run(async () => {
-        // Somebody else's copy was complete first.
+        // Another worker's copy was complete first.
         if (!isWanted) return;
         const bytes = encoder.source(
           at,

@@ -33,7 +33,7 @@ export class StoredSlivers {
     slivers.add(sliverNumber(shard, axis));
   }
 
-  /** The node says that it does not have them (any more). */
+  /** The node has answered that it does not have them (any more). */
   forget(nodeId: ObjectId): void {
     this.#byNode.delete(nodeId);
   }

@@ -3,8 +3,8 @@
  * certify. Two callers: the request that brought the blob, and the Uploader that has it from its staged copy.
  *
  * The tracker gives the work to one caller at a time and takes it back when that falls silent. Every step can be
- * repeated by somebody else: what was paid has the intent's name in the wallet, slivers and confirmations are sets.
- * How an attempt failed is told to the tracker; an attempt that ends without a word counts as dead.
+ * repeated by another worker: what was paid has the intent's name in the wallet, slivers and confirmations are sets.
+ * How an attempt failed is reported to the tracker; an attempt that ends silently counts as dead.
  */
 
 import { FloeError, ProtocolError } from "../../shared/base/errors.ts";
@@ -66,7 +66,7 @@ export class SharedEncoder {
 }
 
 /**
- * Finishes the upload, or tells the tracker why not.
+ * Finishes the upload, or reports to the tracker why not.
  *
  * @throws EdgeError and other operating errors as `http/errors.ts` translates them: the attempt has failed, what was
  *   paid is used by the next one
@@ -119,7 +119,7 @@ class Attempt {
     return { kind: "certified", registered, certified };
   }
 
-  /** Never throws: a tracker that cannot be told takes this attempt for dead, which is as good. */
+  /** Never throws: a tracker that cannot be reached takes this attempt for dead, which is as good. */
   async leave(error: FloeError): Promise<void> {
     const { tracker, turn, workerId } = this.#work;
     const failure = toPortableEdgeError(error);
@@ -158,7 +158,7 @@ class Attempt {
     const { turn, workerId, tracker, metadata } = this.#work;
     const { request, intentId } = turn.intent;
     await this.#reach("publish.before-register");
-    // Money is spent only by the one whose turn it is, with the blob held.
+    // Money is spent only by the worker whose turn it is, with the blob held.
     if (!(await tracker.renew(intentId, workerId))) {
       throw new EdgeError("UPLOAD_PENDING", "another request has taken this upload over", {
         retryable: true,

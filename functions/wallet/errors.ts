@@ -26,7 +26,7 @@ export async function onWallet<T>(what: "register" | "certify", call: () => Prom
   }
 }
 
-/** The wallet's own word that a purchase took no effect; anything else may have been paid. */
+/** The wallet states that a purchase took no effect; after any other error it may have been paid. */
 export function isUnpaid(error: unknown): boolean {
   if (error instanceof SubmissionError) return error.code !== "SUBMISSION_PENDING";
   return error instanceof MoveAbortError || error instanceof PriceError || error instanceof SuiError;

@@ -3,7 +3,7 @@
 export const SIGNER_LIMITS = {
   /** Pause of the wallet's alarm while something is unfinished. */
   walletAlarmMs: 5_000,
-  /** How often the wallet looks for registrations nobody certified, and how old those must be. */
+  /** How often the wallet looks for registrations that were never certified, and how old those must be. */
   walletSweepEveryMs: 3_600_000,
   walletSweepAfterMs: 86_400_000,
   /** How long an intent's outcome is remembered. */

@@ -6,7 +6,7 @@
  *
  * Eviction: operations, signed transactions and the ledger are in SQLite; only waiting callers and the memo of the
  * chain are in memory. Alarm: set whenever an operation is stored, so that what was begun is finished without the
- * caller; it also sweeps registrations that nobody certified. Running it twice is harmless: driving joins or finds
+ * caller; it also sweeps registrations that were never certified. Running it twice is harmless: driving joins or finds
  * nothing left, and a swept row has changed its state.
  */
 import { DurableObject } from "cloudflare:workers";
