@@ -202,7 +202,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     guard: "no redirect of a node is followed",
-    file: "shared/node/storage-node-client.ts",
+    file: "shared/node/direct-carrier.ts",
     find: 'redirect: "manual"',
     replace: 'redirect: "follow"',
     test: { file: "test/unit/node/storage-node-client.test.ts", name: "follows no redirect" },
