@@ -90,6 +90,11 @@ export class LaneCarrier implements Carrier {
     return this.#options.direct.width + INVOCATION_REQUESTS * this.#reachableLanes();
   }
 
+  /** Lanes may share this isolate: a body or an answer is there as itself and in its frame. */
+  get copies(): number {
+    return this.#reachableLanes() === 0 ? 1 : 2;
+  }
+
   /** Lanes that were ever opened. */
   get opened(): number {
     return this.#opened;

@@ -24,6 +24,7 @@ export async function verifiedBlobStatus(
   blobId: BlobId,
 ): Promise<BlobStatus | undefined> {
   const answers: { status: BlobStatus; weight: number }[] = [];
+  services.carrier.expect(committee.members.length);
   const done = new AbortController();
   let combined: BlobStatus | undefined;
   const asked = reachableNodes(services, committee).map(async ({ member, client }) => {

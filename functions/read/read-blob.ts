@@ -39,6 +39,7 @@ export async function* readBlob(
   const layout = blobLayout(metadata.nShards, metadata.unencodedLength);
   const rowBytes = sliverBytes(layout, "primary");
   const rows = { from: Math.floor(range.start / rowBytes), to: Math.ceil(range.end / rowBytes) };
+  services.carrier.expect(rows.to - rows.from);
   const wish = Math.min(
     rows.to - rows.from,
     // One set under way, one set waiting for its place.
@@ -47,12 +48,13 @@ export async function* readBlob(
   );
   // One row more than asked for ahead: the one that is going out.
   const fixedBytes = rowBytes + rebuildBytes(layout);
-  const held = await services.memory.hold(fixedBytes + wish * rowBytes, {
+  const underWayBytes = rowBytes * services.carrier.copies;
+  const held = await services.memory.hold(fixedBytes + wish * underWayBytes, {
     kind: "read",
-    atLeastBytes: fixedBytes + rowBytes,
+    atLeastBytes: fixedBytes + underWayBytes,
     signal,
   });
-  const windowRows = Math.max(1, Math.floor((held.bytes - fixedBytes) / rowBytes));
+  const windowRows = Math.max(1, Math.floor((held.bytes - fixedBytes) / underWayBytes));
   const work = new AbortController();
   const ended = signal === undefined ? work.signal : AbortSignal.any([signal, work.signal]);
   const reader = new RowReader(services, {

@@ -39,6 +39,7 @@ export async function rebuildSliver(
   inquirer: Inquirer,
 ): Promise<VerifiedSliver | undefined> {
   const rebuild = new SliverRebuild(codec, metadata, { axis: "primary", index });
+  carrier.expect(nodes.length);
   await gather<ReachableNode, RecoverySymbol[]>({
     candidates: nodes,
     width: carrier.width,

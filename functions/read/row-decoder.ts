@@ -92,6 +92,7 @@ export class RowDecoder {
 
   async #collect(options: CollectOptions): Promise<void> {
     const { slivers, width } = options;
+    this.#services.carrier.expect(this.#missing);
     const underWay = new Map(options.underWay());
     const fresh: number[] = [];
     for (let index = 0; index < slivers.layout.nShards; index++) {

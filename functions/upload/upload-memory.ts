@@ -10,7 +10,6 @@
  * | body of unknown length     | its bytes, in steps of `UPLOAD_LIMITS.bodyStepBytes` | until it is in the encoder      |
  */
 
-import { INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
 import type { Codec } from "../../shared/codec/codec.ts";
 import type { Carrier } from "../../shared/node/carrier.ts";
 import { AXES } from "../../shared/protocol/ids.ts";
@@ -55,9 +54,6 @@ export function uploadBytes(
   nShards: number,
   unencodedLength: number,
 ): number {
-  const { width } = carrier;
-  const { heldBytes, pairBytes } = distributionPlan(blobLayout(nShards, unencodedLength), width);
-  // A sliver in a lane is there three times for a moment: here, in its frame and in the lane.
-  const copies = Math.max(0, width - INVOCATION_REQUESTS) * pairBytes;
-  return codec.encoderBytes(nShards, unencodedLength) + heldBytes + Math.min(copies, heldBytes);
+  const { heldBytes } = distributionPlan(blobLayout(nShards, unencodedLength), carrier.width);
+  return codec.encoderBytes(nShards, unencodedLength) + heldBytes * carrier.copies;
 }

@@ -54,6 +54,8 @@ export interface Carrier {
   readonly randomBytes: RandomBytes;
   /** Requests that can be under way at once; may grow with `expect`. More than that wait, first come, first served. */
   readonly width: number;
+  /** How often the bytes of a request under way may be in this isolate's memory at one time; for admission. */
+  readonly copies: number;
   /** Announces work, so that a carrier that can grow does. Cheap; may be called any number of times. */
   expect(requests: number): void;
   /**

@@ -43,6 +43,8 @@ export class DirectCarrier implements Carrier {
     return this.#transport.gate.limit;
   }
 
+  readonly copies = 1;
+
   expect(): void {}
 
   carry(request: NodeRequest, options: CarryOptions = {}): Promise<NodeAnswer> {

@@ -32,6 +32,10 @@ export class ReversingCarrier implements Carrier {
     return this.#inner.width;
   }
 
+  get copies(): number {
+    return this.#inner.copies;
+  }
+
   expect(requests: number): void {
     this.#inner.expect(requests);
   }
