@@ -9,12 +9,13 @@
 import { DurableObject } from "cloudflare:workers";
 import { failPointsBy } from "../shared/base/fail-point.ts";
 import { Gate, INVOCATION_REQUESTS } from "../shared/base/gate.ts";
+import { escalationIdsOf } from "../shared/sui/audit/escalation.ts";
 import { createSuiClient } from "../shared/sui/client/sui-client.ts";
 import { type ChainReader, suiChainReader } from "../shared/sui/walrus/chain-reader.ts";
 import { Auditor } from "./auditor.ts";
 import { readOnlyAuditChain } from "./chain/audit-chain.ts";
 import { suiAuditChain } from "./chain/sui-audit-chain.ts";
-import { ClaimChain, escalationIdsOf } from "./claims/claim-chain.ts";
+import { ClaimChain } from "./claims/claim-chain.ts";
 import { type AuditorConfig, type Env, type LedgerPort, parseConfig } from "./env.ts";
 import { answer } from "./face/routes.ts";
 import type { LedgerSql } from "./ledger/ledger-sql.ts";

@@ -5,11 +5,11 @@
  */
 import { randomBytes } from "node:crypto";
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
-import { findAuditEvent } from "../auditor/chain/sui-audit-chain.ts";
 import { startAuditor } from "../dev/auditor-runtime.ts";
 import { startEdge } from "../dev/edge-runtime.ts";
 import { bundleWorker } from "../dev/worker-bundle.ts";
 import { type Network, startNetwork } from "../localnet/network.ts";
+import { findAuditEvent } from "../shared/sui/audit/find-events.ts";
 import { type RegistryState, readRegistry } from "../shared/sui/audit/reader.ts";
 import { createSuiClient } from "../shared/sui/client/sui-client.ts";
 import { type Spread, spread } from "./statistics.ts";

@@ -13,7 +13,7 @@ import { blsPublicKey } from "../shared/crypto/bls.ts";
 import type { NodeDistance } from "../shared/network/network-file.ts";
 import { MIN_SHARDS } from "../shared/protocol/bft.ts";
 import { objectIdFromBytes, type ShardIndex } from "../shared/protocol/ids.ts";
-import type { RegistryParams } from "../shared/sui/audit/transactions.ts";
+import type { RegistryParams } from "../shared/sui/audit/contracts.ts";
 import { type Distance, DistanceError, distancesOfNodes, parseDistance } from "./distance.ts";
 import { MAINNET_SHAPE, mainnetShards } from "./shape.ts";
 import type { NodeKeys } from "./storage-node/node-context.ts";

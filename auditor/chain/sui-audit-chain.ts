@@ -9,12 +9,13 @@ import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import type { Transaction } from "@mysten/sui/transactions";
 import { totalsVector } from "../../shared/audit/report-rows.ts";
-import { equalBytes } from "../../shared/base/bytes.ts";
 import type { Clock } from "../../shared/base/clock.ts";
 import type { Log } from "../../shared/base/log.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
 import { ConfigError } from "../../shared/protocol/settings.ts";
-import { type AuditEventName, type AuditEventOf, isOfRegistry } from "../../shared/sui/audit/events.ts";
+import { readAuditEventPage } from "../../shared/sui/audit/event-pages.ts";
+import { isOfRegistry } from "../../shared/sui/audit/events.ts";
+import { findAuditEvent, findRoundOpened } from "../../shared/sui/audit/find-events.ts";
 import {
   hasPopulations,
   type RegistryState,
@@ -45,12 +46,9 @@ import { presentShared, readObjects } from "../../shared/sui/client/object-reade
 import { SuiError } from "../../shared/sui/client/sui-error.ts";
 import { SUI_COIN_TYPE } from "../../shared/sui/client/type-names.ts";
 import { createWalletChain, SimulatedFailure } from "../../shared/sui/wallet/wallet-chain.ts";
-import { readAuditEventPage, readNewestAuditEvents } from "../../shared/sui/walrus/event-pages.ts";
 import type { AuditChain, ClaimsOnChain, PruningOnChain, RoundSeed } from "./audit-chain.ts";
 import { RefusalLog, type WriteCall } from "./refusal-log.ts";
 
-/** Pages of about 50 events looked through, newest first, for one of a round: more than a registry keeps rounds of. */
-const PAGES_SEARCHED = 100;
 /** Refusals of a report that no repetition changes: another's panel, another contract, more nodes than a report has. */
 const REPORT_NOT_TAKEN: ReadonlySet<string> = new Set([
   "audit::ENotAuditor",
@@ -281,58 +279,3 @@ function keyOf(secretKey: string): Ed25519Keypair {
     throw new ConfigError("INVALID_SETTING", "AUDITOR_SECRET_KEY must be an Ed25519 key, suiprivkey1...");
   }
 }
-
-export interface FoundEvent<Kind extends AuditEventName> {
-  readonly event: AuditEventOf<Kind>;
-  readonly checkpoint: number;
-  readonly txDigest: string;
-}
-
-/**
- * The newest event of a kind that fits, among the last `50 * PAGES_SEARCHED`. Those of other registries never do.
- *
- * @param isPast true for an event before which there is none that fits
- */
-export async function findAuditEvent<Kind extends AuditEventName>(
-  client: SuiGrpcClient,
-  { contracts: { originalPackageId, registry } }: Pick<RegistryState, "contracts">,
-  kind: Kind,
-  fits: (event: AuditEventOf<Kind>) => boolean,
-  isPast: (event: AuditEventOf<Kind>) => boolean = () => false,
-): Promise<FoundEvent<Kind> | undefined> {
-  let before: Uint8Array | undefined;
-  for (let page = 0; page < PAGES_SEARCHED; page++) {
-    const { events, cursor, end } = await readNewestAuditEvents(client, { originalPackageId, kind, before });
-    for (const { event, checkpoint, txDigest } of events) {
-      if (event.kind !== kind || !isOfRegistry(event, registry.objectId)) continue;
-      // The kinds are equal, so this is the union's member of that kind.
-      const typed = event as AuditEventOf<Kind>;
-      if (fits(typed)) return { event: typed, checkpoint, txDigest };
-      if (isPast(typed)) return undefined;
-    }
-    if (end !== "more" || cursor === undefined) return undefined;
-    before = cursor;
-  }
-  return undefined;
-}
-
-/**
- * The event of a round's opening.
- *
- * @param notBeforeMs when it was opened, or when its slot began
- * @param seed what the registry holds; undefined when the round was pruned
- */
-export const findRoundOpened = (
-  client: SuiGrpcClient,
-  registry: Pick<RegistryState, "contracts">,
-  no: number,
-  notBeforeMs: number,
-  seed: Uint8Array | undefined,
-): Promise<FoundEvent<"RoundOpened"> | undefined> =>
-  findAuditEvent(
-    client,
-    registry,
-    "RoundOpened",
-    (event) => Number(event.no) === no && (seed === undefined || equalBytes(event.seed, seed)),
-    (event) => Number(event.opened_ms) < notBeforeMs,
-  );

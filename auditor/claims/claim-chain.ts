@@ -3,11 +3,10 @@ import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
 import type { Clock } from "../../shared/base/clock.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
+import type { AuditContracts } from "../../shared/sui/audit/contracts.ts";
 import { type Escalation, type EscalationIds, readEscalation } from "../../shared/sui/audit/escalation.ts";
 import { type ClaimOnChain, readClaims, readRegistry } from "../../shared/sui/audit/reader.ts";
-import type { AuditContracts } from "../../shared/sui/audit/transactions.ts";
 import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
-import type { WalrusObjectIds } from "../../shared/sui/walrus/chain-snapshot.ts";
 
 export interface ClaimChainParts {
   readonly client: SuiGrpcClient;
@@ -84,26 +83,4 @@ export class ClaimChain {
     answer.catch(() => this.#answers.delete(key));
     return answer;
   }
-}
-
-/** @returns undefined unless everything that a vote needs to name is known */
-export function escalationIdsOf(
-  walrus: WalrusObjectIds & { readonly slashingManagerId?: ObjectId | undefined },
-  audit: {
-    readonly packageId: ObjectId;
-    readonly registryId: ObjectId;
-    readonly gatePackageId?: ObjectId | undefined;
-  },
-): EscalationIds | undefined {
-  const { systemObjectId, stakingObjectId, slashingManagerId } = walrus;
-  const { packageId: auditPackageId, registryId: auditRegistryId, gatePackageId } = audit;
-  if (slashingManagerId === undefined || gatePackageId === undefined) return undefined;
-  return {
-    systemObjectId,
-    stakingObjectId,
-    slashingManagerId,
-    auditPackageId,
-    auditRegistryId,
-    gatePackageId,
-  };
 }

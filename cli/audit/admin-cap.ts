@@ -2,11 +2,11 @@
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { FloeError } from "../../shared/base/errors.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
+import { readAuditEventPage } from "../../shared/sui/audit/event-pages.ts";
 import { auditType } from "../../shared/sui/audit/layouts.ts";
 import { suiCall } from "../../shared/sui/client/sui-client.ts";
 import type { ObjectRef } from "../../shared/sui/wallet/blob-transactions.ts";
 import type { WalletChain } from "../../shared/sui/wallet/wallet-chain.ts";
-import { readAuditEventPage } from "../../shared/sui/walrus/event-pages.ts";
 
 export class AdminCapError extends FloeError<"NO_ADMIN_CAP"> {}
 

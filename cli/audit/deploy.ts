@@ -18,6 +18,8 @@ import { UsageError } from "../../host/usage-error.ts";
 import { type CompiledPackage, compileForPublishing, FRAMEWORK_STUBS } from "../../move/build.ts";
 import { assert, FloeError } from "../../shared/base/errors.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
+import type { AuditContracts, RegistryParams } from "../../shared/sui/audit/contracts.ts";
+import { readAuditEventPage } from "../../shared/sui/audit/event-pages.ts";
 import { parseAuditEvent } from "../../shared/sui/audit/events.ts";
 import { PANEL_PARAMETERS } from "../../shared/sui/audit/panel-parameters.ts";
 import { createRegistryTransaction, setGateTransaction } from "../../shared/sui/audit/panel-transactions.ts";
@@ -28,7 +30,6 @@ import {
   UPGRADE_CAP,
 } from "../../shared/sui/audit/publishing.ts";
 import { readRegistry } from "../../shared/sui/audit/reader.ts";
-import type { AuditContracts, RegistryParams } from "../../shared/sui/audit/transactions.ts";
 import { parseStructName } from "../../shared/sui/client/type-names.ts";
 import { buildChecked, sendOnce } from "../../shared/sui/wallet/send-once.ts";
 import {
@@ -37,7 +38,6 @@ import {
   type WalletChain,
 } from "../../shared/sui/wallet/wallet-chain.ts";
 import { type ChainSnapshot, readChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
-import { readAuditEventPage } from "../../shared/sui/walrus/event-pages.ts";
 import { requireAdminCap } from "./admin-cap.ts";
 import { deployedParams } from "./deployed-params.ts";
 import { addAuditors, type PanelChange } from "./panel/changes.ts";

@@ -1,7 +1,7 @@
 /** The parameters that `floe audit deploy` gives a panel: those of its profile, and what the caller chose instead. */
 import type { NetworkKind } from "../../shared/node/node-address.ts";
+import type { RegistryParams } from "../../shared/sui/audit/contracts.ts";
 import { PANEL_PARAMETERS, type PanelParameters } from "../../shared/sui/audit/panel-parameters.ts";
-import type { RegistryParams } from "../../shared/sui/audit/transactions.ts";
 
 const HOUR_MS = 3_600_000;
 

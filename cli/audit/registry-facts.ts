@@ -1,11 +1,11 @@
 /** What the audit registry knows of a published round: its seed, the report, the auditor at a URL. */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
-import { findAuditEvent, findRoundOpened } from "../../auditor/chain/sui-audit-chain.ts";
 import type { RoundExport } from "../../shared/audit/round-export.ts";
 import { toHex } from "../../shared/base/bytes.ts";
 import { FloeError } from "../../shared/base/errors.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
 import { type AuditEventOf, isOfRegistry, parseAuditEvent } from "../../shared/sui/audit/events.ts";
+import { findAuditEvent, findRoundOpened } from "../../shared/sui/audit/find-events.ts";
 import {
   type RegistryState,
   type RoundState,

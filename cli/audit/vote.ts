@@ -7,7 +7,6 @@
  */
 import type { Keypair } from "@mysten/sui/cryptography";
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
-import { escalationIdsOf } from "../../auditor/claims/claim-chain.ts";
 import { systemClock } from "../../host/clock.ts";
 import { command } from "../../host/command.ts";
 import { readInput } from "../../host/input.ts";
@@ -22,6 +21,7 @@ import {
   type Escalation,
   EscalationError,
   type EscalationIds,
+  escalationIdsOf,
   hasVoted,
   readEscalation,
   votersOf,

@@ -8,11 +8,12 @@ import type { Keypair } from "@mysten/sui/cryptography";
 import { GrpcWebFetchTransport, SuiGrpcClient } from "@mysten/sui/grpc";
 import type { Refutation } from "../../shared/audit/refutation.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
+import type { AuditContracts } from "../../shared/sui/audit/contracts.ts";
+import { auditEventFilter, readAuditEventPage } from "../../shared/sui/audit/event-pages.ts";
 import { type AuditEventOf, isOfRegistry } from "../../shared/sui/audit/events.ts";
 import { readClaims, readRegistry } from "../../shared/sui/audit/reader.ts";
-import { type AuditContracts, refuteTransaction } from "../../shared/sui/audit/transactions.ts";
+import { refuteTransaction } from "../../shared/sui/audit/transactions.ts";
 import { createSuiClient, type Fetch, suiCall } from "../../shared/sui/client/sui-client.ts";
-import { auditEventFilter, readAuditEventPage } from "../../shared/sui/walrus/event-pages.ts";
 
 export type FiledClaim = AuditEventOf<"ClaimFiled">;
 

@@ -7,6 +7,7 @@
 import type { Transaction } from "@mysten/sui/transactions";
 import { FloeError } from "../../../shared/base/errors.ts";
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
+import type { RegistryParams } from "../../../shared/sui/audit/contracts.ts";
 import {
   addAuditorsTransaction,
   deactivateAuditorsTransaction,
@@ -14,7 +15,7 @@ import {
   setPausedTransaction,
 } from "../../../shared/sui/audit/panel-transactions.ts";
 import type { RegistryAuditor, RegistryState } from "../../../shared/sui/audit/reader.ts";
-import type { AuditorEntry, RegistryParams } from "../../../shared/sui/audit/transactions.ts";
+import type { AuditorEntry } from "../../../shared/sui/audit/transactions.ts";
 import type { ObjectRef } from "../../../shared/sui/wallet/blob-transactions.ts";
 
 export class PanelError extends FloeError<

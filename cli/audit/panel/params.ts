@@ -1,7 +1,7 @@
 /** Parameters of a panel as a person writes them: a JSON file, or NAME=VALUE. */
 import { readInput } from "../../../host/input.ts";
 import { UsageError } from "../../../host/usage-error.ts";
-import type { RegistryParams } from "../../../shared/sui/audit/transactions.ts";
+import type { RegistryParams } from "../../../shared/sui/audit/contracts.ts";
 
 /** Largest value of each, by the type that it has on chain; u64 is held to the safe integers. */
 const U8 = 0xff;

@@ -1,9 +1,9 @@
 /** What a panel is: its auditors with their records and open claims, its parameters, who may change it. */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
+import { readNewestAuditEvents } from "../../../shared/sui/audit/event-pages.ts";
 import { isOfRegistry } from "../../../shared/sui/audit/events.ts";
 import { type ClaimOnChain, type RegistryState, readClaims } from "../../../shared/sui/audit/reader.ts";
-import { readNewestAuditEvents } from "../../../shared/sui/walrus/event-pages.ts";
 import type { LocatedCap } from "../admin-cap.ts";
 import { activeAuditors } from "./changes.ts";
 import { PARAMETERS } from "./params.ts";

@@ -17,9 +17,9 @@ import {
 } from "../../../shared/crypto/bls.ts";
 import { checkCommittee } from "../../../shared/protocol/committee.ts";
 import { type ObjectId, objectIdFromBytes, shardIndex } from "../../../shared/protocol/ids.ts";
+import type { RegistryParams } from "../../../shared/sui/audit/contracts.ts";
 import { AUDIT_EVENT_LAYOUTS, auditEventType } from "../../../shared/sui/audit/events.ts";
 import { type AuditParamsLayout, auditType } from "../../../shared/sui/audit/layouts.ts";
-import type { RegistryParams } from "../../../shared/sui/audit/transactions.ts";
 import { CLOCK_OBJECT_ID, RANDOM_OBJECT_ID, versionKey } from "../../../shared/sui/client/type-names.ts";
 import {
   objectId,

@@ -4,7 +4,7 @@ import { Transaction, type TransactionArgument } from "@mysten/sui/transactions"
 import { argumentChunks } from "../../audit/refutation.ts";
 import { assert } from "../../base/errors.ts";
 import { CLOCK_OBJECT_ID, SUI_COIN_TYPE } from "../client/type-names.ts";
-import type { AuditContracts, BondSource, SharedRef } from "./transactions.ts";
+import type { AuditContracts, BondSource, SharedRef } from "./contracts.ts";
 
 export class AuditBuilder {
   readonly tx = new Transaction();

@@ -15,8 +15,9 @@ import { readChainId } from "../client/checkpoints.ts";
 import { presentShared, readObjects } from "../client/object-reader.ts";
 import { SuiError } from "../client/sui-error.ts";
 import { isWalrusType } from "../client/type-names.ts";
-import type { ChainSnapshot } from "../walrus/chain-snapshot.ts";
+import type { ChainSnapshot, WalrusObjectIds } from "../walrus/chain-snapshot.ts";
 import { parseLayout, StakingPoolLayout } from "../walrus/layouts.ts";
+import type { AuditContracts, SlashingContracts } from "./contracts.ts";
 import { gateWitnessType } from "./publishing.ts";
 import {
   type ClaimOnChain,
@@ -26,7 +27,6 @@ import {
   readRound,
 } from "./reader.ts";
 import { readSlashingProposal, readSlashingState, type SlashingState } from "./slashing.ts";
-import type { AuditContracts, SlashingContracts } from "./transactions.ts";
 
 export type EscalationErrorCode =
   /** No such claim: never filed, or refuted, withdrawn or purged. */
@@ -67,6 +67,28 @@ export interface EscalationIds {
   readonly auditPackageId: ObjectId;
   readonly auditRegistryId: ObjectId;
   readonly gatePackageId: ObjectId;
+}
+
+/** @returns undefined unless everything that a vote needs to name is known */
+export function escalationIdsOf(
+  walrus: WalrusObjectIds & { readonly slashingManagerId?: ObjectId | undefined },
+  audit: {
+    readonly packageId: ObjectId;
+    readonly registryId: ObjectId;
+    readonly gatePackageId?: ObjectId | undefined;
+  },
+): EscalationIds | undefined {
+  const { systemObjectId, stakingObjectId, slashingManagerId } = walrus;
+  const { packageId: auditPackageId, registryId: auditRegistryId, gatePackageId } = audit;
+  if (slashingManagerId === undefined || gatePackageId === undefined) return undefined;
+  return {
+    systemObjectId,
+    stakingObjectId,
+    slashingManagerId,
+    auditPackageId,
+    auditRegistryId,
+    gatePackageId,
+  };
 }
 
 export interface EscalatedClaim extends ClaimOnChain {

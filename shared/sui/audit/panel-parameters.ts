@@ -5,7 +5,7 @@
  * the embedded network changes nothing there.
  */
 import { AUDIT_PROFILES, type AuditParameters } from "../../audit/parameters.ts";
-import type { RegistryParams } from "./transactions.ts";
+import type { RegistryParams } from "./contracts.ts";
 
 /** All but what the network itself decides. */
 export type PanelParameters = Omit<RegistryParams, "nShards">;

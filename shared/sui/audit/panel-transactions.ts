@@ -7,7 +7,8 @@ import { Transaction, type TransactionArgument } from "@mysten/sui/transactions"
 import type { ObjectId } from "../../protocol/ids.ts";
 import { type ObjectRef, toSdkRef } from "../wallet/blob-transactions.ts";
 import { AuditBuilder } from "./builder.ts";
-import type { AuditContracts, AuditorEntry, RegistryParams } from "./transactions.ts";
+import type { AuditContracts, RegistryParams } from "./contracts.ts";
+import type { AuditorEntry } from "./transactions.ts";
 
 /** Creates and shares an empty registry; its ID is in the event `RegistryCreated`. */
 export function createRegistryTransaction(

@@ -11,6 +11,7 @@ import { fieldId, presentShared, type ReadObject, readObjects } from "../client/
 import { SuiError } from "../client/sui-error.ts";
 import { parseStructName, RANDOM_OBJECT_ID } from "../client/type-names.ts";
 import { parseLayout } from "../walrus/layouts.ts";
+import type { AuditContracts, RegistryParams, SharedRef } from "./contracts.ts";
 import {
   AUDIT_STRUCTS,
   type AuditParamsLayout,
@@ -25,7 +26,6 @@ import {
   ReportFieldLayout,
   RoundFieldLayout,
 } from "./layouts.ts";
-import type { AuditContracts, RegistryParams, SharedRef } from "./transactions.ts";
 
 export interface RegistryAuditor {
   readonly address: ObjectId;

@@ -14,8 +14,8 @@ import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import type { ObjectId } from "../../protocol/ids.ts";
 import { fieldId, presentShared, readObjects } from "../client/object-reader.ts";
 import { fieldLayout, objectId, parseLayout, TableLayout } from "../walrus/layouts.ts";
+import type { SharedRef } from "./contracts.ts";
 import { auditKeys, ID_KEY_TYPE } from "./layouts.ts";
-import type { SharedRef } from "./transactions.ts";
 
 export const SlashingManagerLayout = bcs.struct("SlashingManager", {
   id: objectId,

@@ -6,13 +6,6 @@
  */
 import { GrpcTypes, type SuiGrpcClient } from "@mysten/sui/grpc";
 import { type ObjectId, parseObjectId } from "../../protocol/ids.ts";
-import {
-  type AuditEvent,
-  type AuditEventName,
-  auditEventModule,
-  auditEventType,
-  parseAuditEvent,
-} from "../audit/events.ts";
 import { suiCall } from "../client/sui-client.ts";
 import { SuiError } from "../client/sui-error.ts";
 import { parseStructName } from "../client/type-names.ts";
@@ -42,7 +35,8 @@ export interface EventPage<Event = WalrusEvent | UnknownEvent> {
   readonly end: "more" | "bound" | "tip";
 }
 
-interface Span {
+/** Which stretch of a list of events is wanted. */
+export interface EventSpan {
   /** From `fromCheckpoint` when absent. */
   readonly after?: Uint8Array | undefined;
   /**
@@ -55,15 +49,9 @@ interface Span {
   readonly signal?: AbortSignal;
 }
 
-export interface EventPageRequest extends Span {
+export interface EventPageRequest extends EventSpan {
   /** Those of `readEventPackages`: an event type is named by the release that brought it. */
   readonly packages: readonly ObjectId[];
-}
-
-export interface AuditEventPageRequest extends Span {
-  readonly originalPackageId: ObjectId;
-  /** All kinds when absent. */
-  readonly kind?: AuditEventName;
 }
 
 /**
@@ -86,54 +74,24 @@ export function readEventPage(client: SuiGrpcClient, request: EventPageRequest):
   );
 }
 
-/** Events of `floe_audit`; kinds this program does not know are left out. @throws as `readEventPage` */
-export function readAuditEventPage(
-  client: SuiGrpcClient,
-  request: AuditEventPageRequest,
-): Promise<EventPage<AuditEvent>> {
-  const { originalPackageId } = request;
-  return readPage(client, auditEventFilter(originalPackageId, request.kind), request, (type, contents) =>
-    parseAuditEvent(type, contents, originalPackageId),
-  );
-}
-
-export interface NewestAuditEventsRequest {
-  readonly originalPackageId: ObjectId;
-  readonly kind: AuditEventName;
-  /** `cursor` of the page before this one; from the tip when absent. */
-  readonly before: Uint8Array | undefined;
-  readonly signal?: AbortSignal;
-}
-
-/**
- * Events of `floe_audit`, newest first; `end` is `more` while older ones may follow.
- *
- * @throws as `readEventPage`
- */
-export function readNewestAuditEvents(
-  client: SuiGrpcClient,
-  { originalPackageId, kind, before, ...rest }: NewestAuditEventsRequest,
-): Promise<EventPage<AuditEvent>> {
-  return readPage(
-    client,
-    auditEventFilter(originalPackageId, kind),
-    { ...rest, newestBefore: before ?? "tip" },
-    (type, contents) => parseAuditEvent(type, contents, originalPackageId),
-  );
-}
-
-interface AnySpan extends Span {
+export interface AnyEventSpan extends EventSpan {
   /** Newest first, from before this cursor. */
   readonly newestBefore?: Uint8Array | "tip";
 }
 
 /** @returns undefined for an event to leave out */
-type ParseEvent<Event> = (type: string, contents: Uint8Array) => Event | undefined;
+export type ParseEvent<Event> = (type: string, contents: Uint8Array) => Event | undefined;
 
-function readPage<Event>(
+/**
+ * One page of the events that a filter names.
+ *
+ * @param parse leaves an event out by returning undefined
+ * @throws SuiError `SUI_MALFORMED` for an answer that broke off, `SUI_FORGOTTEN`, or a transport error
+ */
+export function readPage<Event>(
   client: SuiGrpcClient,
   filter: GrpcTypes.EventFilter,
-  request: AnySpan,
+  request: AnyEventSpan,
   parse: ParseEvent<Event>,
 ): Promise<EventPage<Event>> {
   const { newestBefore } = request;
@@ -197,12 +155,10 @@ export async function readEventPackages(client: SuiGrpcClient, packageId: Object
 }
 
 export const eventFilter = (packages: readonly ObjectId[]): GrpcTypes.EventFilter =>
-  anyOf([...new Set(packages)].map((id) => `${id}::events`));
+  anyEventOf([...new Set(packages)].map((id) => `${id}::events`));
 
-export const auditEventFilter = (originalPackageId: ObjectId, kind?: AuditEventName): GrpcTypes.EventFilter =>
-  anyOf([kind === undefined ? auditEventModule(originalPackageId) : auditEventType(originalPackageId, kind)]);
-
-const anyOf = (eventTypes: readonly string[]): GrpcTypes.EventFilter => ({
+/** Events of any of these types, or of any type of these modules. */
+export const anyEventOf = (eventTypes: readonly string[]): GrpcTypes.EventFilter => ({
   terms: eventTypes.map((eventType) => ({
     literals: [{ negated: false, predicate: { oneofKind: "eventType" as const, eventType: { eventType } } }],
   })),

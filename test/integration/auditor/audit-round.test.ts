@@ -1,12 +1,13 @@
 // If this fails, an auditor accuses honest nodes, misses dishonest ones, or publishes what nobody can recompute.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
-import { findAuditEvent, suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
+import { suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
 import { readRegistryFacts } from "../../../cli/audit/registry-facts.ts";
 import { nodeLedger } from "../../../host/sqlite-ledger.ts";
 import type { ReportTotals } from "../../../shared/audit/report-rows.ts";
 import type { RoundExport } from "../../../shared/audit/round-export.ts";
 import type { BlobId } from "../../../shared/protocol/ids.ts";
+import { findAuditEvent } from "../../../shared/sui/audit/find-events.ts";
 import { readRegistry } from "../../../shared/sui/audit/reader.ts";
 import { createSuiClient } from "../../../shared/sui/client/sui-client.ts";
 import type { ChainReader } from "../../../shared/sui/walrus/chain-reader.ts";

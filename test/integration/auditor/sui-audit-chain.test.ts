@@ -3,7 +3,7 @@ import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import type { Transaction } from "@mysten/sui/transactions";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
-import { findAuditEvent, findRoundOpened, suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
+import { suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
 import { listName } from "../../../auditor/population/population-tables.ts";
 import { ownedAdminCap } from "../../../cli/audit/admin-cap.ts";
 import { systemClock } from "../../../host/clock.ts";
@@ -15,6 +15,7 @@ import type { DrawKey } from "../../../shared/audit/selection.ts";
 import type { Clock } from "../../../shared/base/clock.ts";
 import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
 import { parseAuditEvent } from "../../../shared/sui/audit/events.ts";
+import { findAuditEvent, findRoundOpened } from "../../../shared/sui/audit/find-events.ts";
 import {
   createRegistryTransaction,
   setParamsTransaction,

@@ -8,6 +8,7 @@
  */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
+import type { AuditContracts } from "../../../shared/sui/audit/contracts.ts";
 import {
   AuditPopulationLayout,
   AuditReportLayout,
@@ -19,7 +20,6 @@ import {
   ReportFieldLayout,
   RoundFieldLayout,
 } from "../../../shared/sui/audit/layouts.ts";
-import type { AuditContracts } from "../../../shared/sui/audit/transactions.ts";
 import { fieldId, readObjects } from "../../../shared/sui/client/object-reader.ts";
 import { bytesLiteral } from "../../unit/move/move-literals.ts";
 import { EPOCHS, SEQUENCE_PARAMS } from "./operations.ts";

@@ -1,6 +1,6 @@
 /** Operations on the two registries of one audit package, and random sequences of them. */
 import * as fc from "fast-check";
-import type { RegistryParams } from "../../../shared/sui/audit/transactions.ts";
+import type { RegistryParams } from "../../../shared/sui/audit/contracts.ts";
 import { AUDIT_PARAMS } from "./world.ts";
 
 /** Tight, so that short sequences reach every cap and every pruning. */

@@ -8,6 +8,7 @@ import type { Challenge } from "../../../shared/audit/selection.ts";
 import { toHex } from "../../../shared/base/bytes.ts";
 import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
 import { AuditBuilder } from "../../../shared/sui/audit/builder.ts";
+import type { AuditContracts, RegistryParams, SharedRef } from "../../../shared/sui/audit/contracts.ts";
 import { AUDIT_EVENT_LAYOUTS } from "../../../shared/sui/audit/events.ts";
 import {
   addAuditorsTransaction,
@@ -16,7 +17,6 @@ import {
   setPausedTransaction,
 } from "../../../shared/sui/audit/panel-transactions.ts";
 import {
-  type AuditContracts,
   attestTransaction,
   type ClaimToFile,
   fileClaimTransaction,
@@ -25,9 +25,7 @@ import {
   prunePopulationTransaction,
   pruneRoundTransaction,
   purgeClaimTransaction,
-  type RegistryParams,
   refuteTransaction,
-  type SharedRef,
   withdrawTransaction,
 } from "../../../shared/sui/audit/transactions.ts";
 import { bytesLiteral, pathLiteral } from "../../unit/move/move-literals.ts";

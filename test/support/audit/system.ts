@@ -5,7 +5,7 @@
 
 import { Auditor } from "../../../auditor/auditor.ts";
 import { type AuditChain, readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
-import { ClaimChain, escalationIdsOf } from "../../../auditor/claims/claim-chain.ts";
+import { ClaimChain } from "../../../auditor/claims/claim-chain.ts";
 import { answer } from "../../../auditor/face/routes.ts";
 import type { LedgerSql } from "../../../auditor/ledger/ledger-sql.ts";
 import { systemClock } from "../../../host/clock.ts";
@@ -15,6 +15,7 @@ import type { Clock } from "../../../shared/base/clock.ts";
 import type { FailPoint } from "../../../shared/base/fail-point.ts";
 import { Gate, INVOCATION_REQUESTS } from "../../../shared/base/gate.ts";
 import type { NetworkFile } from "../../../shared/network/network-file.ts";
+import { escalationIdsOf } from "../../../shared/sui/audit/escalation.ts";
 import { createSuiClient } from "../../../shared/sui/client/sui-client.ts";
 import { type ChainReader, suiChainReader } from "../../../shared/sui/walrus/chain-reader.ts";
 import { JumpingClock } from "../jumping-clock.ts";

@@ -11,6 +11,7 @@ import { type Challenge, challengeOf, DRAW_MODES } from "../../../shared/audit/s
 import { createReferenceCodec } from "../../../shared/codec/reference-codec.ts";
 import { type BlobId, type ObjectId, parseObjectId, type ShardIndex } from "../../../shared/protocol/ids.ts";
 import { sliverOfPair } from "../../../shared/protocol/mapping.ts";
+import type { AuditContracts, RegistryParams, SharedRef } from "../../../shared/sui/audit/contracts.ts";
 import { type AuditEvent, parseAuditEvent } from "../../../shared/sui/audit/events.ts";
 import {
   addAuditorsTransaction,
@@ -18,14 +19,11 @@ import {
 } from "../../../shared/sui/audit/panel-transactions.ts";
 import { type RegistryState, readClaims, readRegistry, readRound } from "../../../shared/sui/audit/reader.ts";
 import {
-  type AuditContracts,
   type ClaimToFile,
   declarePopulationTransaction,
   fileClaimTransaction,
   openRoundTransaction,
-  type RegistryParams,
   reportTransaction,
-  type SharedRef,
 } from "../../../shared/sui/audit/transactions.ts";
 import type { ObjectRef } from "../../../shared/sui/wallet/blob-transactions.ts";
 import { type EncodedBlob, encodeBlob, someBlob } from "../codec/encoded-blob.ts";

@@ -1,7 +1,7 @@
 // If this fails, an accused node is not told how to answer, or a vote is offered on claims that carry none.
 import { Transaction } from "@mysten/sui/transactions";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { ClaimChain, escalationIdsOf } from "../../../auditor/claims/claim-chain.ts";
+import { ClaimChain } from "../../../auditor/claims/claim-chain.ts";
 import { dropRefutations, keepRefutation } from "../../../auditor/claims/refutation-view.ts";
 import { answer } from "../../../auditor/face/routes.ts";
 import { type LedgerSql, openLedger } from "../../../auditor/ledger/ledger-sql.ts";
@@ -12,12 +12,10 @@ import { nodeLedger } from "../../../host/sqlite-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import type { Challenge } from "../../../shared/audit/selection.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
+import type { SharedRef } from "../../../shared/sui/audit/contracts.ts";
+import { escalationIdsOf } from "../../../shared/sui/audit/escalation.ts";
 import { parseBundle } from "../../../shared/sui/audit/parse-bundle.ts";
-import {
-  attestTransaction,
-  finalizeTransaction,
-  type SharedRef,
-} from "../../../shared/sui/audit/transactions.ts";
+import { attestTransaction, finalizeTransaction } from "../../../shared/sui/audit/transactions.ts";
 import type { ChainReader } from "../../../shared/sui/walrus/chain-reader.ts";
 import { readChainSnapshot } from "../../../shared/sui/walrus/chain-snapshot.ts";
 import { AUDIT_PARAMS, AuditWorld } from "../../support/audit/world.ts";

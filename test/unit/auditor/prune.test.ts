@@ -7,12 +7,9 @@ import { Rounds } from "../../../auditor/ledger/rounds.ts";
 import { pruneChain, pruneLedger } from "../../../auditor/prune.ts";
 import { nodeLedger } from "../../../host/sqlite-ledger.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
+import type { SharedRef } from "../../../shared/sui/audit/contracts.ts";
 import { hasPopulations, readRound } from "../../../shared/sui/audit/reader.ts";
-import {
-  attestTransaction,
-  finalizeTransaction,
-  type SharedRef,
-} from "../../../shared/sui/audit/transactions.ts";
+import { attestTransaction, finalizeTransaction } from "../../../shared/sui/audit/transactions.ts";
 import type { ChainReader } from "../../../shared/sui/walrus/chain-reader.ts";
 import { AUDIT_PARAMS, AuditWorld, EPOCH, ROUND } from "../../support/audit/world.ts";
 import { testWallet } from "../../support/sui/network.ts";

@@ -9,7 +9,7 @@ import { createReferenceCodec } from "../../../shared/codec/reference-codec.ts";
 import { AXES, type ObjectId, parseObjectId, type ShardIndex } from "../../../shared/protocol/ids.ts";
 import { pairOfShard, sliverOfPair } from "../../../shared/protocol/mapping.ts";
 import { serializeBlobMetadata } from "../../../shared/protocol/metadata.ts";
-import { readAuditEventPage } from "../../../shared/sui/walrus/event-pages.ts";
+import { readAuditEventPage } from "../../../shared/sui/audit/event-pages.ts";
 import { AuditWorld, EPOCH } from "../../support/audit/world.ts";
 import { N_SHARDS, testWallet } from "../../support/sui/network.ts";
 import { ScriptedChain } from "../../support/sui/scripted-chain.ts";

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Challenge } from "../../../../shared/audit/selection.ts";
 import { concatBytes, fromBase64 } from "../../../../shared/base/bytes.ts";
 import { parseObjectId } from "../../../../shared/protocol/ids.ts";
+import type { SharedRef } from "../../../../shared/sui/audit/contracts.ts";
 import {
   deactivateAuditorsTransaction,
   setPausedTransaction,
@@ -25,7 +26,6 @@ import {
   pruneRoundTransaction,
   purgeClaimTransaction,
   refuteTransaction,
-  type SharedRef,
   voteTransaction,
   withdrawTransaction,
 } from "../../../../shared/sui/audit/transactions.ts";

@@ -5,18 +5,17 @@ import { readOpenClaimsOf } from "../../../../cli/audit/panel/show.ts";
 import { AUDIT_PROFILES } from "../../../../shared/audit/parameters.ts";
 import type { Challenge } from "../../../../shared/audit/selection.ts";
 import { parseObjectId } from "../../../../shared/protocol/ids.ts";
+import type { AuditContracts, SharedRef } from "../../../../shared/sui/audit/contracts.ts";
 import { readEscalation } from "../../../../shared/sui/audit/escalation.ts";
 import { setGateTransaction } from "../../../../shared/sui/audit/panel-transactions.ts";
 import { gateWitnessType } from "../../../../shared/sui/audit/publishing.ts";
 import { readClaims, readClaimsOfAnyRegistry, readOpenClaims } from "../../../../shared/sui/audit/reader.ts";
 import {
-  type AuditContracts,
   attestTransaction,
   bindTransaction,
   finalizeTransaction,
   purgeClaimTransaction,
   refuteTransaction,
-  type SharedRef,
   withdrawTransaction,
 } from "../../../../shared/sui/audit/transactions.ts";
 import { readChainSnapshot } from "../../../../shared/sui/walrus/chain-snapshot.ts";

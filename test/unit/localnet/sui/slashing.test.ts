@@ -2,12 +2,13 @@
 import { Transaction } from "@mysten/sui/transactions";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type ObjectId, parseObjectId } from "../../../../shared/protocol/ids.ts";
+import type { SlashingContracts } from "../../../../shared/sui/audit/contracts.ts";
 import {
   readSlashingProposal,
   readSlashingState,
   type SlashingState,
 } from "../../../../shared/sui/audit/slashing.ts";
-import { type SlashingContracts, voteTransaction } from "../../../../shared/sui/audit/transactions.ts";
+import { voteTransaction } from "../../../../shared/sui/audit/transactions.ts";
 import { AuditWorld } from "../../../support/audit/world.ts";
 import { testWallet } from "../../../support/sui/network.ts";
 
