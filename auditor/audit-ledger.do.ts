@@ -9,6 +9,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { failPointsBy } from "../shared/base/fail-point.ts";
 import { Gate, INVOCATION_REQUESTS } from "../shared/base/gate.ts";
+import type { Sql } from "../shared/base/sql.ts";
 import { escalationIdsOf } from "../shared/sui/audit/escalation.ts";
 import { createSuiClient } from "../shared/sui/client/sui-client.ts";
 import { type ChainReader, suiChainReader } from "../shared/sui/walrus/chain-reader.ts";
@@ -18,7 +19,6 @@ import { suiAuditChain } from "./chain/sui-audit-chain.ts";
 import { ClaimChain } from "./claims/claim-chain.ts";
 import { type AuditorConfig, type Env, type LedgerPort, parseConfig } from "./env.ts";
 import { answer } from "./face/routes.ts";
-import type { LedgerSql } from "./ledger/ledger-sql.ts";
 import { systemClock, systemRandom, writeLog } from "./platform.ts";
 
 /** One invocation: well below 30 s of CPU and 10,000 subrequests, whatever the answers cost. */
@@ -31,7 +31,7 @@ const RUN_MS = 120_000;
 
 export class AuditLedger extends DurableObject<Env> implements LedgerPort {
   readonly #config: AuditorConfig;
-  readonly #sql: LedgerSql;
+  readonly #sql: Sql;
   readonly #chain: ChainReader;
   readonly #auditor: Auditor;
   readonly #claimChain: ClaimChain | undefined;

@@ -9,6 +9,7 @@ import type { AuditParameters } from "../shared/audit/parameters.ts";
 import { FloeError } from "../shared/base/errors.ts";
 import type { FailPoint } from "../shared/base/fail-point.ts";
 import type { Log } from "../shared/base/log.ts";
+import type { Sql } from "../shared/base/sql.ts";
 import type { NodeTransport } from "../shared/node/direct-carrier.ts";
 import type { NetworkKind } from "../shared/node/node-address.ts";
 import type { Committee } from "../shared/protocol/committee.ts";
@@ -22,7 +23,7 @@ import { checkNetwork, checkSystem, LedgerNetworkError } from "./chain/ledger-ne
 import { forgetTrouble, noteTrouble, readingOf } from "./chain/reading.ts";
 import { tendClaims } from "./claims/claims.ts";
 import { settleEdgeFailures } from "./edge-reads/edge-reads.ts";
-import { type LedgerSql, openLedger } from "./ledger/ledger-sql.ts";
+import { openLedger } from "./ledger/ledger-sql.ts";
 import { NodeRecords } from "./ledger/node-records.ts";
 import { type Round, Rounds } from "./ledger/rounds.ts";
 import { PopulationLists, SqlPopulationStore } from "./population/population-tables.ts";
@@ -42,7 +43,7 @@ import type { Budget } from "./round/polite-asker.ts";
 import { reportOf } from "./round/publish-round.ts";
 
 export interface AuditorParts {
-  readonly sql: LedgerSql;
+  readonly sql: Sql;
   readonly chain: ChainReader;
   readonly auditChain: AuditChain;
   readonly transport: NodeTransport;

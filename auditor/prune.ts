@@ -8,14 +8,15 @@
  * belong to no round: what is older than any comparison goes.
  */
 import type { AuditParameters } from "../shared/audit/parameters.ts";
+import type { Sql } from "../shared/base/sql.ts";
 import type { ObjectId } from "../shared/protocol/ids.ts";
 import type { PruningOnChain } from "./chain/audit-chain.ts";
 import { COMPARED_HOURS, hourOf } from "./edge-reads/edge-reads.ts";
-import { type LedgerSql, readMeta, writeMeta } from "./ledger/ledger-sql.ts";
+import { readMeta, writeMeta } from "./ledger/ledger-sql.ts";
 import type { Rounds } from "./ledger/rounds.ts";
 
 export interface PruneParts {
-  readonly sql: LedgerSql;
+  readonly sql: Sql;
   readonly rounds: Rounds;
   readonly parameters: AuditParameters;
 }
@@ -33,7 +34,7 @@ const EDGE_HOURS_KEPT = 2 * COMPARED_HOURS;
 /** A batch comes again within minutes, if at all. */
 const BATCH_HOURS_KEPT = 2;
 
-const mark = (sql: LedgerSql, name: string): number => Number(readMeta(sql, name) ?? "-1");
+const mark = (sql: Sql, name: string): number => Number(readMeta(sql, name) ?? "-1");
 
 /**
  * Deletes on chain what is due, oldest first. A death in between costs nothing: what is gone counts as deleted.
@@ -92,14 +93,14 @@ export function pruneLedger({ sql, rounds, parameters }: PruneParts, isWriter: b
 }
 
 /** Forgets edge reads that nothing is compared with any more. */
-export function pruneEdgeReads(sql: LedgerSql, nowMs: number): void {
+export function pruneEdgeReads(sql: Sql, nowMs: number): void {
   const hour = hourOf(nowMs);
   sql.exec("DELETE FROM edge_batch WHERE hour < ?", hour - BATCH_HOURS_KEPT);
   for (const table of ["edge_read", "edge_failure"])
     sql.exec(`DELETE FROM ${table} WHERE hour < ?`, hour - EDGE_HOURS_KEPT);
 }
 
-function forgetRound(sql: LedgerSql, no: number): void {
+function forgetRound(sql: Sql, no: number): void {
   sql.exec(
     `DELETE FROM body WHERE body_hash IN (SELECT body_hash FROM attempt WHERE round = ?1)
        AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.body_hash = body.body_hash AND round <> ?1)`,
@@ -122,7 +123,7 @@ function forgetRound(sql: LedgerSql, no: number): void {
 }
 
 /** What only rounds of forgotten epochs were judged by; the newest record of a node carries its reputation on. */
-function forgetEpochs(sql: LedgerSql): void {
+function forgetEpochs(sql: Sql): void {
   const kept = "(SELECT MIN(epoch) FROM round)";
   for (const table of ["shard_receipt", "epoch_change"])
     sql.exec(`DELETE FROM ${table} WHERE epoch < ${kept}`);

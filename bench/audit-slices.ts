@@ -3,7 +3,7 @@
  * costs: JSON `SlicesFigures`. Peak: growth of the resident set since before the first step.
  */
 import { PopulationLists } from "../auditor/population/population-tables.ts";
-import { nodeLedger } from "../host/sqlite-ledger.ts";
+import { nodeLedger } from "../host/node-sqlite.ts";
 import { SHARDS } from "./audit-cases.ts";
 import { countingRows } from "./rows-written.ts";
 

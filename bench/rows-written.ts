@@ -2,10 +2,10 @@
  * Counts the rows that statements write, as the platform does (`rowsWritten` of its cursors): a row, one more for each
  * index that a new row goes into, and none for the indexes that a deleted row leaves.
  */
-import type { LedgerSql } from "../auditor/ledger/ledger-sql.ts";
+import type { Sql } from "../shared/base/sql.ts";
 
 /** @returns the ledger to use, and how many rows have been written through it */
-export function countingRows(ledger: LedgerSql): { sql: LedgerSql; rowsWritten: () => number } {
+export function countingRows(ledger: Sql): { sql: Sql; rowsWritten: () => number } {
   let written = 0;
   const indexes = new Map<string, number>();
   const changed = (): number => Number(ledger.exec("SELECT total_changes() AS rows")[0]?.["rows"]);
@@ -14,7 +14,7 @@ export function countingRows(ledger: LedgerSql): { sql: LedgerSql; rowsWritten: 
     indexes.set(table, known);
     return known;
   };
-  const exec: LedgerSql["exec"] = (query, ...parameters) => {
+  const exec: Sql["exec"] = (query, ...parameters) => {
     // Updates here change no column that is in an index.
     const table = /^\s*INSERT\b.*?\bINTO\s+(\w+)/s.exec(query)?.[1];
     const before = changed();
@@ -26,7 +26,7 @@ export function countingRows(ledger: LedgerSql): { sql: LedgerSql; rowsWritten: 
 }
 
 /** Beside the table itself, which is the index of its primary key where it has no row IDs. */
-function countIndexes(ledger: LedgerSql, table: string): number {
+function countIndexes(ledger: Sql, table: string): number {
   const indexes = ledger.exec(`PRAGMA index_list(${table})`);
   const isWithoutRowIds = ledger.exec(`PRAGMA table_list(${table})`)[0]?.["wr"] === 1;
   return indexes.filter(({ origin }) => origin !== "pk" || !isWithoutRowIds).length;

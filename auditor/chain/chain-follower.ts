@@ -22,12 +22,13 @@
 import { toBase58 } from "@mysten/sui/utils";
 import { applyPopulationEvent, isPopulationEvent } from "../../shared/audit/population-events.ts";
 import { fromBase64, toBase64 } from "../../shared/base/bytes.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import type { CheckpointInfo } from "../../shared/sui/client/checkpoints.ts";
 import { SuiError } from "../../shared/sui/client/sui-error.ts";
 import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import type { EventPage } from "../../shared/sui/walrus/event-pages.ts";
 import type { UnknownEvent, WalrusEvent } from "../../shared/sui/walrus/events.ts";
-import { type LedgerSql, readMeta, writeMeta } from "../ledger/ledger-sql.ts";
+import { readMeta, writeMeta } from "../ledger/ledger-sql.ts";
 import { listName, type PopulationLists, type SqlPopulationStore } from "../population/population-tables.ts";
 import type { History, HistoryMark, LedgerPlace } from "./history.ts";
 import { HistoryError } from "./history-blob.ts";
@@ -61,7 +62,7 @@ interface Followed {
 }
 
 export class ChainFollower {
-  readonly #sql: LedgerSql;
+  readonly #sql: Sql;
   readonly #chain: ChainReader;
   readonly #store: SqlPopulationStore;
   readonly #lists: PopulationLists;
@@ -70,7 +71,7 @@ export class ChainFollower {
   #kept: { readonly first: number; readonly before: number } | undefined;
 
   constructor(parts: {
-    readonly sql: LedgerSql;
+    readonly sql: Sql;
     readonly chain: ChainReader;
     readonly store: SqlPopulationStore;
     readonly lists: PopulationLists;
@@ -313,19 +314,19 @@ export interface PassedOver {
   readonly checkpoint: number;
 }
 
-function noteUnknown(sql: LedgerSql, name: string, checkpoint: number): void {
+function noteUnknown(sql: Sql, name: string, checkpoint: number): void {
   const passed: PassedOver = { name, checkpoint };
   sql.exec("INSERT OR IGNORE INTO meta (name, value) VALUES ('unknown_event', ?)", JSON.stringify(passed));
 }
 
-export function passedOver(sql: LedgerSql): PassedOver | null {
+export function passedOver(sql: Sql): PassedOver | null {
   const text = readMeta(sql, "unknown_event");
   // Only `noteUnknown` writes it.
   return text === undefined ? null : (JSON.parse(text) as PassedOver);
 }
 
 /** How far a ledger is; undefined in one that was last written before places were kept. */
-export function placeIn(sql: LedgerSql): LedgerPlace | undefined {
+export function placeIn(sql: Sql): LedgerPlace | undefined {
   const text = readMeta(sql, "place");
   if (text === undefined)
     return readMeta(sql, "cursor") === undefined ? { checkpoint: 0, count: 0 } : undefined;

@@ -18,6 +18,7 @@
  * down, since that ID fixes every byte of every predecessor. A node alone can withhold, not change.
  */
 import { toBase58 } from "@mysten/sui/utils";
+import type { Sql, SqlRow } from "../../shared/base/sql.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import {
@@ -32,7 +33,7 @@ import {
   parseEventEntry,
   placeAfter,
 } from "../../shared/sui/walrus/event-blob.ts";
-import { type LedgerSql, readMeta, type SqlRow, writeMeta } from "../ledger/ledger-sql.ts";
+import { readMeta, writeMeta } from "../ledger/ledger-sql.ts";
 import { BlobGone, type HistoryBlobReader, HistoryError } from "./history-blob.ts";
 import { HISTORY_LIMITS } from "./limits.ts";
 
@@ -71,7 +72,7 @@ const STRETCH_BYTES = 256 * 1024;
 const EXPIRED_MS = 600_000;
 
 export interface HistoryParts {
-  readonly sql: LedgerSql;
+  readonly sql: Sql;
   readonly chain: ChainReader;
   readonly blobs: HistoryBlobReader;
   readonly nowMs: () => number;

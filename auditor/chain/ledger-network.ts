@@ -11,10 +11,11 @@
  */
 import { toHex } from "../../shared/base/bytes.ts";
 import { FloeError } from "../../shared/base/errors.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import { SuiError } from "../../shared/sui/client/sui-error.ts";
 import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
-import { type LedgerSql, readMeta, writeMeta } from "../ledger/ledger-sql.ts";
+import { readMeta, writeMeta } from "../ledger/ledger-sql.ts";
 
 /** The ledger is of another chain, or of another Walrus on it. Nothing in it was changed. */
 export class LedgerNetworkError extends FloeError<"LEDGER_OF_ANOTHER_NETWORK"> {
@@ -28,7 +29,7 @@ export class LedgerNetworkError extends FloeError<"LEDGER_OF_ANOTHER_NETWORK"> {
 }
 
 /** Asks nobody. @throws LedgerNetworkError when the ledger is known to be of another Walrus */
-export function checkSystem(sql: LedgerSql, systemObjectId: ObjectId): void {
+export function checkSystem(sql: Sql, systemObjectId: ObjectId): void {
   compare(sql, "system_object_id", "System object", systemObjectId);
 }
 
@@ -38,7 +39,7 @@ export function checkSystem(sql: LedgerSql, systemObjectId: ObjectId): void {
  * @throws LedgerNetworkError; SuiError when the chain cannot be asked
  * Cost: two requests, a third while the endpoint has its first checkpoint.
  */
-export async function checkNetwork(sql: LedgerSql, chain: ChainReader): Promise<void> {
+export async function checkNetwork(sql: Sql, chain: ChainReader): Promise<void> {
   const found = {
     system_object_id: ["System object", chain.systemObjectId],
     chain_id: ["chain", await chain.chainId()],
@@ -51,7 +52,7 @@ export async function checkNetwork(sql: LedgerSql, chain: ChainReader): Promise<
   });
 }
 
-function compare(sql: LedgerSql, name: string, what: string, value: string): void {
+function compare(sql: Sql, name: string, what: string, value: string): void {
   const noted = readMeta(sql, name);
   if (noted !== undefined && noted !== value) throw new LedgerNetworkError(what, noted, value);
 }

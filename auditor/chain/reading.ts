@@ -6,8 +6,9 @@
  * | reading_trouble | why the last step of a reading failed, as JSON; absent after a good one |
  */
 import type { FloeError } from "../../shared/base/errors.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import { SuiError } from "../../shared/sui/client/sui-error.ts";
-import { type LedgerSql, readMeta, writeMeta } from "../ledger/ledger-sql.ts";
+import { readMeta, writeMeta } from "../ledger/ledger-sql.ts";
 import type { Rounds } from "../ledger/rounds.ts";
 import { placeIn } from "./chain-follower.ts";
 
@@ -28,7 +29,7 @@ export interface Reading {
 }
 
 /** @returns null when no round waits for the chain to be read */
-export function readingOf(sql: LedgerSql, rounds: Rounds): Reading | null {
+export function readingOf(sql: Sql, rounds: Rounds): Reading | null {
   const round = rounds.active();
   if (round?.state !== "following" || round.seedCheckpoint === null) return null;
   const checkpoint = placeIn(sql)?.checkpoint ?? 0;
@@ -45,12 +46,12 @@ export function readingOf(sql: LedgerSql, rounds: Rounds): Reading | null {
   };
 }
 
-export function noteTrouble(sql: LedgerSql, error: FloeError, atMs: number): void {
+export function noteTrouble(sql: Sql, error: FloeError, atMs: number): void {
   // What an endpoint said is for the log, not for everybody.
   const message = error instanceof SuiError ? "the chain cannot be read now" : error.message;
   writeMeta(sql, "reading_trouble", JSON.stringify({ code: error.code, message, atMs }));
 }
 
-export function forgetTrouble(sql: LedgerSql): void {
+export function forgetTrouble(sql: Sql): void {
   sql.exec("DELETE FROM meta WHERE name = 'reading_trouble'");
 }

@@ -18,6 +18,7 @@ import { nodeState, possessionTest } from "../../shared/audit/statistics.ts";
 import type { VerdictOutcome } from "../../shared/audit/verdict.ts";
 import { concatBytes, fromBase64, fromHex, toBase64 } from "../../shared/base/bytes.ts";
 import type { Log } from "../../shared/base/log.ts";
+import type { Sql, SqlRow } from "../../shared/base/sql.ts";
 import {
   blobIdToBytes,
   type ObjectId,
@@ -28,7 +29,7 @@ import {
 import type { ClaimOnChain } from "../../shared/sui/audit/reader.ts";
 import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import type { ClaimsOnChain } from "../chain/audit-chain.ts";
-import { type LedgerSql, readMeta, type SqlRow, textOrNull, writeMeta } from "../ledger/ledger-sql.ts";
+import { readMeta, textOrNull, writeMeta } from "../ledger/ledger-sql.ts";
 import type { NodeRecords } from "../ledger/node-records.ts";
 import type { Round, RoundDraw, Rounds } from "../ledger/rounds.ts";
 import { listName, type PopulationLists } from "../population/population-tables.ts";
@@ -37,7 +38,7 @@ import { dropRefutations, keepRefutation } from "./refutation-view.ts";
 import { fetchRefutation } from "./refute-claim.ts";
 
 export interface ClaimParts extends PoliteAskerParts {
-  readonly sql: LedgerSql;
+  readonly sql: Sql;
   readonly rounds: Rounds;
   readonly nodes: NodeRecords;
   readonly lists: PopulationLists;
@@ -85,7 +86,7 @@ export async function tendClaims(parts: ClaimParts, claims: ClaimsOnChain): Prom
  * The next claims to look at, of those whose end the ledger has not seen. An endpoint that lags may not know a claim
  * yet, so that one that seems gone is looked at again until its deadline.
  */
-const nextInTurn = (sql: LedgerSql, nowMs: number): readonly ObjectId[] =>
+const nextInTurn = (sql: Sql, nowMs: number): readonly ObjectId[] =>
   sql
     .exec(
       `SELECT id FROM claim WHERE id > ? AND (state = 'pending' OR (state = 'gone' AND deadline_ms >= ?))
@@ -98,7 +99,7 @@ const nextInTurn = (sql: LedgerSql, nowMs: number): readonly ObjectId[] =>
     .map((row) => String(row["id"]) as ObjectId);
 
 /** Brings what was filed since the last time into the ledger. @returns false when there is more */
-async function discover(sql: LedgerSql, claims: ClaimsOnChain): Promise<boolean> {
+async function discover(sql: Sql, claims: ClaimsOnChain): Promise<boolean> {
   for (let page = 0; page < MAX_PAGES; page++) {
     const text = readMeta(sql, CURSOR);
     const { ids, cursor, hasMore } = await claims.filed(text === undefined ? undefined : fromBase64(text));
@@ -114,7 +115,7 @@ async function discover(sql: LedgerSql, claims: ClaimsOnChain): Promise<boolean>
 }
 
 /** Binds own claims whose binding was lost on the way, or that somebody else finalized first. */
-async function bindConfirmed(sql: LedgerSql, claims: ClaimsOnChain, epoch: number | null): Promise<void> {
+async function bindConfirmed(sql: Sql, claims: ClaimsOnChain, epoch: number | null): Promise<void> {
   const rows = sql.exec(
     "SELECT id FROM claim WHERE state = 'confirmed' AND accuser = ? AND epoch = ? ORDER BY round DESC LIMIT ?",
     claims.auditor,
@@ -187,7 +188,7 @@ function draftOf(parts: ClaimParts, round: Round, draw: Challenge & { readonly n
 }
 
 function hasFiled(
-  sql: LedgerSql,
+  sql: Sql,
   auditor: ObjectId,
   round: number,
   draw: { readonly mode: number; readonly shard: number; readonly t: number },
@@ -204,7 +205,7 @@ function hasFiled(
 }
 
 /** As far as the ledger knows; the contract counts for itself. */
-const openClaimsOf = (sql: LedgerSql, node: ObjectId): number =>
+const openClaimsOf = (sql: Sql, node: ObjectId): number =>
   Number(
     sql.exec("SELECT COUNT(*) AS count FROM claim WHERE node = ? AND state = 'pending'", node)[0]?.["count"],
   );
@@ -237,14 +238,14 @@ async function answer(parts: ClaimParts, claims: ClaimsOnChain, claim: ClaimOnCh
   keepClaim(sql, claim, role);
 }
 
-function roleOf(sql: LedgerSql, claim: ClaimOnChain): Role {
+function roleOf(sql: Sql, claim: ClaimOnChain): Role {
   const [known] = sql.exec("SELECT role FROM claim WHERE id = ?", claim.ref.objectId);
   // Written by `keepClaim`.
   return known === undefined ? "watcher" : (String(known["role"]) as Role);
 }
 
 /** Its role is the last one that was written. */
-function keepClaim(sql: LedgerSql, claim: ClaimOnChain, role: Role): void {
+function keepClaim(sql: Sql, claim: ClaimOnChain, role: Role): void {
   sql.exec(
     `INSERT INTO claim (id, round, mode, shard, t, node, epoch, accuser, deadline_ms, role, state)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending') ON CONFLICT (id) DO UPDATE SET role = excluded.role`,
@@ -265,7 +266,7 @@ const isBindable = ({ isBound, attestors, quorum }: ClaimOnChain): boolean =>
   !isBound && attestors.length >= quorum;
 
 /** This auditor's own round came to the same failure, of the same symbol of the same node. */
-function hasSeenFailure(sql: LedgerSql, claim: ClaimOnChain): boolean {
+function hasSeenFailure(sql: Sql, claim: ClaimOnChain): boolean {
   const [row] = sql.exec(
     `SELECT 1 FROM verdict JOIN draw USING (round, mode, shard, t)
      WHERE round = ? AND mode = ? AND shard = ? AND t = ? AND draw.node = ? AND blob_id = ? AND pair = ? AND axis = ?
@@ -287,7 +288,7 @@ function hasSeenFailure(sql: LedgerSql, claim: ClaimOnChain): boolean {
 const isOverturned = async (parts: ClaimParts, claim: ClaimOnChain): Promise<boolean> =>
   isExcluded(parts.sql, claim) || (await refutationFor(parts, claim, false)) !== undefined;
 
-const isExcluded = (sql: LedgerSql, { blobId }: ClaimOnChain): boolean =>
+const isExcluded = (sql: Sql, { blobId }: ClaimOnChain): boolean =>
   sql.exec("SELECT 1 FROM excluded WHERE blob_id = ?", blobIdToBytes(blobId)).length > 0;
 
 async function refutationFor(parts: ClaimParts, claim: ClaimOnChain, mayRebuild: boolean) {
@@ -296,7 +297,7 @@ async function refutationFor(parts: ClaimParts, claim: ClaimOnChain, mayRebuild:
 }
 
 /** Claims seen once stay in the ledger with the state they ended in; what is gone from the chain was refuted or withdrawn. */
-function noteStates(sql: LedgerSql, ids: readonly ObjectId[], onChain: readonly ClaimOnChain[]): void {
+function noteStates(sql: Sql, ids: readonly ObjectId[], onChain: readonly ClaimOnChain[]): void {
   for (const id of ids) {
     const found = onChain.find(({ ref }) => ref.objectId === id);
     sql.exec("UPDATE claim SET state = ? WHERE id = ?", found?.state ?? "gone", id);

@@ -5,6 +5,7 @@
  */
 import { pathOfLeaf } from "../../shared/audit/evidence.ts";
 import { toHex } from "../../shared/base/bytes.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import { type EscalationIds, MAX_ESCALATED_CLAIMS, refuse } from "../../shared/sui/audit/escalation.ts";
 import {
@@ -16,13 +17,12 @@ import {
   voteKind,
 } from "../../shared/sui/audit/escalation-bundle.ts";
 import type { ClaimOnChain } from "../../shared/sui/audit/reader.ts";
-import type { LedgerSql } from "../ledger/ledger-sql.ts";
 import type { Rounds } from "../ledger/rounds.ts";
 import { leavesOf } from "../round/publish-round.ts";
 import type { ClaimChain } from "./claim-chain.ts";
 
 export interface EscalationParts {
-  readonly sql: LedgerSql;
+  readonly sql: Sql;
   readonly rounds: Rounds;
   readonly claimChain: ClaimChain;
 }
@@ -57,11 +57,7 @@ export async function escalationBundle(
 }
 
 /** The claim and the others that count beside it: one a draw, bound, of the same node and epoch. */
-async function claimsTogether(
-  sql: LedgerSql,
-  claimChain: ClaimChain,
-  claimId: ObjectId,
-): Promise<ObjectId[]> {
+async function claimsTogether(sql: Sql, claimChain: ClaimChain, claimId: ObjectId): Promise<ObjectId[]> {
   const [own] = sql.exec("SELECT * FROM claim WHERE id = ?", claimId);
   if (own === undefined) return refuse("CLAIM_NOT_FOUND", `this auditor has not dealt with claim ${claimId}`);
   const others = sql
@@ -86,7 +82,7 @@ async function claimsTogether(
 }
 
 /** @returns undefined when this auditor did not hold the claim's round, or came to another verdict */
-function evidenceOf(sql: LedgerSql, rounds: Rounds, claim: ClaimOnChain): BundleEvidence | undefined {
+function evidenceOf(sql: Sql, rounds: Rounds, claim: ClaimOnChain): BundleEvidence | undefined {
   const { round: no, mode, shard, t } = claim;
   const round = rounds.round(no);
   if (round?.evidenceRoot === undefined || round.evidenceRoot === null) return undefined;

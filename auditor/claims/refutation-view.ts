@@ -7,15 +7,15 @@
 import type { Refutation } from "../../shared/audit/refutation.ts";
 import { symbolIdOfChallenge } from "../../shared/audit/selection.ts";
 import { fromBase64, toBase64 } from "../../shared/base/bytes.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import { NODE_PATHS } from "../../shared/node/storage-node-api.ts";
 import type { ObjectId, SliverIndex, SliverPairIndex } from "../../shared/protocol/ids.ts";
 import { refuse } from "../../shared/sui/audit/escalation.ts";
 import type { ClaimOnChain } from "../../shared/sui/audit/reader.ts";
 import { refuteTransaction } from "../../shared/sui/audit/transactions.ts";
-import type { LedgerSql } from "../ledger/ledger-sql.ts";
 import type { ClaimChain } from "./claim-chain.ts";
 
-export function keepRefutation(sql: LedgerSql, claimId: ObjectId, refutation: Refutation): void {
+export function keepRefutation(sql: Sql, claimId: ObjectId, refutation: Refutation): void {
   sql.exec(
     "INSERT OR REPLACE INTO refutation (claim, arguments) VALUES (?, ?)",
     claimId,
@@ -24,7 +24,7 @@ export function keepRefutation(sql: LedgerSql, claimId: ObjectId, refutation: Re
 }
 
 /** Those of claims that have ended are of no more use. */
-export function dropRefutations(sql: LedgerSql): void {
+export function dropRefutations(sql: Sql): void {
   sql.exec("DELETE FROM refutation WHERE claim NOT IN (SELECT id FROM claim WHERE state = 'pending')");
 }
 
@@ -35,7 +35,7 @@ const refutationJson = (refutation: Refutation) => ({
   pairPath: refutation.pairPath.map(toBase64),
 });
 
-function keptRefutation(sql: LedgerSql, claimId: ObjectId): Refutation | undefined {
+function keptRefutation(sql: Sql, claimId: ObjectId): Refutation | undefined {
   const [row] = sql.exec("SELECT arguments FROM refutation WHERE claim = ?", claimId);
   if (row === undefined) return undefined;
   // Written by `keepRefutation`.
@@ -55,7 +55,7 @@ function keptRefutation(sql: LedgerSql, claimId: ObjectId): Refutation | undefin
  * @throws EscalationError `CLAIM_NOT_FOUND` when it is not, or no more, on chain; `CLAIM_OVER`; SuiError
  */
 export async function refutationView(
-  { sql, claimChain }: { readonly sql: LedgerSql; readonly claimChain: ClaimChain },
+  { sql, claimChain }: { readonly sql: Sql; readonly claimChain: ClaimChain },
   claimId: ObjectId,
   nowMs: number,
 ): Promise<unknown> {

@@ -22,11 +22,11 @@ import {
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
 import { readBounded } from "../../shared/base/bounded-body.ts";
 import { FloeError } from "../../shared/base/errors.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import type { ChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
-import type { LedgerSql } from "../ledger/ledger-sql.ts";
 import type { Rounds } from "../ledger/rounds.ts";
 import { type PopulationLists, SqlPopulationStore } from "../population/population-tables.ts";
 import { addEdgeReads } from "./edge-reads.ts";
@@ -38,7 +38,7 @@ export interface EdgeReadsDoor {
 }
 
 export interface EdgeReadsParts {
-  readonly sql: LedgerSql;
+  readonly sql: Sql;
   readonly rounds: Rounds;
   readonly lists: PopulationLists;
   readonly parameters: AuditParameters;

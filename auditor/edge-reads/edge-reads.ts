@@ -16,8 +16,9 @@
  */
 import type { EdgeReadOutcome, EdgeReadsBatch } from "../../shared/audit/edge-reads.ts";
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import { type BlobId, blobIdToBytes, type ObjectId } from "../../shared/protocol/ids.ts";
-import { type LedgerSql, readMeta, writeMeta } from "../ledger/ledger-sql.ts";
+import { readMeta, writeMeta } from "../ledger/ledger-sql.ts";
 import { type Divergence, divergenceOf, type Trials } from "./edge-divergence.ts";
 
 export const HOUR_MS = 3_600_000;
@@ -67,7 +68,7 @@ export interface EdgeReadsSummary {
  * @returns false when the batch was there already
  */
 export function addEdgeReads(
-  sql: LedgerSql,
+  sql: Sql,
   batch: EdgeReadsBatch,
   nowMs: number,
   knownAt: (node: ObjectId, blobId: BlobId) => number | undefined,
@@ -107,7 +108,7 @@ export function addEdgeReads(
 }
 
 function keepFailures(
-  sql: LedgerSql,
+  sql: Sql,
   nowMs: number,
   node: ObjectId,
   failed: readonly { readonly blobId: BlobId; readonly checkpoint: number }[],
@@ -138,7 +139,7 @@ function keepFailures(
  * @param newestRound published; undefined: no challenges yet
  */
 export function edgeReadsOfNodes(
-  sql: LedgerSql,
+  sql: Sql,
   { fromHour, toHour }: EdgeWindow,
   newestRound: number | undefined,
 ): ReadonlyMap<string, EdgeReadsSummary> {
@@ -187,17 +188,17 @@ const OWED = `EXISTS (SELECT 1 FROM object LEFT JOIN pool USING (pool_id)
   AND NOT EXISTS (SELECT 1 FROM certification
     WHERE certification.blob_id = failure.blob_id AND checkpoint >= known_at)`;
 
-const settledMs = (sql: LedgerSql): number => Number(readMeta(sql, "edge_settled_ms") ?? "0");
+const settledMs = (sql: Sql): number => Number(readMeta(sql, "edge_settled_ms") ?? "0");
 
 /** All that happened until then is in the ledger. While a round is judged that is still being read. */
-const knownMs = (sql: LedgerSql): number =>
+const knownMs = (sql: Sql): number =>
   readMeta(sql, "judge_to") === undefined ? Number(readMeta(sql, "read_to_ms") ?? "0") : settledMs(sql);
 
 /**
  * Decides which failures are held against nodes. To be called before the ledger forgets when blobs were certified: one
  * that was deleted and certified anew would look as if it had always been there.
  */
-export function settleEdgeFailures(sql: LedgerSql): void {
+export function settleEdgeFailures(sql: Sql): void {
   const [fromMs, toMs] = [settledMs(sql), knownMs(sql)];
   if (toMs <= fromMs) return;
   sql.transaction(() => {
@@ -213,7 +214,7 @@ export function settleEdgeFailures(sql: LedgerSql): void {
 }
 
 /** Different blobs that failed although their node owed them all the time, by node. */
-function failuresHeld(sql: LedgerSql, { fromHour, toHour }: EdgeWindow): ReadonlyMap<string, number> {
+function failuresHeld(sql: Sql, { fromHour, toHour }: EdgeWindow): ReadonlyMap<string, number> {
   const rows = sql.exec(
     `SELECT node, COUNT(DISTINCT blob_id) AS blobs FROM edge_failure AS failure
      WHERE hour BETWEEN ?2 AND ?3 AND (at_ms <= ?4 OR (at_ms <= ?5 AND ${OWED}))
@@ -230,7 +231,7 @@ function failuresHeld(sql: LedgerSql, { fromHour, toHour }: EdgeWindow): Readonl
 
 /** What rounds begun since then counted for possession, by node. */
 function challengesSince(
-  sql: LedgerSql,
+  sql: Sql,
   sinceMs: number,
   newestRound: number | undefined,
 ): ReadonlyMap<string, Trials> {

@@ -1,9 +1,9 @@
 /** Prometheus metrics: the running totals of the ledger, and gauges read when asked. */
 
 import { EDGE_READ_OUTCOMES } from "../../shared/audit/edge-reads.ts";
+import type { Sql, SqlValue } from "../../shared/base/sql.ts";
 import type { EdgeReadsSummary } from "../edge-reads/edge-reads.ts";
 import { shortNode } from "../ledger/counters.ts";
-import type { LedgerSql, SqlValue } from "../ledger/ledger-sql.ts";
 import type { NodeRound } from "../ledger/node-records.ts";
 
 /** As the ledger has them; gone = refuted or withdrawn. */
@@ -35,7 +35,7 @@ function bucketBound(name: SqlValue | undefined): number {
 
 /** The text exposition. @param nodes of the newest published round */
 export function metricsText(
-  sql: LedgerSql,
+  sql: Sql,
   nodes: readonly NodeRound[],
   lagMs: number | undefined,
   edgeReads: ReadonlyMap<string, EdgeReadsSummary>,

@@ -27,6 +27,7 @@
 import { EDGE_READS_PATH } from "../../shared/audit/edge-reads.ts";
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
 import { FloeError } from "../../shared/base/errors.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import { type ObjectId, parseObjectId } from "../../shared/protocol/ids.ts";
 import { EscalationError } from "../../shared/sui/audit/escalation.ts";
 import { SuiError } from "../../shared/sui/client/sui-error.ts";
@@ -36,7 +37,7 @@ import type { ClaimChain } from "../claims/claim-chain.ts";
 import { escalationBundle } from "../claims/escalation.ts";
 import { refutationView } from "../claims/refutation-view.ts";
 import { type EdgeReadsDoor, EdgeReadsRouteError, takeEdgeReads } from "../edge-reads/edge-reads-route.ts";
-import { bytesOf, type LedgerSql } from "../ledger/ledger-sql.ts";
+import { bytesOf } from "../ledger/ledger-sql.ts";
 import type { NodeRecords } from "../ledger/node-records.ts";
 import type { Round, Rounds } from "../ledger/rounds.ts";
 import type { PopulationLists } from "../population/population-tables.ts";
@@ -57,7 +58,7 @@ import {
 } from "./views.ts";
 
 export interface RouteParts {
-  readonly sql: LedgerSql;
+  readonly sql: Sql;
   readonly rounds: Rounds;
   readonly nodes: NodeRecords;
   readonly lists: PopulationLists;
@@ -243,7 +244,7 @@ function populationRoute(parts: RouteParts, url: URL, id: string | undefined): u
   return populationView(parts, Number(id), from) ?? fail(notFound("population of this epoch"));
 }
 
-function bodyRoute(sql: LedgerSql, hash: string): Response {
+function bodyRoute(sql: Sql, hash: string): Response {
   const [row] = sql.exec("SELECT bytes FROM body WHERE body_hash = ?", hash);
   if (row === undefined) throw notFound("such body");
   // A copy: the response owns its bytes. An untrusted node made them, so no browser may take them for a page.

@@ -17,10 +17,11 @@ import {
   reputationInterval,
 } from "../../shared/audit/statistics.ts";
 import { toHex } from "../../shared/base/bytes.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import { type PassedOver, passedOver } from "../chain/chain-follower.ts";
 import { type Reading, readingOf } from "../chain/reading.ts";
 import { type EdgeReadsSummary, edgeReadsOfNodes, edgeWindow } from "../edge-reads/edge-reads.ts";
-import { type LedgerSql, textOrNull } from "../ledger/ledger-sql.ts";
+import { textOrNull } from "../ledger/ledger-sql.ts";
 import type { NodeRecords, NodeRound } from "../ledger/node-records.ts";
 import type { Round, Rounds } from "../ledger/rounds.ts";
 import { listName, type PopulationLists } from "../population/population-tables.ts";
@@ -28,7 +29,7 @@ import { type BurstSummary, burstsOf } from "../round/burst.ts";
 import { leavesOf } from "../round/publish-round.ts";
 
 export interface ViewParts {
-  readonly sql: LedgerSql;
+  readonly sql: Sql;
   readonly rounds: Rounds;
   readonly nodes: NodeRecords;
   readonly lists: PopulationLists;
@@ -333,7 +334,7 @@ export interface ClaimSummary {
 }
 
 /** Claims that this auditor has dealt with, newest first. */
-export const claimsOf = (sql: LedgerSql, id: string | undefined): ClaimSummary[] =>
+export const claimsOf = (sql: Sql, id: string | undefined): ClaimSummary[] =>
   sql
     .exec(
       "SELECT * FROM claim WHERE ?1 = '' OR id = ?1 ORDER BY round DESC, id LIMIT ?2",
@@ -357,7 +358,7 @@ export const claimsOf = (sql: LedgerSql, id: string | undefined): ClaimSummary[]
       refutation: row["state"] === "pending" ? `/v1/audit/claims/${row["id"]}/refutation` : null,
     }));
 
-export function claimsView(sql: LedgerSql, id: string | undefined): unknown {
+export function claimsView(sql: Sql, id: string | undefined): unknown {
   const claims = claimsOf(sql, id);
   return id === undefined ? { claims } : claims[0];
 }

@@ -1,5 +1,5 @@
 /** Running totals for metrics, which a judged round adds to. */
-import type { LedgerSql } from "./ledger-sql.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 
 const SECONDS_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 /** Enough of a node ID to tell nodes apart. */
@@ -7,7 +7,7 @@ const NODE_LABEL_CHARACTERS = 10;
 
 export const shortNode = (node: string): string => node.slice(0, NODE_LABEL_CHARACTERS);
 
-function add(sql: LedgerSql, name: string, value: number): void {
+function add(sql: Sql, name: string, value: number): void {
   if (value === 0) return;
   sql.exec(
     "INSERT INTO counter (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
@@ -17,7 +17,7 @@ function add(sql: LedgerSql, name: string, value: number): void {
 }
 
 /** Adds a round's requests; runs inside the transaction that judges the round. */
-export function countRound(sql: LedgerSql, round: number, isVoid: boolean): void {
+export function countRound(sql: Sql, round: number, isVoid: boolean): void {
   for (const row of sql.exec(
     "SELECT node, kind, outcome, COUNT(*) AS count FROM attempt WHERE round = ? GROUP BY node, kind, outcome",
     round,

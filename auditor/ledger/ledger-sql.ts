@@ -33,15 +33,7 @@
  * | edge_read        | what an hour's edge reads saw of a node: a stratum of its own, in no verdict             |
  * | edge_failure     | a blob that a node failed to give to readers                                             |
  */
-export type SqlValue = string | number | null | ArrayBuffer | Uint8Array;
-export type SqlRow = Record<string, SqlValue>;
-
-/** SQLite, synchronous; durable before anything the object does later can be seen outside. */
-export interface LedgerSql {
-  exec(query: string, ...parameters: SqlValue[]): SqlRow[];
-  /** All or nothing; `work` must not await. */
-  transaction<T>(work: () => T): T;
-}
+import type { Sql, SqlValue } from "../../shared/base/sql.ts";
 
 const SCHEMA_VERSION = 1;
 const DRAW_KEY = "round INTEGER NOT NULL, mode INTEGER NOT NULL, shard INTEGER NOT NULL, t INTEGER NOT NULL";
@@ -149,7 +141,7 @@ export class LedgerError extends Error {
 }
 
 /** Creates the tables when there are none. @throws LedgerError for tables of another program version */
-export function openLedger(sql: LedgerSql): void {
+export function openLedger(sql: Sql): void {
   sql.transaction(() => {
     for (const statement of SCHEMA) sql.exec(statement);
     for (const { table, column, type } of ADDED_COLUMNS) {
@@ -165,17 +157,17 @@ export function openLedger(sql: LedgerSql): void {
   }
 }
 
-export const readMeta = (sql: LedgerSql, name: string): string | undefined => {
+export const readMeta = (sql: Sql, name: string): string | undefined => {
   const [row] = sql.exec("SELECT value FROM meta WHERE name = ?", name);
   return row === undefined ? undefined : String(row["value"]);
 };
 
-export function writeMeta(sql: LedgerSql, name: string, value: string): void {
+export function writeMeta(sql: Sql, name: string, value: string): void {
   sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", name, value);
 }
 
 /** How far the chain's events are applied: objects are the same as long as it is. */
-export const ledgerPlace = (sql: LedgerSql): string =>
+export const ledgerPlace = (sql: Sql): string =>
   readMeta(sql, "place") ?? readMeta(sql, "cursor") ?? "nothing";
 
 /** Bytes of a BLOB column, which the platform hands out as an ArrayBuffer. */

@@ -11,8 +11,9 @@ import {
   newPossession,
   type PossessionState,
 } from "../../shared/audit/statistics.ts";
+import type { Sql, SqlRow } from "../../shared/base/sql.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
-import { bytesOf, type LedgerSql, type SqlRow } from "./ledger-sql.ts";
+import { bytesOf } from "./ledger-sql.ts";
 
 const DAY_MS = 86_400_000;
 const WORKING: ReadonlySet<string> = new Set(["Active", "Standby"]);
@@ -33,10 +34,10 @@ export interface NodeRound {
 }
 
 export class NodeRecords {
-  readonly #sql: LedgerSql;
+  readonly #sql: Sql;
   readonly #parameters: AuditParameters;
 
-  constructor(sql: LedgerSql, parameters: AuditParameters) {
+  constructor(sql: Sql, parameters: AuditParameters) {
     this.#sql = sql;
     this.#parameters = parameters;
   }

@@ -19,9 +19,10 @@ import type { Challenge } from "../../shared/audit/selection.ts";
 import type { Attempt, AttemptKind } from "../../shared/audit/verdict.ts";
 import { fromHex, toHex } from "../../shared/base/bytes.ts";
 import { assert } from "../../shared/base/errors.ts";
+import type { Sql, SqlRow } from "../../shared/base/sql.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
-import { type LedgerSql, type SqlRow, textOrNull } from "./ledger-sql.ts";
+import { textOrNull } from "./ledger-sql.ts";
 
 export const ROUND_STATES = [
   "opening",
@@ -104,9 +105,9 @@ export interface AttemptRecord {
 const NO_KEY = "none";
 
 export class Rounds {
-  readonly #sql: LedgerSql;
+  readonly #sql: Sql;
 
-  constructor(sql: LedgerSql) {
+  constructor(sql: Sql) {
     this.#sql = sql;
   }
 

@@ -26,8 +26,9 @@ import {
 } from "../../shared/audit/population.ts";
 import { compareBytes } from "../../shared/base/bytes.ts";
 import { assert } from "../../shared/base/errors.ts";
+import type { Sql, SqlRow } from "../../shared/base/sql.ts";
 import { BLOB_ID_BYTES, type BlobId, blobIdToBytes } from "../../shared/protocol/ids.ts";
-import { bytesOf, type LedgerSql, type SqlRow } from "../ledger/ledger-sql.ts";
+import { bytesOf } from "../ledger/ledger-sql.ts";
 import {
   cumFromBytes,
   cumToBytes,
@@ -51,7 +52,7 @@ export const roomInSlice = (size: number): number => SLICE_LEAVES - (size % SLIC
  *
  * @param entries at most `roomInSlice` of the list's size, the first of which is its next leaf
  */
-export function appendToSlice(sql: LedgerSql, list: string, entries: readonly PopulationEntry[]): void {
+export function appendToSlice(sql: Sql, list: string, entries: readonly PopulationEntry[]): void {
   const [first] = entries;
   const last = entries.at(-1);
   if (first === undefined || last === undefined) return;
@@ -80,20 +81,20 @@ export function appendToSlice(sql: LedgerSql, list: string, entries: readonly Po
 }
 
 /** The node over a last slice that is not full; nothing when there is none. @param size entries of the whole list */
-export function closeLastSlice(sql: LedgerSql, list: string, size: number): void {
+export function closeLastSlice(sql: Sql, list: string, size: number): void {
   if (size % SLICE_LEAVES === 0) return;
   const slice = sliceOf(size - 1);
   const node = nodeOf(entriesOf(sql, list, slice), size);
   sql.exec("UPDATE packed_slice SET node = ? WHERE list = ? AND slice = ?", node, list, slice);
 }
 
-export const packedNodes = (sql: LedgerSql, list: string): Uint8Array[] =>
+export const packedNodes = (sql: Sql, list: string): Uint8Array[] =>
   sql
     .exec("SELECT node FROM packed_slice WHERE list = ? ORDER BY slice", list)
     .map((row) => bytesOf(row["node"]));
 
 /** Some slices of the list. @returns false when there are none left */
-export function dropPacked(sql: LedgerSql, list: string): boolean {
+export function dropPacked(sql: Sql, list: string): boolean {
   const [first] = sql.exec("SELECT MIN(slice) AS slice FROM packed_slice WHERE list = ?", list);
   const slice = first?.["slice"] ?? null;
   if (slice === null) return false;
@@ -104,7 +105,7 @@ export function dropPacked(sql: LedgerSql, list: string): boolean {
 
 const sliceOf = (index: number): number => Math.floor(index / SLICE_LEAVES);
 
-function entriesOf(sql: LedgerSql, list: string, slice: number): Uint8Array {
+function entriesOf(sql: Sql, list: string, slice: number): Uint8Array {
   const [row] = sql.exec("SELECT entries FROM packed_slice WHERE list = ? AND slice = ?", list, slice);
   assert(row !== undefined, `population ${list} has slice ${slice}`);
   return bytesOf(row["entries"]);
@@ -124,10 +125,10 @@ export class PackedPopulation implements StoredPopulation {
   readonly size: number;
   readonly totalBytes: bigint;
   readonly root: Uint8Array;
-  readonly #sql: LedgerSql;
+  readonly #sql: Sql;
   readonly #list: string;
 
-  constructor(sql: LedgerSql, list: string, summary: ListSummary) {
+  constructor(sql: Sql, list: string, summary: ListSummary) {
     this.#sql = sql;
     this.#list = list;
     this.size = summary.size;

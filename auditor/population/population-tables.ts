@@ -24,9 +24,10 @@ import {
 import type { PopulationStore, Stratum, TrackedObject } from "../../shared/audit/population-events.ts";
 import { fromHex, toHex } from "../../shared/base/bytes.ts";
 import { assert } from "../../shared/base/errors.ts";
+import type { Sql, SqlRow } from "../../shared/base/sql.ts";
 import { type BlobId, blobIdFromBytes, blobIdToBytes, type ObjectId } from "../../shared/protocol/ids.ts";
 import { encodedLength } from "../../shared/protocol/sizes.ts";
-import { bytesOf, type LedgerSql, ledgerPlace, type SqlRow, writeMeta } from "../ledger/ledger-sql.ts";
+import { bytesOf, ledgerPlace, writeMeta } from "../ledger/ledger-sql.ts";
 import {
   appendToSlice,
   closeLastSlice,
@@ -43,9 +44,9 @@ import { blobsOfStratum, type StretchLimits } from "./stratum-blobs.ts";
 const YOUNG_FROM = "young_from";
 
 export class SqlPopulationStore implements PopulationStore {
-  readonly #sql: LedgerSql;
+  readonly #sql: Sql;
 
-  constructor(sql: LedgerSql) {
+  constructor(sql: Sql) {
     this.#sql = sql;
   }
 
@@ -186,11 +187,11 @@ const STEP: StretchLimits = { blobs: SLICE_LEAVES, objects: 4 * SLICE_LEAVES };
 
 /** Lists of one network; synchronous. */
 export class PopulationLists {
-  readonly #sql: LedgerSql;
+  readonly #sql: Sql;
   readonly #step: StretchLimits;
 
   /** @param step of work; at most 1,024 blobs */
-  constructor(sql: LedgerSql, step: StretchLimits = STEP) {
+  constructor(sql: Sql, step: StretchLimits = STEP) {
     this.#sql = sql;
     this.#step = step;
   }

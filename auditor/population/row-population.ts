@@ -11,8 +11,9 @@ import {
 } from "../../shared/audit/population.ts";
 import { compareBytes, toHex } from "../../shared/base/bytes.ts";
 import { assert } from "../../shared/base/errors.ts";
+import type { Sql, SqlRow } from "../../shared/base/sql.ts";
 import { type BlobId, blobIdFromBytes, blobIdToBytes } from "../../shared/protocol/ids.ts";
-import { bytesOf, type LedgerSql, type SqlRow } from "../ledger/ledger-sql.ts";
+import { bytesOf } from "../ledger/ledger-sql.ts";
 import {
   cumFromBytes,
   cumToBytes,
@@ -25,7 +26,7 @@ import {
 const LOOK_UP_LEAVES = 1_000;
 const ENTRY_COLUMNS = "leaf, blob_id, length, end_epoch, cum";
 
-export function insertEntry(sql: LedgerSql, list: string, entry: PopulationEntry): void {
+export function insertEntry(sql: Sql, list: string, entry: PopulationEntry): void {
   sql.exec(
     "INSERT INTO population_entry (list, leaf, blob_id, length, end_epoch, cum) VALUES (?, ?, ?, ?, ?, ?)",
     list,
@@ -38,16 +39,16 @@ export function insertEntry(sql: LedgerSql, list: string, entry: PopulationEntry
 }
 
 /** The Merkle node over one slice. @param size entries of the whole list */
-export const nodeOfSlice = (sql: LedgerSql, list: string, slice: number, size: number): Uint8Array =>
+export const nodeOfSlice = (sql: Sql, list: string, slice: number, size: number): Uint8Array =>
   sliceNode(entriesOfSlice(sql, list, slice).map(serializeEntry), size);
 
-export const nodesOfSlices = (sql: LedgerSql, list: string): Uint8Array[] =>
+export const nodesOfSlices = (sql: Sql, list: string): Uint8Array[] =>
   sql
     .exec("SELECT node FROM population_slice WHERE list = ? ORDER BY slice", list)
     .map((row) => bytesOf(row["node"]));
 
 /** Some entries of the list, 1,024 at most. @returns false when there are none left */
-export function dropEntries(sql: LedgerSql, list: string): boolean {
+export function dropEntries(sql: Sql, list: string): boolean {
   const [first] = sql.exec("SELECT MIN(leaf) AS leaf FROM population_entry WHERE list = ?", list);
   const leaf = first?.["leaf"] ?? null;
   if (leaf === null) return false;
@@ -56,7 +57,7 @@ export function dropEntries(sql: LedgerSql, list: string): boolean {
   return true;
 }
 
-const entriesOfSlice = (sql: LedgerSql, list: string, slice: number): PopulationEntry[] =>
+const entriesOfSlice = (sql: Sql, list: string, slice: number): PopulationEntry[] =>
   sql
     .exec(
       "SELECT * FROM population_entry WHERE list = ? AND leaf >= ? AND leaf < ? ORDER BY leaf",
@@ -79,10 +80,10 @@ export class RowPopulation implements StoredPopulation {
   readonly size: number;
   readonly totalBytes: bigint;
   readonly root: Uint8Array;
-  readonly #sql: LedgerSql;
+  readonly #sql: Sql;
   readonly #list: string;
 
-  constructor(sql: LedgerSql, list: string, summary: ListSummary) {
+  constructor(sql: Sql, list: string, summary: ListSummary) {
     this.#sql = sql;
     this.#list = list;
     this.size = summary.size;

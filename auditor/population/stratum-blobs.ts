@@ -7,9 +7,10 @@
 
 import type { PopulationBlob } from "../../shared/audit/population.ts";
 import type { Stratum } from "../../shared/audit/population-events.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import { blobIdFromBytes } from "../../shared/protocol/ids.ts";
 import { ENCODING_TYPE_RS2 } from "../../shared/protocol/metadata.ts";
-import { bytesOf, type LedgerSql } from "../ledger/ledger-sql.ts";
+import { bytesOf } from "../ledger/ledger-sql.ts";
 
 export interface StretchLimits {
   /** Blobs found. */
@@ -39,7 +40,7 @@ const BEHIND_ALL = new Uint8Array(33).fill(0xff);
  * Cost: reads each object once, with its pool, and of `limits.objects` the index: some 8 us an object.
  */
 export function blobsOfStratum(
-  sql: LedgerSql,
+  sql: Sql,
   stratum: Stratum,
   epoch: number,
   after: Uint8Array,

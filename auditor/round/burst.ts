@@ -10,10 +10,10 @@ import type { AuditParameters } from "../../shared/audit/parameters.ts";
 import type { PopulationIndex } from "../../shared/audit/population.ts";
 import type { Challenge } from "../../shared/audit/selection.ts";
 import { fromHex, toHex } from "../../shared/base/bytes.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import type { CommitteeMember } from "../../shared/protocol/committee.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import type { LedgerSql } from "../ledger/ledger-sql.ts";
 import type { Round } from "../ledger/rounds.ts";
 import { listName, type PopulationLists } from "../population/population-tables.ts";
 import { chainedChallenge, firstChainSeed, nextChainSeed } from "./challenge-rules.ts";
@@ -22,14 +22,14 @@ import type { PoliteAsker } from "./polite-asker.ts";
 import { metadataQuestion, symbolQuestion, weigh } from "./questions.ts";
 
 export interface BurstParts {
-  readonly sql: LedgerSql;
+  readonly sql: Sql;
   readonly lists: PopulationLists;
   readonly parameters: AuditParameters;
 }
 
 /** The bursts of one round. */
 export class Bursts {
-  readonly #sql: LedgerSql;
+  readonly #sql: Sql;
   readonly #steps: number;
   readonly #round: number;
   readonly #seed: Uint8Array;
@@ -140,7 +140,7 @@ export interface BurstSummary {
 }
 
 /** Of one round, by node. */
-export function burstsOf(sql: LedgerSql, round: number): ReadonlyMap<string, BurstSummary> {
+export function burstsOf(sql: Sql, round: number): ReadonlyMap<string, BurstSummary> {
   const rows = sql.exec(
     `SELECT node, COUNT(*) AS steps, SUM(outcome = 'pass') AS passed, SUM(ms) AS ms FROM burst
      WHERE round = ? GROUP BY node`,

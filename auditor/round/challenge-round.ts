@@ -14,6 +14,7 @@ import { nextStep } from "../../shared/audit/verdict.ts";
 import { toHex } from "../../shared/base/bytes.ts";
 import { assert } from "../../shared/base/errors.ts";
 import type { FailPoint } from "../../shared/base/fail-point.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import { blake2b256 } from "../../shared/crypto/blake2b.ts";
 import type { NodeTransport } from "../../shared/node/direct-carrier.ts";
 import type { NetworkKind } from "../../shared/node/node-address.ts";
@@ -23,7 +24,6 @@ import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
-import type { LedgerSql } from "../ledger/ledger-sql.ts";
 import type { RequestKind, Round, RoundDraw, Rounds } from "../ledger/rounds.ts";
 import type { PopulationLists, SqlPopulationStore } from "../population/population-tables.ts";
 import { Bursts } from "./burst.ts";
@@ -43,7 +43,7 @@ import {
 import { Silence } from "./silence.ts";
 
 export interface ChallengeParts {
-  readonly sql: LedgerSql;
+  readonly sql: Sql;
   readonly rounds: Rounds;
   readonly chain: ChainReader;
   readonly store: SqlPopulationStore;

@@ -44,6 +44,7 @@ import {
 import { toHex } from "../../shared/base/bytes.ts";
 import type { Clock } from "../../shared/base/clock.ts";
 import { assert } from "../../shared/base/errors.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import type { CheckpointInfo } from "../../shared/sui/client/checkpoints.ts";
@@ -51,14 +52,14 @@ import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import type { AuditChain } from "../chain/audit-chain.ts";
 import type { ChainFollower } from "../chain/chain-follower.ts";
 import { countRound } from "../ledger/counters.ts";
-import { type LedgerSql, readMeta, writeMeta } from "../ledger/ledger-sql.ts";
+import { readMeta, writeMeta } from "../ledger/ledger-sql.ts";
 import type { NodeRecords } from "../ledger/node-records.ts";
 import type { Round, RoundDraw, Rounds } from "../ledger/rounds.ts";
 import type { SqlPopulationStore } from "../population/population-tables.ts";
 import { jitterOf } from "./challenge-rules.ts";
 
 export interface JudgingParts {
-  readonly sql: LedgerSql;
+  readonly sql: Sql;
   readonly rounds: Rounds;
   readonly chain: ChainReader;
   readonly auditChain: AuditChain;

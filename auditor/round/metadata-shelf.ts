@@ -3,20 +3,22 @@
  *
  * 66 kB a blob at 1,000 shards; checking it again after reading costs 2 n hashes, a few milliseconds.
  */
+
+import type { Sql } from "../../shared/base/sql.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import { bytesOf, type LedgerSql } from "../ledger/ledger-sql.ts";
+import { bytesOf } from "../ledger/ledger-sql.ts";
 import { verifiedMetadata } from "./questions.ts";
 
 const KEPT_IN_MEMORY = 64;
 
 export class MetadataShelf {
-  readonly #sql: LedgerSql;
+  readonly #sql: Sql;
   readonly #nShards: number;
   /** In the order of last use. */
   readonly #recent = new Map<BlobId, VerifiedMetadata>();
 
-  constructor(sql: LedgerSql, nShards: number) {
+  constructor(sql: Sql, nShards: number) {
     this.#sql = sql;
     this.#nShards = nShards;
   }
@@ -47,6 +49,6 @@ export class MetadataShelf {
 }
 
 /** Metadata of a round that is closed is not needed any more. */
-export const clearShelf = (sql: LedgerSql): void => {
+export const clearShelf = (sql: Sql): void => {
   sql.exec("DELETE FROM metadata");
 };

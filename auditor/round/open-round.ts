@@ -12,13 +12,14 @@ import { committeeHash, type PublishedPopulations } from "../../shared/audit/rou
 import { DRAW_MODES, drawCounts, planRound, shuffleBySeed } from "../../shared/audit/selection.ts";
 import { toHex } from "../../shared/base/bytes.ts";
 import { assert } from "../../shared/base/errors.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import { type Committee, memberOfShards } from "../../shared/protocol/committee.ts";
 import { SuiError } from "../../shared/sui/client/sui-error.ts";
 import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import { youngFrom } from "../../shared/sui/walrus/young-blobs.ts";
 import type { AuditChain } from "../chain/audit-chain.ts";
 import type { ChainFollower } from "../chain/chain-follower.ts";
-import { type LedgerSql, readMeta } from "../ledger/ledger-sql.ts";
+import { readMeta } from "../ledger/ledger-sql.ts";
 import { committeeJson, type Round, type Rounds } from "../ledger/rounds.ts";
 import { listName, type PopulationLists, type SqlPopulationStore } from "../population/population-tables.ts";
 
@@ -26,7 +27,7 @@ import { listName, type PopulationLists, type SqlPopulationStore } from "../popu
 const UNITS_PER_STEP = 100;
 
 export interface OpeningParts {
-  readonly sql: LedgerSql;
+  readonly sql: Sql;
   readonly rounds: Rounds;
   readonly lists: PopulationLists;
   readonly store: SqlPopulationStore;
@@ -37,10 +38,10 @@ export interface OpeningParts {
 }
 
 /** Times up to here are behind what was read of the chain: a round must begin later. */
-export const readToMs = (sql: LedgerSql): number => Number(readMeta(sql, "read_to_ms") ?? "0");
+export const readToMs = (sql: Sql): number => Number(readMeta(sql, "read_to_ms") ?? "0");
 
 /** The number of the first round that may open. */
-export function earliestRound(sql: LedgerSql, rounds: Rounds, parameters: AuditParameters): number {
+export function earliestRound(sql: Sql, rounds: Rounds, parameters: AuditParameters): number {
   const afterReading = Math.floor(readToMs(sql) / parameters.roundPeriodMs) + 1;
   return Math.max(afterReading, (rounds.latest()?.no ?? -1) + 1);
 }

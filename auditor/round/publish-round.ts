@@ -8,10 +8,10 @@ import {
 } from "../../shared/audit/round-export.ts";
 import { concatBytes, fromHex, toHex } from "../../shared/base/bytes.ts";
 import { assert } from "../../shared/base/errors.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import type { WalrusObjectIds } from "../../shared/sui/walrus/chain-snapshot.ts";
 import type { RoundReport } from "../chain/audit-chain.ts";
-import type { LedgerSql } from "../ledger/ledger-sql.ts";
 import type { NodeRecords, NodeRound } from "../ledger/node-records.ts";
 import type { Round, Rounds } from "../ledger/rounds.ts";
 
@@ -34,7 +34,7 @@ export function reportOf(round: Round, nodes: readonly NodeRound[]): RoundReport
 /** @returns undefined for a round that is not closed, or was abandoned before anybody was asked */
 export function exportRound(
   parts: {
-    readonly sql: LedgerSql;
+    readonly sql: Sql;
     readonly rounds: Rounds;
     readonly nodes: NodeRecords;
     readonly parameters: AuditParameters;
@@ -98,7 +98,7 @@ function auditorOf({ rounds, claimChain }: Parameters<typeof exportRound>[0], no
 }
 
 /** Leaves in (mode, shard, t) order. */
-export const leavesOf = (sql: LedgerSql, round: number): string[] =>
+export const leavesOf = (sql: Sql, round: number): string[] =>
   sql
     .exec(
       `SELECT canonical_json FROM verdict JOIN evidence USING (leaf_hash) WHERE round = ? ORDER BY mode, shard, t`,

@@ -10,6 +10,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { failPointsBy } from "../../shared/base/fail-point.ts";
+import type { SqlValue } from "../../shared/base/sql.ts";
 import { type Env, parseConfig } from "../base/env.ts";
 import { systemClock, systemRandom } from "../base/platform.ts";
 import { addTrackerMethods } from "./methods.ts";
@@ -56,7 +57,7 @@ export class BlobTracker extends DurableObject<Env> {
 }
 
 /** SQLite takes bytes as an ArrayBuffer of exactly their length. */
-function toSql(value: string | number | null | Uint8Array): SqlStorageValue {
+function toSql(value: SqlValue): SqlStorageValue {
   if (!(value instanceof Uint8Array)) return value;
   const isExact = value.byteOffset === 0 && value.byteLength === value.buffer.byteLength;
   // What came over RPC or out of an encoder is never a view of shared memory.

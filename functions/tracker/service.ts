@@ -10,6 +10,7 @@ import type { Clock, RandomBytes } from "../../shared/base/clock.ts";
 import { raceWithin } from "../../shared/base/deadline.ts";
 import type { FailPoint } from "../../shared/base/fail-point.ts";
 import type { Log } from "../../shared/base/log.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import type { SignatureScheme } from "../../shared/crypto/signature-scheme.ts";
 import type { PortableError } from "../../shared/sui/wallet/portable-error.ts";
 import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
@@ -36,10 +37,10 @@ import { type TrackerJob, TrackerSchedule } from "./schedule.ts";
 import { TrackerStaging } from "./staging.ts";
 import { uploadStatus } from "./status.ts";
 import type { EventPage, UploadStatus } from "./status-view.ts";
-import { type TrackerSql, TrackerTables } from "./tables.ts";
+import { TrackerTables } from "./tables.ts";
 
 export interface TrackerPlatform {
-  readonly sql: TrackerSql;
+  readonly sql: Sql;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly failPoint: FailPoint;

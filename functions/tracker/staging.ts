@@ -11,10 +11,11 @@
  * never hits a newer copy. The worker that encodes the bytes checks them: they must give the blob ID.
  */
 
+import type { SqlRow } from "../../shared/base/sql.ts";
 import type { TrackerEvents } from "./events.ts";
 import { TRACKER_LIMITS } from "./limits.ts";
 import type { StagedCopy, StagingStore } from "./port.ts";
-import { type SqlRow, TrackerError, type TrackerTables } from "./tables.ts";
+import { TrackerError, type TrackerTables } from "./tables.ts";
 
 export class TrackerStaging {
   readonly #tables: TrackerTables;

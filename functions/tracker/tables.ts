@@ -8,6 +8,7 @@
 import { toHex } from "../../shared/base/bytes.ts";
 import type { Clock, RandomBytes } from "../../shared/base/clock.ts";
 import { FloeError } from "../../shared/base/errors.ts";
+import type { Sql, SqlRow, SqlValue } from "../../shared/base/sql.ts";
 import type { Certificate } from "../../shared/protocol/certificate.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import type { PortableError } from "../../shared/sui/wallet/portable-error.ts";
@@ -15,16 +16,6 @@ import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/subm
 import { fromStoredJson, toStoredJson } from "../base/stored-json.ts";
 import type { AlreadyCertified, IntentRequest, IntentState, IntentView } from "./port.ts";
 import type { TailState } from "./status-view.ts";
-
-export type SqlValue = string | number | null | Uint8Array;
-export type SqlRow = Readonly<Record<string, unknown>>;
-
-/** SQLite, synchronous and durable by the time an answer leaves (the Durable Object's output gate holds it back). */
-export interface TrackerSql {
-  exec(query: string, ...parameters: SqlValue[]): SqlRow[];
-  /** All or nothing; `work` must not await. */
-  transaction<T>(work: () => T): T;
-}
 
 export type TrackerErrorCode =
   | "UNKNOWN_INTENT"
@@ -119,13 +110,13 @@ const BLOB_COLUMNS: Record<keyof BlobChange, string> = {
 };
 
 export class TrackerTables {
-  readonly sql: TrackerSql;
+  readonly sql: Sql;
   readonly clock: Clock;
   readonly #randomBytes: RandomBytes;
   #isEmpty: boolean;
 
   /** Brings existing tables up to date; makes none. @throws TrackerError `UNKNOWN_SCHEMA` of a newer version */
-  constructor(sql: TrackerSql, clock: Clock, randomBytes: RandomBytes) {
+  constructor(sql: Sql, clock: Clock, randomBytes: RandomBytes) {
     this.sql = sql;
     this.clock = clock;
     this.#randomBytes = randomBytes;

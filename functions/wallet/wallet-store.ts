@@ -12,6 +12,7 @@
  * below 2^53 (nine million WAL), which writing checks.
  */
 import { assert } from "../../shared/base/errors.ts";
+import type { Sql, SqlRow } from "../../shared/base/sql.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import type {
   LedgerRow,
@@ -22,16 +23,6 @@ import type {
   SubmitterStore,
 } from "../../shared/sui/wallet/store.ts";
 import { fromStoredJson, toStoredJson } from "../base/stored-json.ts";
-
-export type SqlValue = string | number | null | ArrayBuffer | Uint8Array;
-export type SqlRow = Record<string, SqlValue>;
-
-/** SQLite, synchronous; durable before anything the object does later can be seen outside. */
-export interface WalletSql {
-  exec(query: string, ...parameters: SqlValue[]): SqlRow[];
-  /** All or nothing; `work` must not await. */
-  transaction<T>(work: () => T): T;
-}
 
 const SCHEMA_VERSION = 1;
 const SCHEMA = [
@@ -70,10 +61,10 @@ const SCHEMA = [
 ];
 
 export class WalletStore implements SubmitterStore {
-  readonly #sql: WalletSql;
+  readonly #sql: Sql;
 
   /** Creates the tables when there are none. */
-  constructor(sql: WalletSql) {
+  constructor(sql: Sql) {
     this.#sql = sql;
     sql.transaction(() => {
       for (const statement of SCHEMA) sql.exec(statement);

@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { openLedger } from "../../auditor/ledger/ledger-sql.ts";
 import { FAIL_POINT_NAMES } from "../../functions/base/fail-point-names.ts";
 import { WalletStore } from "../../functions/wallet/wallet-store.ts";
+import { nodeSql } from "../../host/node-sqlite.ts";
 import { MemoryTracker } from "../support/edge/memory-tracker.ts";
 import { ScriptedNodes } from "../support/nodes/scripted-nodes.ts";
 
@@ -14,22 +15,13 @@ const nodes = new ScriptedNodes([1, 1, 1, 1]);
 
 function walletDatabase(): DatabaseSync {
   const database = new DatabaseSync(":memory:");
-  new WalletStore({
-    // Opening a store writes texts and numbers only.
-    exec: (query, ...parameters) =>
-      database.prepare(query).all(...(parameters as (string | number)[])) as never,
-    transaction: (work) => work(),
-  });
+  new WalletStore(nodeSql(database));
   return database;
 }
 
 function ledgerDatabase(): DatabaseSync {
   const database = new DatabaseSync(":memory:");
-  openLedger({
-    // Opening a ledger writes texts only.
-    exec: (query, ...parameters) => database.prepare(query).all(...(parameters as string[])) as never,
-    transaction: (work) => work(),
-  });
+  openLedger(nodeSql(database));
   return database;
 }
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { AuditChain } from "../../../auditor/chain/audit-chain.ts";
 import { openLedger } from "../../../auditor/ledger/ledger-sql.ts";
-import { nodeLedger } from "../../../host/sqlite-ledger.ts";
+import { nodeLedger } from "../../../host/node-sqlite.ts";
 import { readAuditEventPage } from "../../../shared/sui/audit/event-pages.ts";
 import type { AuditEvent } from "../../../shared/sui/audit/events.ts";
 import { readRegistry } from "../../../shared/sui/audit/reader.ts";

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
 import { suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
 import { readRegistryFacts } from "../../../cli/audit/registry-facts.ts";
-import { nodeLedger } from "../../../host/sqlite-ledger.ts";
+import { nodeLedger } from "../../../host/node-sqlite.ts";
 import type { ReportTotals } from "../../../shared/audit/report-rows.ts";
 import type { RoundExport } from "../../../shared/audit/round-export.ts";
 import type { BlobId } from "../../../shared/protocol/ids.ts";

@@ -4,18 +4,19 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ChainFollower, passedOver } from "../../../auditor/chain/chain-follower.ts";
 import { History } from "../../../auditor/chain/history.ts";
 import { HistoryBlobReader } from "../../../auditor/chain/history-blob.ts";
-import { type LedgerSql, openLedger, type SqlRow } from "../../../auditor/ledger/ledger-sql.ts";
+import { openLedger } from "../../../auditor/ledger/ledger-sql.ts";
 import {
   listName,
   PopulationLists,
   SqlPopulationStore,
 } from "../../../auditor/population/population-tables.ts";
 import { systemClock } from "../../../host/clock.ts";
-import { nodeLedger } from "../../../host/sqlite-ledger.ts";
+import { nodeLedger } from "../../../host/node-sqlite.ts";
 import type { RoundExport } from "../../../shared/audit/round-export.ts";
 import { toHex } from "../../../shared/base/bytes.ts";
 import { FloeError } from "../../../shared/base/errors.ts";
 import { Gate, INVOCATION_REQUESTS } from "../../../shared/base/gate.ts";
+import type { Sql, SqlRow } from "../../../shared/base/sql.ts";
 import type { BlobId } from "../../../shared/protocol/ids.ts";
 import { type ChainReader, suiChainReader } from "../../../shared/sui/walrus/chain-reader.ts";
 import type { CertifiedEventBlob } from "../../../shared/sui/walrus/chain-snapshot.ts";
@@ -39,7 +40,7 @@ let tip: number;
 let whole: SqlRow[][];
 
 interface Follower {
-  readonly sql: LedgerSql;
+  readonly sql: Sql;
   step(before: number): Promise<boolean>;
   /** From now on another object, as after an eviction. */
   evict(): void;
@@ -48,7 +49,7 @@ interface Follower {
 }
 
 interface FollowerOptions {
-  readonly sql?: LedgerSql;
+  readonly sql?: Sql;
   readonly chain?: Partial<ChainReader>;
   readonly fetch?: (request: Request) => Promise<Response>;
   readonly stretchBytes?: number;
@@ -58,7 +59,7 @@ const MOST_STEPS = 5_000;
 /** Of the places and deaths there are, one in so many is tried; the long suite tries all. */
 const STRIDE = process.env["FLOE_LONG"] === "1" ? 1 : 4;
 
-function emptyLedger(): LedgerSql {
+function emptyLedger(): Sql {
   const sql = nodeLedger();
   openLedger(sql);
   return sql;
@@ -104,7 +105,7 @@ function followerOn({ sql = emptyLedger(), ...options }: FollowerOptions = {}): 
 }
 
 /** All that a ledger knows of the chain, and the roots of the populations that follow from it. */
-function contentsOf(sql: LedgerSql): SqlRow[][] {
+function contentsOf(sql: Sql): SqlRow[][] {
   const lists = new PopulationLists(sql);
   const [epoch] = sql.exec("SELECT value FROM meta WHERE name = 'epoch'");
   for (const stratum of ["deletable", "fresh"] as const) {
@@ -128,11 +129,11 @@ function contentsOf(sql: LedgerSql): SqlRow[][] {
   ];
 }
 
-const placeOf = (sql: LedgerSql): string =>
+const placeOf = (sql: Sql): string =>
   String(sql.exec("SELECT value FROM meta WHERE name = 'place'")[0]?.["value"] ?? "0:0");
 
 /** What the chain left in a ledger. */
-function copyOf(sql: LedgerSql): LedgerSql {
+function copyOf(sql: Sql): Sql {
   const copy = emptyLedger();
   for (const table of TABLES) {
     for (const row of sql.exec(`SELECT * FROM ${table}`)) {
@@ -270,7 +271,7 @@ describe("an auditor whose endpoint has forgotten", () => {
   });
 
   it("takes a hand-over for longer than it was when nobody can tell any more, never for shorter", async () => {
-    const spans = (sql: LedgerSql) =>
+    const spans = (sql: Sql) =>
       sql.exec("SELECT epoch, start_ms AS start, done_ms AS done FROM epoch_change ORDER BY epoch");
     const { sql, follow } = followerOn();
     await follow(tip);
@@ -441,7 +442,7 @@ describe("a death", () => {
   /** Follows to the tip in short stretches; whoever dies is begun anew on the same ledger. @returns how many died */
   async function survive(deaths: Deaths): Promise<number> {
     const ledger = emptyLedger();
-    const sql: LedgerSql = {
+    const sql: Sql = {
       exec: ledger.exec,
       transaction: (work) => deaths.on(() => ledger.transaction(work)),
     };

@@ -1,7 +1,7 @@
 // If this fails, an auditor's first reading of a long history is killed by the platform again and again, or nobody can
 // tell whether it goes on.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { nodeLedger } from "../../../host/sqlite-ledger.ts";
+import { nodeLedger } from "../../../host/node-sqlite.ts";
 import { type TestAuditor, testAuditor } from "../../support/audit/system.ts";
 import { JumpingClock, LONG_SLOTS, PATIENT } from "../../support/jumping-clock.ts";
 import { EventBlobWriter } from "../../support/sui/event-blobs.ts";

@@ -7,7 +7,7 @@ import { openLedger } from "../../../auditor/ledger/ledger-sql.ts";
 import { committeeJson, type Round, type RoundDraw, Rounds } from "../../../auditor/ledger/rounds.ts";
 import { PopulationLists, SqlPopulationStore } from "../../../auditor/population/population-tables.ts";
 import { challengeRound } from "../../../auditor/round/challenge-round.ts";
-import { nodeLedger } from "../../../host/sqlite-ledger.ts";
+import { nodeLedger } from "../../../host/node-sqlite.ts";
 import type { AuditParameters } from "../../../shared/audit/parameters.ts";
 import { MemoryPopulation } from "../../../shared/audit/population.ts";
 import { drawCounts, planRound } from "../../../shared/audit/selection.ts";

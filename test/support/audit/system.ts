@@ -7,13 +7,13 @@ import { Auditor } from "../../../auditor/auditor.ts";
 import { type AuditChain, readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
 import { ClaimChain } from "../../../auditor/claims/claim-chain.ts";
 import { answer } from "../../../auditor/face/routes.ts";
-import type { LedgerSql } from "../../../auditor/ledger/ledger-sql.ts";
 import { systemClock } from "../../../host/clock.ts";
-import { nodeLedger } from "../../../host/sqlite-ledger.ts";
+import { nodeLedger } from "../../../host/node-sqlite.ts";
 import { AUDIT_PROFILES, type AuditParameters } from "../../../shared/audit/parameters.ts";
 import type { Clock } from "../../../shared/base/clock.ts";
 import type { FailPoint } from "../../../shared/base/fail-point.ts";
 import { Gate, INVOCATION_REQUESTS } from "../../../shared/base/gate.ts";
+import type { Sql } from "../../../shared/base/sql.ts";
 import type { NetworkFile } from "../../../shared/network/network-file.ts";
 import { escalationIdsOf } from "../../../shared/sui/audit/escalation.ts";
 import { createSuiClient } from "../../../shared/sui/client/sui-client.ts";
@@ -22,7 +22,7 @@ import { JumpingClock } from "../jumping-clock.ts";
 
 export interface TestAuditor {
   readonly auditor: Auditor;
-  readonly sql: LedgerSql;
+  readonly sql: Sql;
   readonly chain: ChainReader;
   /**
    * The round under way, else the first that begins from `fromMs` on, until it is closed. A jumping clock is set forward
@@ -39,7 +39,7 @@ export interface TestAuditor {
 
 export interface TestAuditorOptions {
   readonly network: NetworkFile;
-  readonly sql?: LedgerSql;
+  readonly sql?: Sql;
   readonly parameters?: AuditParameters;
   /** The network's. Default: the system's. */
   readonly clock?: Clock;

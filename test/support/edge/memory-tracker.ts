@@ -3,6 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { EDGE_LIMITS } from "../../../functions/base/limits.ts";
 import type { Tracker, UploaderPort } from "../../../functions/tracker/port.ts";
 import { TrackerService } from "../../../functions/tracker/service.ts";
+import { nodeSql } from "../../../host/node-sqlite.ts";
 import type { Clock } from "../../../shared/base/clock.ts";
 import { type FailPoint, noFailPoints } from "../../../shared/base/fail-point.ts";
 import { nobleSignatures } from "../../../shared/crypto/bls.ts";
@@ -68,7 +69,7 @@ export class MemoryTracker {
     const { database } = this;
     return new TrackerService({
       sql: {
-        exec: (query, ...parameters) => database.prepare(query).all(...parameters),
+        exec: nodeSql(database).exec,
         transaction: (work) => {
           const fault = this.storageFault;
           const breaks = fault !== undefined && --fault.atWrite === 0;

@@ -4,13 +4,14 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { ClaimChain } from "../../../auditor/claims/claim-chain.ts";
 import { dropRefutations, keepRefutation } from "../../../auditor/claims/refutation-view.ts";
 import { answer } from "../../../auditor/face/routes.ts";
-import { type LedgerSql, openLedger } from "../../../auditor/ledger/ledger-sql.ts";
+import { openLedger } from "../../../auditor/ledger/ledger-sql.ts";
 import { NodeRecords } from "../../../auditor/ledger/node-records.ts";
 import { Rounds } from "../../../auditor/ledger/rounds.ts";
 import { PopulationLists } from "../../../auditor/population/population-tables.ts";
-import { nodeLedger } from "../../../host/sqlite-ledger.ts";
+import { nodeLedger } from "../../../host/node-sqlite.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import type { Challenge } from "../../../shared/audit/selection.ts";
+import type { Sql } from "../../../shared/base/sql.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
 import type { SharedRef } from "../../../shared/sui/audit/contracts.ts";
 import { escalationIdsOf } from "../../../shared/sui/audit/escalation.ts";
@@ -22,7 +23,7 @@ import { AUDIT_PARAMS, AuditWorld } from "../../support/audit/world.ts";
 
 const P = AUDIT_PROFILES.local;
 let world: AuditWorld;
-let sql: LedgerSql;
+let sql: Sql;
 let claim: SharedRef;
 let challenge: Challenge;
 

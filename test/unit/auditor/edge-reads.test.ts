@@ -6,12 +6,12 @@ import { isSameSecret } from "../../../auditor/edge-reads/edge-reads-route.ts";
 import { auditPage } from "../../../auditor/face/audit-page.ts";
 import { answer } from "../../../auditor/face/routes.ts";
 import type { NodeSummary } from "../../../auditor/face/views.ts";
-import { type LedgerSql, openLedger, writeMeta } from "../../../auditor/ledger/ledger-sql.ts";
+import { openLedger, writeMeta } from "../../../auditor/ledger/ledger-sql.ts";
 import { NodeRecords } from "../../../auditor/ledger/node-records.ts";
 import { Rounds } from "../../../auditor/ledger/rounds.ts";
 import { PopulationLists, SqlPopulationStore } from "../../../auditor/population/population-tables.ts";
 import { pruneEdgeReads } from "../../../auditor/prune.ts";
-import { nodeLedger } from "../../../host/sqlite-ledger.ts";
+import { nodeLedger } from "../../../host/node-sqlite.ts";
 import {
   EDGE_READ_LIMITS,
   EDGE_READS_PATH,
@@ -21,6 +21,7 @@ import {
 import { AUDIT_PROFILES, type AuditParameters, parametersHash } from "../../../shared/audit/parameters.ts";
 import { NO_OUTCOMES, serializeRow } from "../../../shared/audit/report-rows.ts";
 import { newPossession } from "../../../shared/audit/statistics.ts";
+import type { Sql } from "../../../shared/base/sql.ts";
 import type { Committee } from "../../../shared/protocol/committee.ts";
 import { type BlobId, blobIdFromBytes, type ObjectId } from "../../../shared/protocol/ids.ts";
 import { SuiError } from "../../../shared/sui/client/sui-error.ts";
@@ -39,7 +40,7 @@ const START_MS = 500_000 * HOUR_MS + HOUR_MS / 2;
 const CHALLENGES = 100;
 const SEED_CHECKPOINT = 70;
 
-let sql: LedgerSql;
+let sql: Sql;
 let nowMs: number;
 let parameters: AuditParameters;
 let snapshot: ChainSnapshot;

@@ -1,14 +1,14 @@
 // If this fails, an auditor with its lists in a database draws other blobs than everybody else computes.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type LedgerSql, openLedger, readMeta, writeMeta } from "../../../auditor/ledger/ledger-sql.ts";
+import { openLedger, readMeta, writeMeta } from "../../../auditor/ledger/ledger-sql.ts";
 import {
   listName,
   PopulationLists,
   SqlPopulationStore,
 } from "../../../auditor/population/population-tables.ts";
 import type { StretchLimits } from "../../../auditor/population/stratum-blobs.ts";
-import { nodeLedger } from "../../../host/sqlite-ledger.ts";
+import { nodeLedger } from "../../../host/node-sqlite.ts";
 import { MemoryPopulation } from "../../../shared/audit/population.ts";
 import {
   applyPopulationEvent,
@@ -18,6 +18,7 @@ import {
   type Stratum,
 } from "../../../shared/audit/population-events.ts";
 import { toHex } from "../../../shared/base/bytes.ts";
+import type { Sql } from "../../../shared/base/sql.ts";
 import { propertyRuns } from "../../support/property.ts";
 import { blobIdOf, objectIdOf } from "../audit/fixtures.ts";
 
@@ -158,13 +159,12 @@ const slicesOf = (blobs: number, list: number): number => Math.ceil(blobs / (lis
 
 /** All that a list is made of. */
 const LIST_TABLES = ["population", "population_entry", "population_slice", "packed_slice"];
-const rowsOf = (sql: LedgerSql) =>
-  LIST_TABLES.map((table) => sql.exec(`SELECT * FROM ${table} ORDER BY 1, 2`));
+const rowsOf = (sql: Sql) => LIST_TABLES.map((table) => sql.exec(`SELECT * FROM ${table} ORDER BY 1, 2`));
 
 class Death extends Error {}
 
 /** Ends with its `last` statement: before it has its effect, or after. */
-function mortal(sql: LedgerSql, last: number, isDone: boolean): LedgerSql {
+function mortal(sql: Sql, last: number, isDone: boolean): Sql {
   let left = last;
   return {
     exec(query, ...parameters) {

@@ -2,11 +2,12 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type AuditChain, readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
 import { suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
-import { type LedgerSql, openLedger } from "../../../auditor/ledger/ledger-sql.ts";
+import { openLedger } from "../../../auditor/ledger/ledger-sql.ts";
 import { Rounds } from "../../../auditor/ledger/rounds.ts";
 import { pruneChain, pruneLedger } from "../../../auditor/prune.ts";
-import { nodeLedger } from "../../../host/sqlite-ledger.ts";
+import { nodeLedger } from "../../../host/node-sqlite.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
+import type { Sql } from "../../../shared/base/sql.ts";
 import type { SharedRef } from "../../../shared/sui/audit/contracts.ts";
 import { hasPopulations, readRound } from "../../../shared/sui/audit/reader.ts";
 import { attestTransaction, finalizeTransaction } from "../../../shared/sui/audit/transactions.ts";
@@ -17,7 +18,7 @@ import { testWallet } from "../../support/sui/network.ts";
 const P = { ...AUDIT_PROFILES.local, retentionRounds: AUDIT_PARAMS.retentionRounds };
 const pruner = testWallet("pruner");
 let world: AuditWorld;
-let sql: LedgerSql;
+let sql: Sql;
 let claim: SharedRef;
 let chain: AuditChain;
 

@@ -8,7 +8,7 @@ import { openLedger } from "../../../auditor/ledger/ledger-sql.ts";
 import { NodeRecords } from "../../../auditor/ledger/node-records.ts";
 import { Rounds } from "../../../auditor/ledger/rounds.ts";
 import { PopulationLists } from "../../../auditor/population/population-tables.ts";
-import { nodeLedger } from "../../../host/sqlite-ledger.ts";
+import { nodeLedger } from "../../../host/node-sqlite.ts";
 import { AUDIT_PROFILES, parametersHash } from "../../../shared/audit/parameters.ts";
 import { NO_OUTCOMES, serializeRow } from "../../../shared/audit/report-rows.ts";
 import { newPossession } from "../../../shared/audit/statistics.ts";

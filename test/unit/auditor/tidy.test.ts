@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import { Auditor } from "../../../auditor/auditor.ts";
 import type { AuditChain } from "../../../auditor/chain/audit-chain.ts";
-import { nodeLedger } from "../../../host/sqlite-ledger.ts";
+import { nodeLedger } from "../../../host/node-sqlite.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import { Gate, INVOCATION_REQUESTS } from "../../../shared/base/gate.ts";
 import type { ChainReader } from "../../../shared/sui/walrus/chain-reader.ts";

@@ -1,10 +1,15 @@
-/** The auditor's ledger outside of the platform: the same statements on Node's own SQLite. */
+/** SQLite outside of the platform: the same statements on Node's own. */
 import { DatabaseSync } from "node:sqlite";
-import type { LedgerSql, SqlRow, SqlValue } from "../auditor/ledger/ledger-sql.ts";
+import type { Sql, SqlRow, SqlValue } from "../shared/base/sql.ts";
 
-/** @param path a file, which a later run goes on with; in memory when absent */
-export function nodeLedger(path = ":memory:"): LedgerSql & { close(): void } {
+/** A ledger of the auditor. @param path a file, which a later run goes on with; in memory when absent */
+export function nodeLedger(path = ":memory:"): Sql & { close(): void } {
   const database = new DatabaseSync(path);
+  return { ...nodeSql(database), close: () => database.close() };
+}
+
+/** Statements are prepared once each; like the platform's, an inner transaction is a savepoint of the outer one. */
+export function nodeSql(database: DatabaseSync): Sql {
   const statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
   let depth = 0;
   return {
@@ -14,11 +19,10 @@ export function nodeLedger(path = ":memory:"): LedgerSql & { close(): void } {
       const values = parameters.map((value) =>
         value instanceof ArrayBuffer ? new Uint8Array(value) : value,
       );
-      // Columns of the ledger's tables hold nothing but these types.
+      // Columns of our tables hold nothing but these types.
       return statement.all(...(values as Exclude<SqlValue, ArrayBuffer>[])) as SqlRow[];
     },
     transaction(work) {
-      // Like the platform's: an inner transaction is a savepoint of the outer one.
       const name = `level${depth++}`;
       database.exec(`SAVEPOINT ${name}`);
       try {
@@ -32,6 +36,5 @@ export function nodeLedger(path = ":memory:"): LedgerSql & { close(): void } {
         depth--;
       }
     },
-    close: () => database.close(),
   };
 }
