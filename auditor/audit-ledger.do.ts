@@ -1,10 +1,11 @@
 /**
  * AuditLedger: one Durable Object per auditor, the one owner of its rounds, evidence and statistics.
  *
- * This file is the platform shell. States and transitions of a round are in `rounds.ts`, tables in `ledger-sql.ts`. All
- * that matters stands in SQLite before a step ends; what is in memory (requests under way, metadata) may be lost at
- * any time. The alarm goes on with the round under way, whatever its state; it is set before work begins, so a round
- * goes on after any death, and running it twice is harmless because `work` runs one at a time and finds what is left.
+ * This file is the platform shell. States and transitions of a round are in `ledger/rounds.ts`, tables in
+ * docs/storage-schema.md. All that matters stands in SQLite before a step ends; what is in memory (requests under way,
+ * metadata) may be lost at any time. The alarm goes on with the round under way, whatever its state; it is set before work
+ * begins, so a round goes on after any death, and running it twice is harmless because `work` runs one at a time and finds
+ * what is left.
  */
 import { DurableObject } from "cloudflare:workers";
 import { failPointsBy } from "../shared/base/fail-point.ts";

@@ -22,12 +22,14 @@ import { HistoryBlobReader, HistoryError } from "./chain/history-blob.ts";
 import { checkNetwork, checkSystem, LedgerNetworkError } from "./chain/ledger-network.ts";
 import { forgetTrouble, noteTrouble, readingOf } from "./chain/reading.ts";
 import { tendClaims } from "./claims/claims.ts";
-import { settleEdgeFailures } from "./edge-reads/edge-reads.ts";
+import { pruneEdgeReads, settleEdgeFailures } from "./edge-reads/edge-reads.ts";
+import { hasAsked } from "./ledger/attempts.ts";
 import { openLedger } from "./ledger/ledger-sql.ts";
 import { NodeRecords } from "./ledger/node-records.ts";
 import { type Round, Rounds } from "./ledger/rounds.ts";
-import { PopulationLists, SqlPopulationStore } from "./population/population-tables.ts";
-import { pruneChain, pruneEdgeReads, pruneLedger } from "./prune.ts";
+import { SqlPopulationStore } from "./population/object-tables.ts";
+import { PopulationLists } from "./population/population-tables.ts";
+import { pruneChain, pruneLedger } from "./prune.ts";
 import { challengeRound } from "./round/challenge-round.ts";
 import { judgeRound } from "./round/judge-round.ts";
 import { clearShelf } from "./round/metadata-shelf.ts";
@@ -296,8 +298,7 @@ export class Auditor {
    * nobody who recomputes it would believe that.
    */
   async #askFromMs({ no, seedCheckpoint }: Round): Promise<number> {
-    const [asked] = this.#parts.sql.exec("SELECT 1 FROM attempt WHERE round = ? LIMIT 1", no);
-    if (asked !== undefined || seedCheckpoint === null) return 0;
+    if (hasAsked(this.#parts.sql, no) || seedCheckpoint === null) return 0;
     return (await this.#parts.chain.checkpoint(seedCheckpoint)).timestampMs;
   }
 

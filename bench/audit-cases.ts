@@ -1,6 +1,7 @@
 /** Inputs of the audit benchmark: populations in memory and in a ledger, and answers to symbol challenges. */
 import { openLedger } from "../auditor/ledger/ledger-sql.ts";
-import { listName, PopulationLists, SqlPopulationStore } from "../auditor/population/population-tables.ts";
+import { SqlPopulationStore } from "../auditor/population/object-tables.ts";
+import { listName, PopulationLists } from "../auditor/population/population-tables.ts";
 import { nodeLedger } from "../host/node-sqlite.ts";
 import type { PopulationBlob } from "../shared/audit/population.ts";
 import type { Stratum } from "../shared/audit/population-events.ts";

@@ -10,14 +10,7 @@
  * the list is built slice by slice, and only then is the event applied. Epochs whose committee nobody can name any more
  * get no list: no round can be held in them.
  *
- * | meta           | is                                                                                       |
- * |----------------|------------------------------------------------------------------------------------------|
- * | place          | `checkpoint:count`: all of the checkpoints before are applied, and `count` events of this one |
- * | place_tx       | digest of the last event's transaction                                                   |
- * | cursor         | where the endpoint's next page starts; absent when that is the place                     |
- * | read_to        | events of all checkpoints before this one are applied, because somebody asked for them   |
- * | unknown_event  | the first event passed over because its kind is not known, and its checkpoint, as JSON   |
- * | building_epoch | the epoch whose population is being built                                                |
+ * Where it stands is in `meta`: `place`, `place_tx`, `cursor`, `read_to`, `epoch`, `unknown_event`, `building_epoch`.
  */
 import { toBase58 } from "@mysten/sui/utils";
 import { applyPopulationEvent, isPopulationEvent } from "../../shared/audit/population-events.ts";
@@ -28,8 +21,10 @@ import { SuiError } from "../../shared/sui/client/sui-error.ts";
 import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import type { EventPage } from "../../shared/sui/walrus/event-pages.ts";
 import type { UnknownEvent, WalrusEvent } from "../../shared/sui/walrus/events.ts";
-import { readMeta, writeMeta } from "../ledger/ledger-sql.ts";
-import { listName, type PopulationLists, type SqlPopulationStore } from "../population/population-tables.ts";
+import { noteEpochDone, noteEpochStart, noteShardReceived } from "../ledger/epochs.ts";
+import { dropMeta, readMeta, writeMeta, writeMetaOnce } from "../ledger/meta.ts";
+import type { SqlPopulationStore } from "../population/object-tables.ts";
+import { listName, type PopulationLists } from "../population/population-tables.ts";
 import type { History, HistoryMark, LedgerPlace } from "./history.ts";
 import { HistoryError } from "./history-blob.ts";
 
@@ -86,13 +81,12 @@ export class ChainFollower {
 
   /** The newest Walrus epoch that an event spoke of; undefined before the first event. */
   get epoch(): number | undefined {
-    const text = readMeta(this.#sql, "epoch");
-    return text === undefined ? undefined : Number(text);
+    return readMeta(this.#sql, "epoch");
   }
 
   /** Events of all checkpoints before this one are applied. */
   get readTo(): number {
-    return Number(readMeta(this.#sql, "read_to") ?? "0");
+    return readMeta(this.#sql, "read_to") ?? 0;
   }
 
   /**
@@ -124,8 +118,8 @@ export class ChainFollower {
     if (this.readTo >= beforeCheckpoint) return true;
     const pending = readMeta(this.#sql, "building_epoch");
     if (pending !== undefined) {
-      if (!this.#lists.build(listName("permanent", Number(pending)), nShards)) return false;
-      this.#sql.exec("DELETE FROM meta WHERE name = 'building_epoch'");
+      if (!this.#lists.build(listName("permanent", pending), nShards)) return false;
+      dropMeta(this.#sql, "building_epoch");
     }
     const place = placeIn(this.#sql);
     const cursorText = readMeta(this.#sql, "cursor");
@@ -166,8 +160,8 @@ export class ChainFollower {
       }
       if (page.end === "bound") {
         // The next page starts with the bound: the last event may be forgotten by then, however quiet the chain was.
-        this.#sql.exec("DELETE FROM meta WHERE name = 'cursor'");
-        writeMeta(this.#sql, "read_to", `${before}`);
+        dropMeta(this.#sql, "cursor");
+        writeMeta(this.#sql, "read_to", before);
         this.#moveTo({ checkpoint: before, count: 0 });
       }
     });
@@ -193,7 +187,7 @@ export class ChainFollower {
     const isThere = followed.length < stretch.elements.length || stretch.mark.next.checkpoint >= before;
     this.#sql.transaction(() => {
       if (stretch.elements.length === 0) this.#history.keep(stretch.mark);
-      if (isThere) writeMeta(this.#sql, "read_to", `${before}`);
+      if (isThere) writeMeta(this.#sql, "read_to", before);
     });
     return isThere;
   }
@@ -203,7 +197,7 @@ export class ChainFollower {
     const now = placeIn(this.#sql);
     if (now !== undefined && now.checkpoint >= place.checkpoint) return;
     writeMeta(this.#sql, "place", `${place.checkpoint}:${place.count}`);
-    this.#sql.exec("DELETE FROM meta WHERE name = 'place_tx'");
+    dropMeta(this.#sql, "place_tx");
   }
 
   /** @param again not what it said before */
@@ -238,7 +232,7 @@ export class ChainFollower {
     if (place !== undefined) writeMeta(this.#sql, "place", `${place.checkpoint}:${place.count}`);
     if (txDigest !== undefined) writeMeta(this.#sql, "place_tx", txDigest);
     if (cursor !== undefined) writeMeta(this.#sql, "cursor", toBase64(cursor));
-    else this.#sql.exec("DELETE FROM meta WHERE name = 'cursor'");
+    else dropMeta(this.#sql, "cursor");
     if (mark !== undefined) this.#history.keep(mark);
   }
 
@@ -247,7 +241,7 @@ export class ChainFollower {
     const list = listName("permanent", epoch);
     if (epoch + 1 < epochNow || this.#lists.summary(list) !== undefined) return true;
     this.#lists.begin(list, "permanent", epoch);
-    writeMeta(this.#sql, "building_epoch", `${epoch}`);
+    writeMeta(this.#sql, "building_epoch", epoch);
     return false;
   }
 
@@ -280,27 +274,16 @@ export class ChainFollower {
       return;
     }
     if (isPopulationEvent(event)) applyPopulationEvent(this.#store, event, checkpoint);
-    if ("epoch" in event && event.epoch > (this.epoch ?? -1)) writeMeta(this.#sql, "epoch", `${event.epoch}`);
+    if ("epoch" in event && event.epoch > (this.epoch ?? -1)) writeMeta(this.#sql, "epoch", event.epoch);
     switch (event.kind) {
       case "EpochChangeStart":
-        this.#sql.exec(
-          "INSERT OR IGNORE INTO epoch_change (epoch, start_ms) VALUES (?, ?)",
-          event.epoch,
-          time.fromMs,
-        );
+        noteEpochStart(this.#sql, event.epoch, time.fromMs);
         return;
       case "EpochChangeDone":
-        this.#sql.exec("UPDATE epoch_change SET done_ms = ? WHERE epoch = ?", time.untilMs, event.epoch);
+        noteEpochDone(this.#sql, event.epoch, time.untilMs);
         return;
       case "ShardsReceived":
-        for (const shard of event.shards) {
-          this.#sql.exec(
-            "INSERT OR REPLACE INTO shard_receipt (epoch, shard, received_ms) VALUES (?, ?, ?)",
-            event.epoch,
-            shard,
-            time.untilMs,
-          );
-        }
+        for (const shard of event.shards) noteShardReceived(this.#sql, event.epoch, shard, time.untilMs);
         return;
       default:
         return;
@@ -316,7 +299,7 @@ export interface PassedOver {
 
 function noteUnknown(sql: Sql, name: string, checkpoint: number): void {
   const passed: PassedOver = { name, checkpoint };
-  sql.exec("INSERT OR IGNORE INTO meta (name, value) VALUES ('unknown_event', ?)", JSON.stringify(passed));
+  writeMetaOnce(sql, "unknown_event", JSON.stringify(passed));
 }
 
 export function passedOver(sql: Sql): PassedOver | null {

@@ -18,11 +18,10 @@
  * down, since that ID fixes every byte of every predecessor. A node alone can withhold, not change.
  */
 import { toBase58 } from "@mysten/sui/utils";
-import type { Sql, SqlRow } from "../../shared/base/sql.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import {
-  type CheckpointRange,
   checkPlace,
   EVENT_BLOB_HEADER_BYTES,
   EVENT_BLOB_TRAILER_BYTES,
@@ -33,7 +32,17 @@ import {
   parseEventEntry,
   placeAfter,
 } from "../../shared/sui/walrus/event-blob.ts";
-import { readMeta, writeMeta } from "../ledger/ledger-sql.ts";
+import { readMeta, writeMeta } from "../ledger/meta.ts";
+import {
+  countEventBlobs,
+  earliestEventBlob,
+  eventBlobWith,
+  firstEventBlob,
+  forgetEventBlobs,
+  hasSuccessor,
+  insertEventBlob,
+  type KnownBlob,
+} from "./event-blob-table.ts";
 import { BlobGone, type HistoryBlobReader, HistoryError } from "./history-blob.ts";
 import { HISTORY_LIMITS } from "./limits.ts";
 
@@ -56,14 +65,6 @@ export interface HistoryStretch {
   readonly elements: readonly { readonly element: EventElement; readonly mark: HistoryMark }[];
   /** Where it stands once all of them are, also when there are none. */
   readonly mark: HistoryMark;
-}
-
-interface KnownBlob {
-  readonly blobId: BlobId;
-  readonly range: CheckpointRange;
-  readonly bytes: number;
-  readonly epoch: number;
-  readonly previousBlobId: BlobId | null;
 }
 
 /** One step: at 1,000 shards 14 rows of a blob of 6 MB, some 100 ms of CPU. */
@@ -113,33 +114,24 @@ export class History {
   keep(mark: HistoryMark): void {
     const { sql } = this.#parts;
     writeMeta(sql, "history", JSON.stringify(mark));
-    if (mark.blobId === null)
-      sql.exec("DELETE FROM event_blob WHERE last_checkpoint < ?", mark.next.checkpoint);
+    if (mark.blobId === null) forgetEventBlobs(sql, mark.next.checkpoint);
   }
 
   /** The blob that holds what comes next. An empty ledger begins with the first one of all. */
   #blobFor(from: LedgerPlace): KnownBlob | undefined {
     const { sql } = this.#parts;
-    const [row] = isStart(from)
-      ? sql.exec("SELECT * FROM event_blob WHERE previous IS NULL")
-      : sql.exec(
-          "SELECT * FROM event_blob WHERE first_checkpoint <= ?1 AND last_checkpoint >= ?1",
-          from.checkpoint,
-        );
-    return row === undefined ? undefined : toBlob(row);
+    return isStart(from) ? firstEventBlob(sql) : eventBlobWith(sql, from.checkpoint);
   }
 
   async #walkBack(from: LedgerPlace): Promise<void> {
     const { sql, chain } = this.#parts;
-    sql.exec("DELETE FROM event_blob WHERE last_checkpoint < ?", from.checkpoint);
-    const [row] = sql.exec("SELECT * FROM event_blob ORDER BY first_checkpoint LIMIT 1");
-    const [count] = sql.exec("SELECT COUNT(*) AS count FROM event_blob");
-    if (Number(count?.["count"]) >= HISTORY_LIMITS.eventBlobsWalked) {
+    forgetEventBlobs(sql, from.checkpoint);
+    if (countEventBlobs(sql) >= HISTORY_LIMITS.eventBlobsWalked) {
       throw broken(`more than ${HISTORY_LIMITS.eventBlobsWalked} event blobs`, {
         most: HISTORY_LIMITS.eventBlobsWalked,
       });
     }
-    const earliest = row === undefined ? undefined : toBlob(row);
+    const earliest = earliestEventBlob(sql);
     if (earliest === undefined) {
       const latest = await chain.certifiedEventBlob();
       if (latest === undefined || latest.lastCheckpoint < from.checkpoint) {
@@ -153,7 +145,7 @@ export class History {
           certified: latest.lastCheckpoint,
         });
       }
-      this.#insert(head);
+      insertEventBlob(sql, head);
       return;
     }
     if (earliest.previousBlobId === null) {
@@ -170,7 +162,7 @@ export class History {
         first: earliest.range.first,
       });
     }
-    this.#insert(head);
+    insertEventBlob(sql, head);
   }
 
   async #headOfPredecessor(successor: KnownBlob, blobId: BlobId, from: LedgerPlace): Promise<KnownBlob> {
@@ -221,27 +213,13 @@ export class History {
     try {
       return await blobs.length(blobId);
     } catch (cause) {
-      const [row] = sql.exec("SELECT 1 FROM event_blob WHERE previous = ?", blobId);
-      if (!(cause instanceof BlobGone) || row !== undefined) throw cause;
+      if (!(cause instanceof BlobGone) || hasSuccessor(sql, blobId)) throw cause;
       throw new HistoryError("HISTORY_UNAVAILABLE", `the nodes do not have event blob ${blobId} yet`, {
         retryable: true,
         cause,
         details: { blobId },
       });
     }
-  }
-
-  #insert({ blobId, range, bytes, epoch, previousBlobId }: KnownBlob): void {
-    this.#parts.sql.exec(
-      `INSERT OR REPLACE INTO event_blob (blob_id, first_checkpoint, last_checkpoint, bytes, epoch, previous)
-       VALUES (?, ?, ?, ?, ?, ?)`,
-      blobId,
-      range.first,
-      range.last,
-      bytes,
-      epoch,
-      previousBlobId,
-    );
   }
 
   async #stretch(
@@ -358,17 +336,6 @@ const disagreement = (blob: KnownBlob, { checkpoint, count }: LedgerPlace, what:
 
 const broken = (message: string, details: Record<string, string | number>): HistoryError =>
   new HistoryError("HISTORY_BROKEN", message, { details });
-
-function toBlob(row: SqlRow): KnownBlob {
-  return {
-    // Only `#insert` writes these columns.
-    blobId: String(row["blob_id"]) as BlobId,
-    range: { first: Number(row["first_checkpoint"]), last: Number(row["last_checkpoint"]) },
-    bytes: Number(row["bytes"]),
-    epoch: Number(row["epoch"]),
-    previousBlobId: row["previous"] === null ? null : (String(row["previous"]) as BlobId),
-  };
-}
 
 const isStart = ({ checkpoint, count }: LedgerPlace): boolean => checkpoint === 0 && count === 0;
 const samePlace = (a: LedgerPlace, b: LedgerPlace): boolean =>

@@ -1,13 +1,8 @@
 /**
  * Which chain a ledger was made from, so that nobody goes on with it on another one: populations of two chains in one
  * ledger would be lists of neither.
- *
- * | meta             | is                                                                                     |
- * |------------------|----------------------------------------------------------------------------------------|
- * | system_object_id | the Walrus System object that the ledger's events are of                               |
- * | chain_id         | the chain identifier that the endpoint gave                                            |
- * | genesis          | digest of checkpoint 0, hex, as soon as an endpoint has shown it: an embedded network   |
- * |                  | begins anew at each start, with the identifiers of its seed                            |
+ * `meta` has the System object, the chain identifier and the digest of checkpoint 0. The last one tells embedded networks
+ * apart: each begins anew at its start, with the identifiers of its seed.
  */
 import { toHex } from "../../shared/base/bytes.ts";
 import { FloeError } from "../../shared/base/errors.ts";
@@ -15,7 +10,7 @@ import type { Sql } from "../../shared/base/sql.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
 import { SuiError } from "../../shared/sui/client/sui-error.ts";
 import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
-import { readMeta, writeMeta } from "../ledger/ledger-sql.ts";
+import { readMeta, writeMeta } from "../ledger/meta.ts";
 
 /** The ledger is of another chain, or of another Walrus on it. Nothing in it was changed. */
 export class LedgerNetworkError extends FloeError<"LEDGER_OF_ANOTHER_NETWORK"> {
@@ -40,20 +35,22 @@ export function checkSystem(sql: Sql, systemObjectId: ObjectId): void {
  * Cost: two requests, a third while the endpoint has its first checkpoint.
  */
 export async function checkNetwork(sql: Sql, chain: ChainReader): Promise<void> {
-  const found = {
-    system_object_id: ["System object", chain.systemObjectId],
-    chain_id: ["chain", await chain.chainId()],
-    genesis: ["first checkpoint", await firstDigest(chain)],
-  } as const;
-  const known = Object.entries(found).filter(([, [, value]]) => value !== undefined);
-  for (const [name, [what, value = ""]] of known) compare(sql, name, what, value);
+  const found: readonly { key: NetworkKey; what: string; value: string | undefined }[] = [
+    { key: "system_object_id", what: "System object", value: chain.systemObjectId },
+    { key: "chain_id", what: "chain", value: await chain.chainId() },
+    { key: "genesis", what: "first checkpoint", value: await firstDigest(chain) },
+  ];
+  const known = found.filter(({ value }) => value !== undefined);
+  for (const { key, what, value = "" } of known) compare(sql, key, what, value);
   sql.transaction(() => {
-    for (const [name, [, value = ""]] of known) writeMeta(sql, name, value);
+    for (const { key, value = "" } of known) writeMeta(sql, key, value);
   });
 }
 
-function compare(sql: Sql, name: string, what: string, value: string): void {
-  const noted = readMeta(sql, name);
+type NetworkKey = "system_object_id" | "chain_id" | "genesis";
+
+function compare(sql: Sql, key: NetworkKey, what: string, value: string): void {
+  const noted = readMeta(sql, key);
   if (noted !== undefined && noted !== value) throw new LedgerNetworkError(what, noted, value);
 }
 

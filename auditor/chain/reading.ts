@@ -1,16 +1,14 @@
 /**
- * How far the chain has been read, for whoever waits for a first round: its history takes hours.
- *
- * | meta            | is                                                             |
- * |-----------------|----------------------------------------------------------------|
- * | reading_trouble | why the last step of a reading failed, as JSON; absent after a good one |
+ * How far the chain has been read, for readers of the page and the CLI who wait for a first round: its history takes
+ * hours. `meta.reading_trouble` is why the last step of a reading failed.
  */
 import type { FloeError } from "../../shared/base/errors.ts";
 import type { Sql } from "../../shared/base/sql.ts";
 import { SuiError } from "../../shared/sui/client/sui-error.ts";
-import { readMeta, writeMeta } from "../ledger/ledger-sql.ts";
+import { dropMeta, readMeta, writeMeta } from "../ledger/meta.ts";
 import type { Rounds } from "../ledger/rounds.ts";
 import { placeIn } from "./chain-follower.ts";
+import { earliestEventBlob, firstEventBlob } from "./event-blob-table.ts";
 
 export interface ReadingTrouble {
   readonly code: string;
@@ -33,14 +31,12 @@ export function readingOf(sql: Sql, rounds: Rounds): Reading | null {
   const round = rounds.active();
   if (round?.state !== "following" || round.seedCheckpoint === null) return null;
   const checkpoint = placeIn(sql)?.checkpoint ?? 0;
-  const [row] = sql.exec("SELECT MIN(first_checkpoint) AS first FROM event_blob");
-  const first = Number(row?.["first"] ?? 0);
-  const [earliest] = sql.exec("SELECT 1 FROM event_blob WHERE previous IS NULL");
+  const first = earliestEventBlob(sql)?.range.first ?? 0;
   const text = readMeta(sql, "reading_trouble");
   return {
     checkpoint,
     target: round.seedCheckpoint,
-    backTo: first > checkpoint && earliest === undefined ? first : null,
+    backTo: first > checkpoint && firstEventBlob(sql) === undefined ? first : null,
     // Only `noteTrouble` writes it.
     trouble: text === undefined ? null : (JSON.parse(text) as ReadingTrouble),
   };
@@ -53,5 +49,5 @@ export function noteTrouble(sql: Sql, error: FloeError, atMs: number): void {
 }
 
 export function forgetTrouble(sql: Sql): void {
-  sql.exec("DELETE FROM meta WHERE name = 'reading_trouble'");
+  dropMeta(sql, "reading_trouble");
 }

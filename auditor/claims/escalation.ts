@@ -17,8 +17,9 @@ import {
   voteKind,
 } from "../../shared/sui/audit/escalation-bundle.ts";
 import type { ClaimOnChain } from "../../shared/sui/audit/reader.ts";
+import { claimRecord, confirmedBeside } from "../ledger/claim-records.ts";
 import type { Rounds } from "../ledger/rounds.ts";
-import { leavesOf } from "../round/publish-round.ts";
+import { leavesOf } from "../ledger/verdicts.ts";
 import type { ClaimChain } from "./claim-chain.ts";
 
 export interface EscalationParts {
@@ -58,24 +59,9 @@ export async function escalationBundle(
 
 /** The claim and the others that count beside it: one a draw, bound, of the same node and epoch. */
 async function claimsTogether(sql: Sql, claimChain: ClaimChain, claimId: ObjectId): Promise<ObjectId[]> {
-  const [own] = sql.exec("SELECT * FROM claim WHERE id = ?", claimId);
+  const own = claimRecord(sql, claimId);
   if (own === undefined) return refuse("CLAIM_NOT_FOUND", `this auditor has not dealt with claim ${claimId}`);
-  const others = sql
-    .exec(
-      `SELECT MIN(id) AS id FROM claim
-       WHERE node = ?1 AND epoch = ?2 AND state = 'confirmed'
-         AND NOT (round = ?3 AND mode = ?4 AND shard = ?5 AND t = ?6)
-       GROUP BY round, mode, shard, t ORDER BY round DESC LIMIT ?7`,
-      String(own["node"]),
-      Number(own["epoch"]),
-      Number(own["round"]),
-      Number(own["mode"]),
-      Number(own["shard"]),
-      Number(own["t"]),
-      MAX_ESCALATED_CLAIMS - 1,
-    )
-    // Written by the ledger, which has them from the chain.
-    .map((row) => String(row["id"]) as ObjectId);
+  const others = confirmedBeside(sql, own, MAX_ESCALATED_CLAIMS - 1);
   // Of the others only those that do count; of the one that is asked for, the reader hears why it does not.
   const found = await claimChain.claims(others);
   return [claimId, ...others.filter((_, i) => found[i]?.state === "confirmed" && found[i]?.isBound === true)];

@@ -4,49 +4,16 @@
  * Symbols that this auditor came by when it answered a claim are kept in the ledger until the claim has ended, whether
  * or not its own refutation got through. No node is asked anything because somebody looked at a route.
  */
-import type { Refutation } from "../../shared/audit/refutation.ts";
 import { symbolIdOfChallenge } from "../../shared/audit/selection.ts";
-import { fromBase64, toBase64 } from "../../shared/base/bytes.ts";
+import { toBase64 } from "../../shared/base/bytes.ts";
 import type { Sql } from "../../shared/base/sql.ts";
 import { NODE_PATHS } from "../../shared/node/storage-node-api.ts";
 import type { ObjectId, SliverIndex, SliverPairIndex } from "../../shared/protocol/ids.ts";
 import { refuse } from "../../shared/sui/audit/escalation.ts";
 import type { ClaimOnChain } from "../../shared/sui/audit/reader.ts";
 import { refuteTransaction } from "../../shared/sui/audit/transactions.ts";
+import { claimRecord, keptRefutation, refutationJson } from "../ledger/claim-records.ts";
 import type { ClaimChain } from "./claim-chain.ts";
-
-export function keepRefutation(sql: Sql, claimId: ObjectId, refutation: Refutation): void {
-  sql.exec(
-    "INSERT OR REPLACE INTO refutation (claim, arguments) VALUES (?, ?)",
-    claimId,
-    JSON.stringify(refutationJson(refutation)),
-  );
-}
-
-/** Those of claims that have ended are of no more use. */
-export function dropRefutations(sql: Sql): void {
-  sql.exec("DELETE FROM refutation WHERE claim NOT IN (SELECT id FROM claim WHERE state = 'pending')");
-}
-
-const refutationJson = (refutation: Refutation) => ({
-  symbol: toBase64(refutation.prefixedSymbol),
-  sliverPath: refutation.sliverPath.map(toBase64),
-  otherRoot: toBase64(refutation.otherRoot),
-  pairPath: refutation.pairPath.map(toBase64),
-});
-
-function keptRefutation(sql: Sql, claimId: ObjectId): Refutation | undefined {
-  const [row] = sql.exec("SELECT arguments FROM refutation WHERE claim = ?", claimId);
-  if (row === undefined) return undefined;
-  // Written by `keepRefutation`.
-  const kept = JSON.parse(String(row["arguments"])) as ReturnType<typeof refutationJson>;
-  return {
-    prefixedSymbol: fromBase64(kept.symbol),
-    sliverPath: kept.sliverPath.map(fromBase64),
-    otherRoot: fromBase64(kept.otherRoot),
-    pairPath: kept.pairPath.map(fromBase64),
-  };
-}
 
 /**
  * What it takes to end a pending claim: where the symbol is asked for, what to call, until when; and the arguments and
@@ -59,8 +26,7 @@ export async function refutationView(
   claimId: ObjectId,
   nowMs: number,
 ): Promise<unknown> {
-  const [known] = sql.exec("SELECT 1 FROM claim WHERE id = ?", claimId);
-  if (known === undefined)
+  if (claimRecord(sql, claimId) === undefined)
     return refuse("CLAIM_NOT_FOUND", `this auditor has not dealt with claim ${claimId}`);
   const { claim, contracts } = await claimChain.claimWithContracts(claimId);
   if (claim === undefined)

@@ -20,7 +20,7 @@ import { sliverOfPair } from "../../shared/protocol/mapping.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import { parseRecoverySymbols, type RecoverySymbol } from "../../shared/protocol/recovery-symbol.ts";
 import { blobLayout } from "../../shared/protocol/sizes.ts";
-import type { RoundDraw } from "../ledger/rounds.ts";
+import type { RoundDraw } from "../ledger/draws.ts";
 import { type Budget, PoliteAsker, type PoliteAskerParts } from "../round/polite-asker.ts";
 import { metadataQuestion, symbolQuestion, verifiedMetadata, weigh } from "../round/questions.ts";
 

@@ -28,7 +28,8 @@ import type { Committee } from "../../shared/protocol/committee.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import type { ChainSnapshot } from "../../shared/sui/walrus/chain-snapshot.ts";
 import type { Rounds } from "../ledger/rounds.ts";
-import { type PopulationLists, SqlPopulationStore } from "../population/population-tables.ts";
+import { SqlPopulationStore } from "../population/object-tables.ts";
+import type { PopulationLists } from "../population/population-tables.ts";
 import { addEdgeReads } from "./edge-reads.ts";
 
 /** Present when a token is configured. */

@@ -10,20 +10,26 @@
  * since that list was made. That is settled then, because the ledger forgets when blobs were certified; what is not settled
  * yet is decided whenever it is shown. A blob counts once for a node however often it failed.
  *
- * | meta            | is                                                                        |
- * |-----------------|---------------------------------------------------------------------------|
- * | edge_settled_ms | failures up to then are settled: those that are left are held against nodes |
+ * Tables `edge_batch`, `edge_read` and `edge_failure`. Failures up to `meta.edge_settled_ms` are settled: those that are left
+ * are held against nodes.
  */
 import type { EdgeReadOutcome, EdgeReadsBatch } from "../../shared/audit/edge-reads.ts";
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
 import type { Sql } from "../../shared/base/sql.ts";
 import { type BlobId, blobIdToBytes, type ObjectId } from "../../shared/protocol/ids.ts";
-import { readMeta, writeMeta } from "../ledger/ledger-sql.ts";
+import { readMeta, writeMeta } from "../ledger/meta.ts";
+import { trialsOfRounds } from "../ledger/node-records.ts";
+import { Rounds } from "../ledger/rounds.ts";
+import { excludedSql, owedSql } from "../population/object-tables.ts";
 import { type Divergence, divergenceOf, type Trials } from "./edge-divergence.ts";
 
 export const HOUR_MS = 3_600_000;
 /** Hours that a comparison spans. */
 export const COMPARED_HOURS = 24;
+/** Beyond the hours compared, for late publication. */
+const EDGE_HOURS_KEPT = 2 * COMPARED_HOURS;
+/** A batch comes again within minutes, if at all. */
+const BATCH_HOURS_KEPT = 2;
 /** Failures of a node held in an hour; more would say nothing new. */
 const FAILURES_PER_HOUR = 500;
 
@@ -180,19 +186,14 @@ export function edgeReadsOfNodes(
   );
 }
 
-/** Whether a node owed the blob all the time, as far as the chain was read; `?1` is the epoch now. */
-const OWED = `EXISTS (SELECT 1 FROM object LEFT JOIN pool USING (pool_id)
-    WHERE object.blob_id = failure.blob_id AND certified_epoch IS NOT NULL
-      AND COALESCE(pool.end_epoch, object.end_epoch) > ?1)
-  AND NOT EXISTS (SELECT 1 FROM excluded WHERE excluded.blob_id = failure.blob_id)
-  AND NOT EXISTS (SELECT 1 FROM certification
-    WHERE certification.blob_id = failure.blob_id AND checkpoint >= known_at)`;
+/** `?1` is the epoch now. */
+const OWED = owedSql("failure.blob_id", "?1", "known_at");
 
-const settledMs = (sql: Sql): number => Number(readMeta(sql, "edge_settled_ms") ?? "0");
+const settledMs = (sql: Sql): number => readMeta(sql, "edge_settled_ms") ?? 0;
 
 /** All that happened until then is in the ledger. While a round is judged that is still being read. */
 const knownMs = (sql: Sql): number =>
-  readMeta(sql, "judge_to") === undefined ? Number(readMeta(sql, "read_to_ms") ?? "0") : settledMs(sql);
+  readMeta(sql, "judge_to") === undefined ? (readMeta(sql, "read_to_ms") ?? 0) : settledMs(sql);
 
 /**
  * Decides which failures are held against nodes. To be called before the ledger forgets when blobs were certified: one
@@ -204,12 +205,12 @@ export function settleEdgeFailures(sql: Sql): void {
   sql.transaction(() => {
     sql.exec(
       `DELETE FROM edge_failure AS failure WHERE hour >= ?2 AND at_ms > ?3 AND at_ms <= ?4 AND NOT (${OWED})`,
-      Number(readMeta(sql, "epoch") ?? "0"),
+      readMeta(sql, "epoch") ?? 0,
       hourOf(fromMs),
       fromMs,
       toMs,
     );
-    writeMeta(sql, "edge_settled_ms", `${toMs}`);
+    writeMeta(sql, "edge_settled_ms", toMs);
   });
 }
 
@@ -218,9 +219,9 @@ function failuresHeld(sql: Sql, { fromHour, toHour }: EdgeWindow): ReadonlyMap<s
   const rows = sql.exec(
     `SELECT node, COUNT(DISTINCT blob_id) AS blobs FROM edge_failure AS failure
      WHERE hour BETWEEN ?2 AND ?3 AND (at_ms <= ?4 OR (at_ms <= ?5 AND ${OWED}))
-       AND NOT EXISTS (SELECT 1 FROM excluded WHERE excluded.blob_id = failure.blob_id)
+       AND NOT ${excludedSql("failure.blob_id")}
      GROUP BY node`,
-    Number(readMeta(sql, "epoch") ?? "0"),
+    readMeta(sql, "epoch") ?? 0,
     fromHour,
     toHour,
     settledMs(sql),
@@ -236,19 +237,13 @@ function challengesSince(
   newestRound: number | undefined,
 ): ReadonlyMap<string, Trials> {
   if (newestRound === undefined) return new Map();
-  const gain = (field: string): string =>
-    `SUM(json_extract(possession, '$.${field}') - json_extract(possession_before, '$.${field}'))`;
-  const rows = sql.exec(
-    `SELECT node, ${gain("trials")} AS trials, ${gain("failures")} AS failures
-     FROM node_round JOIN round ON round.no = node_round.round
-     WHERE round.opened_ms >= ? AND round.no <= ? GROUP BY node`,
-    sinceMs,
-    newestRound,
-  );
-  return new Map(
-    rows.map((row) => [
-      String(row["node"]),
-      { trials: Number(row["trials"]), failures: Number(row["failures"]) },
-    ]),
-  );
+  return trialsOfRounds(sql, new Rounds(sql).openedSince(sinceMs, newestRound));
+}
+
+/** Forgets edge reads that nothing is compared with any more. */
+export function pruneEdgeReads(sql: Sql, nowMs: number): void {
+  const hour = hourOf(nowMs);
+  sql.exec("DELETE FROM edge_batch WHERE hour < ?", hour - BATCH_HOURS_KEPT);
+  sql.exec("DELETE FROM edge_read WHERE hour < ?", hour - EDGE_HOURS_KEPT);
+  sql.exec("DELETE FROM edge_failure WHERE hour < ?", hour - EDGE_HOURS_KEPT);
 }

@@ -208,7 +208,7 @@ const CLAIM_WORDS: Readonly<Record<string, string>> = {
 
 /** What the accused looks for: until when, and how it is contested. */
 function claimTable(parts: ViewParts, nodes: readonly NodeSummary[]): string {
-  const claims = claimsOf(parts.sql, undefined).slice(0, CLAIMS_SHOWN);
+  const claims = claimsOf(parts.sql, CLAIMS_SHOWN);
   if (claims.length === 0) return "<h2>Claims on Sui</h2><p>None.</p>";
   const nameOf = new Map<string, string>(nodes.map(({ nodeId, name }) => [nodeId, name]));
   const rows = claims.map(({ id, node, state, deadlineMs, proof, bundle, refutation }) => {

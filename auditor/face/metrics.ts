@@ -1,9 +1,10 @@
 /** Prometheus metrics: the running totals of the ledger, and gauges read when asked. */
 
 import { EDGE_READ_OUTCOMES } from "../../shared/audit/edge-reads.ts";
-import type { Sql, SqlValue } from "../../shared/base/sql.ts";
+import type { Sql } from "../../shared/base/sql.ts";
 import type { EdgeReadsSummary } from "../edge-reads/edge-reads.ts";
-import { shortNode } from "../ledger/counters.ts";
+import { countClaims } from "../ledger/claim-records.ts";
+import { counters, shortNode } from "../ledger/counters.ts";
 import type { NodeRound } from "../ledger/node-records.ts";
 
 /** As the ledger has them; gone = refuted or withdrawn. */
@@ -27,8 +28,8 @@ const HELP: readonly (readonly [string, "counter" | "gauge" | "histogram", strin
 ];
 
 const NO_BUCKET = 0;
-function bucketBound(name: SqlValue | undefined): number {
-  const bound = /_bucket\{le="([^"]+)"\}$/.exec(String(name))?.[1];
+function bucketBound(name: string): number {
+  const bound = /_bucket\{le="([^"]+)"\}$/.exec(name)?.[1];
   if (bound === undefined) return NO_BUCKET;
   return bound === "+Inf" ? Number.MAX_VALUE : Number(bound);
 }
@@ -42,12 +43,9 @@ export function metricsText(
 ): string {
   const samples = new Map<string, string[]>(HELP.map(([name]) => [name, []]));
   // Buckets of a histogram by their bounds, which no order of texts gives: 0.5, 1, 2.5, 10, +Inf.
-  for (const row of sql
-    .exec("SELECT name, value FROM counter ORDER BY name")
-    .sort((a, b) => bucketBound(a["name"]) - bucketBound(b["name"]))) {
-    const name = String(row["name"]);
+  for (const { name, value } of counters(sql).sort((a, b) => bucketBound(a.name) - bucketBound(b.name))) {
     const family = HELP.find(([each]) => name.startsWith(each))?.[0];
-    if (family !== undefined) samples.get(family)?.push(`${name} ${row["value"]}`);
+    if (family !== undefined) samples.get(family)?.push(`${name} ${value}`);
   }
   for (const { node, after, availability } of nodes) {
     const label = `{node="${shortNode(node)}"}`;
@@ -70,8 +68,8 @@ export function metricsText(
       ?.push(`floe_audit_edge_reads_diverge{${label}} ${seen.diverges ? 1 : 0}`);
   }
   for (const state of CLAIM_STATES) {
-    const [row] = sql.exec("SELECT COUNT(*) AS count FROM claim WHERE state = ?", state);
-    samples.get("floe_audit_claims")?.push(`floe_audit_claims{state="${state}"} ${row?.["count"]}`);
+    const count = countClaims(sql, state);
+    samples.get("floe_audit_claims")?.push(`floe_audit_claims{state="${state}"} ${count}`);
   }
   if (lagMs !== undefined)
     samples.get("floe_audit_round_lag_seconds")?.push(`floe_audit_round_lag_seconds ${lagMs / 1000}`);

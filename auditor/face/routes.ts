@@ -37,7 +37,7 @@ import type { ClaimChain } from "../claims/claim-chain.ts";
 import { escalationBundle } from "../claims/escalation.ts";
 import { refutationView } from "../claims/refutation-view.ts";
 import { type EdgeReadsDoor, EdgeReadsRouteError, takeEdgeReads } from "../edge-reads/edge-reads-route.ts";
-import { bytesOf } from "../ledger/ledger-sql.ts";
+import { keptBody } from "../ledger/attempts.ts";
 import type { NodeRecords } from "../ledger/node-records.ts";
 import type { Round, Rounds } from "../ledger/rounds.ts";
 import type { PopulationLists } from "../population/population-tables.ts";
@@ -245,10 +245,10 @@ function populationRoute(parts: RouteParts, url: URL, id: string | undefined): u
 }
 
 function bodyRoute(sql: Sql, hash: string): Response {
-  const [row] = sql.exec("SELECT bytes FROM body WHERE body_hash = ?", hash);
-  if (row === undefined) throw notFound("such body");
+  const body = keptBody(sql, hash);
+  if (body === undefined) throw notFound("such body");
   // A copy: the response owns its bytes. An untrusted node made them, so no browser may take them for a page.
-  return new Response(bytesOf(row["bytes"]).slice(), {
+  return new Response(body.slice(), {
     headers: {
       "content-type": "application/octet-stream",
       "content-disposition": "attachment",

@@ -21,12 +21,13 @@ import type { Sql } from "../../shared/base/sql.ts";
 import { type PassedOver, passedOver } from "../chain/chain-follower.ts";
 import { type Reading, readingOf } from "../chain/reading.ts";
 import { type EdgeReadsSummary, edgeReadsOfNodes, edgeWindow } from "../edge-reads/edge-reads.ts";
-import { textOrNull } from "../ledger/ledger-sql.ts";
+import { shownAttempts } from "../ledger/attempts.ts";
+import { type ClaimRecord, claimRecord, newestClaims } from "../ledger/claim-records.ts";
 import type { NodeRecords, NodeRound } from "../ledger/node-records.ts";
 import type { Round, Rounds } from "../ledger/rounds.ts";
+import { failuresUpTo, leavesOf, type ShownVerdict, shownDraws } from "../ledger/verdicts.ts";
 import { listName, type PopulationLists } from "../population/population-tables.ts";
 import { type BurstSummary, burstsOf } from "../round/burst.ts";
-import { leavesOf } from "../round/publish-round.ts";
 
 export interface ViewParts {
   readonly sql: Sql;
@@ -153,15 +154,10 @@ export function nodesView(parts: ViewParts): {
   };
 }
 
-export interface FailureView {
-  readonly round: number;
-  readonly mode: number;
-  readonly shard: number;
-  readonly t: number;
-  readonly node: string;
-  readonly outcome: string;
-  readonly excuse: string | null;
-  readonly blobId: string;
+const proofPath = (draw: { round: number; mode: number; shard: number; t: number }): string =>
+  `/v1/audit/rounds/${draw.round}/proof/${draw.mode}/${draw.shard}/${draw.t}`;
+
+export interface FailureView extends ShownVerdict {
   readonly proof: string;
 }
 
@@ -169,26 +165,10 @@ export interface FailureView {
 export function failuresOf(parts: ViewParts, node: string | undefined, limit: number): FailureView[] {
   const newest = publishedRound(parts);
   if (newest === undefined) return [];
-  return parts.sql
-    .exec(
-      `SELECT verdict.*, draw.blob_id FROM verdict JOIN draw USING (round, mode, shard, t)
-       WHERE round <= ?1 AND outcome NOT IN ('passed', 'vacuous') AND (?2 = '' OR verdict.node = ?2)
-       ORDER BY round DESC, mode, shard, t LIMIT ?3`,
-      newest.no,
-      node ?? "",
-      limit,
-    )
-    .map((row) => ({
-      round: Number(row["round"]),
-      mode: Number(row["mode"]),
-      shard: Number(row["shard"]),
-      t: Number(row["t"]),
-      node: String(row["node"]),
-      outcome: String(row["outcome"]),
-      excuse: textOrNull(row["excuse"]),
-      blobId: String(row["blob_id"]),
-      proof: `/v1/audit/rounds/${row["round"]}/proof/${row["mode"]}/${row["shard"]}/${row["t"]}`,
-    }));
+  return failuresUpTo(parts.sql, newest.no, node, limit).map((verdict) => ({
+    ...verdict,
+    proof: proofPath(verdict),
+  }));
 }
 
 /** @param id node ID or name */
@@ -243,24 +223,12 @@ export function roundView(round: Round): Record<string, unknown> {
 /** Draws of a closed round; while it is under way nobody learns what will be asked. */
 export function drawsView(parts: ViewParts, round: Round, node: string | null): unknown {
   if (round.finishedMs === null) return { round: round.no, draws: [] };
-  const wanted = node ?? "";
-  const attempts = new Map<string, unknown[]>();
-  const key = (row: Record<string, unknown>): string => `${row["mode"]}/${row["shard"]}/${row["t"]}`;
-  for (const row of parts.sql.exec("SELECT * FROM attempt WHERE round = ? ORDER BY id", round.no)) {
-    const { id: _id, round: _round, mode: _mode, shard: _shard, t: _t, ...attempt } = row;
-    const list = attempts.get(key(row));
-    if (list === undefined) attempts.set(key(row), [attempt]);
-    else list.push(attempt);
-  }
-  const rows = parts.sql.exec(
-    `SELECT draw.mode, draw.shard, draw.t, draw.blob_id, draw.pair, draw.axis, draw.symbol, draw.node, outcome,
-            excuse, leaf_hash
-     FROM draw LEFT JOIN verdict USING (round, mode, shard, t)
-     WHERE round = ?1 AND (?2 = '' OR draw.node = ?2) ORDER BY mode, shard, t`,
-    round.no,
-    wanted,
-  );
-  return { round: round.no, draws: rows.map((row) => ({ ...row, attempts: attempts.get(key(row)) ?? [] })) };
+  const attempts = shownAttempts(parts.sql, round.no);
+  const draws = shownDraws(parts.sql, round.no, node).map((row) => ({
+    ...row,
+    attempts: attempts.get(`${row["mode"]}/${row["shard"]}/${row["t"]}`) ?? [],
+  }));
+  return { round: round.no, draws };
 }
 
 /** Leaf and path of one draw. Cost: hashes all leaves of the round. */
@@ -311,54 +279,28 @@ export function populationView(parts: ViewParts, epoch: number, from: number): u
 
 const CLAIMS_SHOWN = 200;
 
-/** Newest first; one of them when `id` is given. `gone` = refuted or withdrawn: the chain's events say which. */
-export interface ClaimSummary {
-  readonly id: string;
-  readonly round: number;
-  readonly mode: number;
-  readonly shard: number;
-  readonly t: number;
-  /** The accused. */
-  readonly node: string;
-  readonly epoch: number;
-  readonly accuser: string;
-  readonly deadlineMs: number;
-  /** Of this auditor. */
-  readonly role: string;
-  /** `pending`, `confirmed`, `lapsed`, or `gone`: refuted or withdrawn. */
-  readonly state: string;
+/** A claim that this auditor has dealt with, and where more about it is found. */
+export interface ClaimSummary extends ClaimRecord {
   /** Paths of this auditor; null where there is nothing to be had. */
   readonly proof: string;
   readonly bundle: string | null;
   readonly refutation: string | null;
 }
 
-/** Claims that this auditor has dealt with, newest first. */
-export const claimsOf = (sql: Sql, id: string | undefined): ClaimSummary[] =>
-  sql
-    .exec(
-      "SELECT * FROM claim WHERE ?1 = '' OR id = ?1 ORDER BY round DESC, id LIMIT ?2",
-      id ?? "",
-      CLAIMS_SHOWN,
-    )
-    .map((row) => ({
-      id: String(row["id"]),
-      round: Number(row["round"]),
-      mode: Number(row["mode"]),
-      shard: Number(row["shard"]),
-      t: Number(row["t"]),
-      node: String(row["node"]),
-      epoch: Number(row["epoch"]),
-      accuser: String(row["accuser"]),
-      deadlineMs: Number(row["deadline_ms"]),
-      role: String(row["role"]),
-      state: String(row["state"]),
-      proof: `/v1/audit/rounds/${row["round"]}/proof/${row["mode"]}/${row["shard"]}/${row["t"]}`,
-      bundle: row["state"] === "confirmed" ? `/v1/audit/claims/${row["id"]}/bundle` : null,
-      refutation: row["state"] === "pending" ? `/v1/audit/claims/${row["id"]}/refutation` : null,
-    }));
+const claimSummary = (claim: ClaimRecord): ClaimSummary => ({
+  ...claim,
+  proof: proofPath(claim),
+  bundle: claim.state === "confirmed" ? `/v1/audit/claims/${claim.id}/bundle` : null,
+  refutation: claim.state === "pending" ? `/v1/audit/claims/${claim.id}/refutation` : null,
+});
 
+/** Claims that this auditor has dealt with, newest first. */
+export const claimsOf = (sql: Sql, limit = CLAIMS_SHOWN): ClaimSummary[] =>
+  newestClaims(sql, limit).map(claimSummary);
+
+/** All of them, or one. @returns undefined when there is no such claim */
 export function claimsView(sql: Sql, id: string | undefined): unknown {
-  const claims = claimsOf(sql, id);
-  return id === undefined ? { claims } : claims[0];
+  if (id === undefined) return { claims: claimsOf(sql) };
+  const claim = claimRecord(sql, id);
+  return claim && claimSummary(claim);
 }

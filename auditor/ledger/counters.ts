@@ -1,5 +1,7 @@
-/** Running totals for metrics, which a judged round adds to. */
+/** Running totals for metrics, which a judged round adds to: table `counter`. */
 import type { Sql } from "../../shared/base/sql.ts";
+import { countRequestsWithin, requestCounts, requestTotals } from "./attempts.ts";
+import { countVacuousDraws } from "./draws.ts";
 
 const SECONDS_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 /** Enough of a node ID to tell nodes apart. */
@@ -18,30 +20,31 @@ function add(sql: Sql, name: string, value: number): void {
 
 /** Adds a round's requests; runs inside the transaction that judges the round. */
 export function countRound(sql: Sql, round: number, isVoid: boolean): void {
-  for (const row of sql.exec(
-    "SELECT node, kind, outcome, COUNT(*) AS count FROM attempt WHERE round = ? GROUP BY node, kind, outcome",
-    round,
-  )) {
-    const labels = `node="${shortNode(String(row["node"]))}",type="${row["kind"]}",outcome="${row["outcome"]}"`;
-    add(sql, `floe_audit_challenges_total{${labels}}`, Number(row["count"]));
+  for (const { node, kind, outcome, count } of requestCounts(sql, round)) {
+    const labels = `node="${shortNode(node)}",type="${kind}",outcome="${outcome}"`;
+    add(sql, `floe_audit_challenges_total{${labels}}`, count);
   }
-  const [sums] = sql.exec(
-    "SELECT COUNT(*) AS count, SUM(ms) AS ms, SUM(bytes) AS bytes FROM attempt WHERE round = ?",
-    round,
-  );
+  const { count, ms, bytes } = requestTotals(sql, round);
   for (const bound of SECONDS_BUCKETS) {
-    const [row] = sql.exec(
-      "SELECT COUNT(*) AS count FROM attempt WHERE round = ? AND ms <= ?",
-      round,
-      bound * 1000,
-    );
-    add(sql, `floe_audit_challenge_seconds_bucket{le="${bound}"}`, Number(row?.["count"]));
+    const within = countRequestsWithin(sql, round, bound * 1000);
+    add(sql, `floe_audit_challenge_seconds_bucket{le="${bound}"}`, within);
   }
-  add(sql, 'floe_audit_challenge_seconds_bucket{le="+Inf"}', Number(sums?.["count"]));
-  add(sql, "floe_audit_challenge_seconds_count", Number(sums?.["count"]));
-  add(sql, "floe_audit_challenge_seconds_sum", Number(sums?.["ms"] ?? 0) / 1000);
-  add(sql, "floe_audit_bytes_total", Number(sums?.["bytes"] ?? 0));
-  const [vacuous] = sql.exec("SELECT COUNT(*) AS count FROM draw WHERE round = ? AND vacuous = 1", round);
-  add(sql, "floe_audit_vacuous_total", Number(vacuous?.["count"]));
+  add(sql, 'floe_audit_challenge_seconds_bucket{le="+Inf"}', count);
+  add(sql, "floe_audit_challenge_seconds_count", count);
+  add(sql, "floe_audit_challenge_seconds_sum", ms / 1000);
+  add(sql, "floe_audit_bytes_total", bytes);
+  add(sql, "floe_audit_vacuous_total", countVacuousDraws(sql, round));
   add(sql, "floe_audit_self_suspect_total", isVoid ? 1 : 0);
 }
+
+export interface Counter {
+  /** With its labels, as metrics are written. */
+  readonly name: string;
+  readonly value: number;
+}
+
+/** By name. */
+export const counters = (sql: Sql): Counter[] =>
+  sql
+    .exec("SELECT name, value FROM counter ORDER BY name")
+    .map((row) => ({ name: String(row["name"]), value: Number(row["value"]) }));

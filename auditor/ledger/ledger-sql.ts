@@ -25,7 +25,7 @@
  * | node_window      | availability of a node                                                                   |
  * | node_round       | a node's row of a round's report                                                         |
  * | node_latency     | quantiles of a node's symbol answers in a round: a signal, in no verdict                 |
- * | claim            | a claim on chain that was filed, by whomever, and what this auditor did about it          |
+ * | claim            | a claim on chain that was filed, by any auditor, and what this auditor did about it        |
  * | refutation       | the arguments that would end a pending claim of another auditor                          |
  * | metadata         | verified metadata of blobs under challenge                                               |
  * | counter          | running totals for metrics                                                               |
@@ -34,6 +34,7 @@
  * | edge_failure     | a blob that a node failed to give to readers                                             |
  */
 import type { Sql, SqlValue } from "../../shared/base/sql.ts";
+import { readMeta, writeMetaOnce } from "./meta.ts";
 
 const SCHEMA_VERSION = 1;
 const DRAW_KEY = "round INTEGER NOT NULL, mode INTEGER NOT NULL, shard INTEGER NOT NULL, t INTEGER NOT NULL";
@@ -149,26 +150,13 @@ export function openLedger(sql: Sql): void {
       if (!columns.some(({ name }) => name === column))
         sql.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`);
     }
-    sql.exec("INSERT OR IGNORE INTO meta (name, value) VALUES ('schema_version', ?)", `${SCHEMA_VERSION}`);
+    writeMetaOnce(sql, "schema_version", `${SCHEMA_VERSION}`);
   });
   const version = readMeta(sql, "schema_version");
   if (version !== `${SCHEMA_VERSION}`) {
     throw new LedgerError(`the ledger has schema version ${version}, this program ${SCHEMA_VERSION}`);
   }
 }
-
-export const readMeta = (sql: Sql, name: string): string | undefined => {
-  const [row] = sql.exec("SELECT value FROM meta WHERE name = ?", name);
-  return row === undefined ? undefined : String(row["value"]);
-};
-
-export function writeMeta(sql: Sql, name: string, value: string): void {
-  sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", name, value);
-}
-
-/** How far the chain's events are applied: objects are the same as long as it is. */
-export const ledgerPlace = (sql: Sql): string =>
-  readMeta(sql, "place") ?? readMeta(sql, "cursor") ?? "nothing";
 
 /** Bytes of a BLOB column, which the platform hands out as an ArrayBuffer. */
 export function bytesOf(value: SqlValue | undefined): Uint8Array {

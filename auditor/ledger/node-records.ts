@@ -1,7 +1,8 @@
 /**
- * What the ledger knows of each node: possession by epoch, availability by window, and a row per round.
+ * What the ledger knows of each node: possession by epoch, availability by window, a row and latencies per round. Tables
+ * `node_epoch`, `node_window`, `node_round` and `node_latency`.
  *
- * Written only while a round is judged, inside its transaction.
+ * Written only while a round is judged, inside its transaction, and forgotten with rounds and epochs.
  */
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
 import {
@@ -13,6 +14,7 @@ import {
 } from "../../shared/audit/statistics.ts";
 import type { Sql, SqlRow } from "../../shared/base/sql.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
+import { passedSymbolMs } from "./attempts.ts";
 import { bytesOf } from "./ledger-sql.ts";
 
 const DAY_MS = 86_400_000;
@@ -97,13 +99,7 @@ export class NodeRecords {
 
   /** Keeps how long the node took to answer with the symbols drawn in a round. */
   noteLatency(round: number, node: ObjectId): void {
-    const times = this.#sql
-      .exec(
-        "SELECT ms FROM attempt WHERE round = ? AND node = ? AND kind = 'symbol' AND outcome = 'pass'",
-        round,
-        node,
-      )
-      .map((row) => Math.round(Number(row["ms"])));
+    const times = passedSymbolMs(this.#sql, round, node).map(Math.round);
     const found = latencyQuantiles(times);
     if (found === undefined) return;
     this.#sql.exec(
@@ -178,16 +174,6 @@ export class NodeRecords {
     return row === undefined || row["score"] === null ? undefined : Number(row["score"]);
   }
 
-  /** Claims against the node that the chain confirmed in this epoch; without a contract there are none. */
-  confirmedClaims(node: ObjectId, epoch: number): number {
-    const [row] = this.#sql.exec(
-      "SELECT COUNT(*) AS count FROM claim WHERE node = ? AND epoch = ? AND state = 'confirmed'",
-      node,
-      epoch,
-    );
-    return Number(row?.["count"] ?? 0);
-  }
-
   ofRound(round: number): NodeRound[] {
     return this.#sql.exec("SELECT * FROM node_round WHERE round = ? ORDER BY node", round).map(toNodeRound);
   }
@@ -203,6 +189,40 @@ export class NodeRecords {
       )
       .map(toNodeRound);
   }
+}
+
+/** What rounds added to the possession of each node. */
+export function trialsOfRounds(
+  sql: Sql,
+  rounds: readonly number[],
+): ReadonlyMap<string, { readonly trials: number; readonly failures: number }> {
+  const gain = (field: string): string =>
+    `SUM(json_extract(possession, '$.${field}') - json_extract(possession_before, '$.${field}'))`;
+  const rows = sql.exec(
+    `SELECT node, ${gain("trials")} AS trials, ${gain("failures")} AS failures
+     FROM node_round WHERE round IN (SELECT value FROM json_each(?)) GROUP BY node`,
+    JSON.stringify(rounds),
+  );
+  return new Map(
+    rows.map((row) => [
+      String(row["node"]),
+      { trials: Number(row["trials"]), failures: Number(row["failures"]) },
+    ]),
+  );
+}
+
+export function forgetNodeRounds(sql: Sql, round: number): void {
+  sql.exec("DELETE FROM node_round WHERE round = ?", round);
+  sql.exec("DELETE FROM node_latency WHERE round = ?", round);
+}
+
+/** Records of epochs before this one; the newest record of a node stays, because it carries its reputation on. */
+export function forgetNodeEpochs(sql: Sql, before: number): void {
+  sql.exec(
+    `DELETE FROM node_epoch WHERE epoch < ?
+       AND EXISTS (SELECT 1 FROM node_epoch AS later WHERE later.node = node_epoch.node AND later.epoch > node_epoch.epoch)`,
+    before,
+  );
 }
 
 // Rows hold what `save` wrote.

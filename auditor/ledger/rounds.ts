@@ -1,5 +1,5 @@
 /**
- * Rounds and their draws as the ledger keeps them.
+ * Rounds as the ledger keeps them, and how each was judged: tables `round` and `judgement`.
  *
  *   opening      the round's number is taken; its seed is not known yet
  *   following    seed known; the chain is read up to the seed's checkpoint
@@ -13,15 +13,12 @@
  * One round is under way at a time; each transition is one transaction, so a round goes on where it stopped.
  */
 
-import type { Outcome } from "../../shared/audit/outcomes.ts";
 import type { SeedSource } from "../../shared/audit/round-export.ts";
-import type { Challenge } from "../../shared/audit/selection.ts";
-import type { Attempt, AttemptKind } from "../../shared/audit/verdict.ts";
 import { fromHex, toHex } from "../../shared/base/bytes.ts";
 import { assert } from "../../shared/base/errors.ts";
 import type { Sql, SqlRow } from "../../shared/base/sql.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
-import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
+import type { ObjectId } from "../../shared/protocol/ids.ts";
 import { textOrNull } from "./ledger-sql.ts";
 
 export const ROUND_STATES = [
@@ -57,48 +54,6 @@ export interface Round {
   /** Judged to count for nothing. */
   readonly isVoid: boolean;
   readonly tx: string | null;
-}
-
-/** A challenge with what the round makes of it. */
-export interface RoundDraw extends Challenge {
-  readonly node: ObjectId;
-  /** Place in the order of asking. */
-  readonly place: number;
-  /** Entries (in mode 1 bytes) of the population it was drawn from: part of its digest. */
-  readonly populationSize: bigint;
-  isFinal: boolean;
-  /** What the chain, read again after a failure, says of the node and the blob. */
-  isOwner: boolean;
-  hasMetadata: boolean;
-  /** The shard came from another node at the round's epoch. */
-  readonly hasMoved: boolean;
-  /** C1 and C2 only, in order. */
-  readonly attempts: RecordedAttempt[];
-  /** Requests of any kind recorded for it. */
-  requests: number;
-}
-
-/** C1 and C2 lead to verdicts; the others are recorded beside them. */
-export type RequestKind = AttemptKind | "metadata" | "confirmation" | "status" | "health" | "burst";
-
-export interface RecordedAttempt extends Attempt {
-  readonly ms: number;
-  readonly httpStatus: number;
-  readonly bodyHash: string | null;
-}
-
-export interface AttemptRecord {
-  /** Whom it went to: another than the draw's node when metadata is searched. */
-  readonly node: ObjectId;
-  readonly kind: RequestKind;
-  readonly startedMs: number;
-  readonly ms: number;
-  readonly httpStatus: number;
-  readonly outcome: Outcome;
-  readonly bytes: number;
-  readonly bodyHash: string | null;
-  /** Reason, signature check, stored state or node status. */
-  readonly detail: string | null;
 }
 
 /** In the column `auditor` of a round that was judged without a key: null there is a round of before it was kept. */
@@ -196,15 +151,6 @@ export class Rounds {
     return row === undefined ? null : Number(row["checkpoint"]);
   }
 
-  /** Challenges of a round, and how many of them nobody has to be asked for any more. */
-  progress(no: number): { readonly draws: number; readonly decided: number } {
-    const [row] = this.#sql.exec(
-      "SELECT COUNT(*) AS draws, SUM(is_final) AS decided FROM draw WHERE round = ?",
-      no,
-    );
-    return { draws: Number(row?.["draws"] ?? 0), decided: Number(row?.["decided"] ?? 0) };
-  }
-
   /** The committee the round's shards belong to. */
   committee(no: number): Committee {
     const [row] = this.#sql.exec("SELECT committee FROM round WHERE no = ?", no);
@@ -213,115 +159,63 @@ export class Rounds {
     return parseCommittee(text);
   }
 
-  insertDraw(round: number, draw: RoundDraw): void {
-    this.#sql.exec(
-      `INSERT INTO draw (round, mode, shard, t, blob_id, length, end_epoch, leaf, pair, axis, symbol, node, vacuous,
-                         place, size, is_final, is_owner, has_metadata, has_moved)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 1, ?)`,
-      round,
-      draw.mode,
-      draw.shard,
-      draw.t,
-      draw.blobId,
-      draw.unencodedLength,
-      draw.endEpoch,
-      draw.leaf,
-      draw.pair,
-      draw.axis,
-      draw.symbol,
-      draw.node,
-      draw.isVacuous ? 1 : 0,
-      draw.place,
-      draw.populationSize.toString(),
-      draw.isFinal ? 1 : 0,
-      draw.hasMoved ? 1 : 0,
-    );
-  }
-
-  /** All draws of a round with their attempts, in (mode, shard, t) order. Cost: all rows of both tables. */
-  draws(round: number): RoundDraw[] {
-    const draws = this.#sql
-      .exec("SELECT * FROM draw WHERE round = ? ORDER BY mode, shard, t", round)
-      .map(toDraw);
-    const byKey = new Map(draws.map((draw) => [keyOf(draw.mode, draw.shard, draw.t), draw]));
-    for (const row of this.#sql.exec("SELECT * FROM attempt WHERE round = ? ORDER BY id", round)) {
-      const draw = byKey.get(keyOf(row["mode"], row["shard"], row["t"]));
-      if (draw === undefined) continue;
-      draw.requests++;
-      const kind = String(row["kind"]);
-      if (kind === "symbol" || kind === "sliver") draw.attempts.push(toAttempt(row, kind));
-    }
-    return draws;
-  }
-
-  /** Records one request and what it makes of its draw, at once. The draw in memory follows. */
-  record(round: number, draw: RoundDraw, attempt: AttemptRecord, keepBody?: Uint8Array): void {
-    const number = draw.requests + 1;
-    this.#sql.transaction(() => {
-      this.#sql.exec(
-        `INSERT INTO attempt (round, mode, shard, t, n, node, kind, started_ms, ms, http_status, outcome, bytes,
-                              body_hash, detail)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        round,
-        draw.mode,
-        draw.shard,
-        draw.t,
-        number,
-        attempt.node,
-        attempt.kind,
-        attempt.startedMs,
-        attempt.ms,
-        attempt.httpStatus,
-        attempt.outcome,
-        attempt.bytes,
-        attempt.bodyHash,
-        attempt.detail,
-      );
-      if (keepBody !== undefined && attempt.bodyHash !== null) {
-        this.#sql.exec(
-          "INSERT OR IGNORE INTO body (body_hash, bytes) VALUES (?, ?)",
-          attempt.bodyHash,
-          keepBody,
-        );
-      }
-    });
-    draw.requests = number;
-    const { kind } = attempt;
-    if (kind === "symbol" || kind === "sliver") draw.attempts.push({ ...attempt, kind });
-  }
-
-  /** Writes what a draw's flags say. */
-  saveDraw(round: number, draw: RoundDraw): void {
-    this.#sql.exec(
-      `UPDATE draw SET is_final = ?, is_owner = ?, has_metadata = ? WHERE round = ? AND mode = ? AND shard = ? AND t = ?`,
-      draw.isFinal ? 1 : 0,
-      draw.isOwner ? 1 : 0,
-      draw.hasMetadata ? 1 : 0,
-      round,
-      draw.mode,
-      draw.shard,
-      draw.t,
-    );
-  }
-
-  /** Requests of one kind for a node in a round, with their details, in order. */
-  requests(round: number, node: ObjectId, kind: RequestKind): { outcome: Outcome; detail: string | null }[] {
+  /** Numbers of closed rounds, oldest first. @param from exclusive @param to inclusive */
+  closed(from: number, to: number, limit: number): number[] {
     return this.#sql
       .exec(
-        "SELECT outcome, detail FROM attempt WHERE round = ? AND node = ? AND kind = ? ORDER BY id",
-        round,
-        node,
-        kind,
+        "SELECT no FROM round WHERE no > ? AND no <= ? AND state IN ('done', 'void') ORDER BY no LIMIT ?",
+        from,
+        to,
+        limit,
       )
-      .map((row) => ({
-        // Written by `record`.
-        outcome: String(row["outcome"]) as Outcome,
-        detail: textOrNull(row["detail"]),
-      }));
+      .map((row) => Number(row["no"]));
+  }
+
+  /** As `closed`, before `before` (exclusive) and up to `to` (inclusive), but none of `kept`. */
+  closedBefore(before: number, to: number, kept: readonly number[], limit: number): number[] {
+    return this.#sql
+      .exec(
+        `SELECT no FROM round WHERE no < ? AND no <= ? AND state IN ('done', 'void')
+           AND no NOT IN (SELECT value FROM json_each(?)) ORDER BY no LIMIT ?`,
+        before,
+        to,
+        JSON.stringify(kept),
+        limit,
+      )
+      .map((row) => Number(row["no"]));
+  }
+
+  /** Rounds opened since then, none newer than `newest`. */
+  openedSince(ms: number, newest: number): number[] {
+    return this.#sql
+      .exec("SELECT no FROM round WHERE opened_ms >= ? AND no <= ?", ms, newest)
+      .map((row) => Number(row["no"]));
+  }
+
+  /** Epochs after `after` of rounds up to `upTo`, oldest first, that no later round is of or goes back to. */
+  epochsOver(after: number, upTo: number): number[] {
+    return this.#sql
+      .exec(
+        `SELECT DISTINCT epoch FROM round WHERE epoch > ?1 AND no <= ?2
+           AND epoch < (SELECT MIN(epoch) FROM round WHERE no > ?2) ORDER BY epoch`,
+        after,
+        upTo,
+      )
+      .map((row) => Number(row["epoch"]));
+  }
+
+  /** Of the rounds kept; undefined when none has one. */
+  oldestEpoch(): number | undefined {
+    const epoch = this.#sql.exec("SELECT MIN(epoch) AS epoch FROM round")[0]?.["epoch"];
+    return typeof epoch === "number" ? epoch : undefined;
+  }
+
+  /** The round and how it was judged; its draws and records have tables of their own. */
+  forget(no: number): void {
+    this.#sql.exec("DELETE FROM judgement WHERE round = ?", no);
+    this.#sql.exec("DELETE FROM round WHERE no = ?", no);
   }
 }
-
-const keyOf = (mode: unknown, shard: unknown, t: unknown): string => `${mode}/${shard}/${t}`;
 
 /** Committees hold bytes and branded numbers; JSON keeps them as text and numbers. */
 export const committeeJson = (committee: Committee): string =>
@@ -361,39 +255,3 @@ function toRound(row: SqlRow): Round {
     tx: textOrNull(row["tx"]),
   };
 }
-
-function toDraw(row: SqlRow): RoundDraw {
-  return {
-    mode: Number(row["mode"]) as RoundDraw["mode"],
-    shard: Number(row["shard"]) as RoundDraw["shard"],
-    t: Number(row["t"]),
-    // Only a plan needs it, and a plan is made from the seed.
-    offset: 0n,
-    axis: String(row["axis"]) as RoundDraw["axis"],
-    symbol: Number(row["symbol"]) as RoundDraw["symbol"],
-    blobId: String(row["blob_id"]) as BlobId,
-    unencodedLength: Number(row["length"]),
-    endEpoch: Number(row["end_epoch"]),
-    leaf: Number(row["leaf"]),
-    pair: Number(row["pair"]) as RoundDraw["pair"],
-    isVacuous: row["vacuous"] === 1,
-    node: String(row["node"]) as ObjectId,
-    place: Number(row["place"]),
-    populationSize: BigInt(String(row["size"])),
-    isFinal: row["is_final"] === 1,
-    isOwner: row["is_owner"] === 1,
-    hasMetadata: row["has_metadata"] === 1,
-    hasMoved: row["has_moved"] === 1,
-    attempts: [],
-    requests: 0,
-  };
-}
-
-const toAttempt = (row: SqlRow, kind: AttemptKind): RecordedAttempt => ({
-  kind,
-  startedMs: Number(row["started_ms"]),
-  ms: Number(row["ms"]),
-  httpStatus: Number(row["http_status"]),
-  outcome: String(row["outcome"]) as Outcome,
-  bodyHash: textOrNull(row["body_hash"]),
-});

@@ -1,5 +1,6 @@
 /**
- * A list with a row for each slice of 1,024 entries: what a round draws from beside the permanent blobs.
+ * A list with a row for each slice of 1,024 entries: what a round draws from beside the permanent blobs. Table
+ * `packed_slice`.
  *
  * Such a list is made anew for every round, of all live blobs: with a row for each of them its making would cost more than
  * all else that an auditor does, because a platform that charges for rows takes a thousand times more for writing than for

@@ -1,8 +1,8 @@
 /**
- * Objects and population lists in SQLite: what `MemoryPopulationStore` and `MemoryPopulation` hold in memory.
+ * Population lists in SQLite: what `MemoryPopulation` holds in memory. Table `population` has a row for each list.
  *
  * A list is built in steps, each one transaction, so that any number of blobs fits between two alarms. While a list is
- * being built the objects must not change: whoever reads the chain waits for it, and a list remembers how far the chain
+ * being built the objects must not change: the reading of the chain waits for it, and a list remembers how far the chain
  * was read when it was begun, so that it is never made of two states.
  *
  * | list               | made              | entries                             | states                          |
@@ -21,13 +21,13 @@ import {
   SLICE_LEAVES,
   sliceCount,
 } from "../../shared/audit/population.ts";
-import type { PopulationStore, Stratum, TrackedObject } from "../../shared/audit/population-events.ts";
+import type { Stratum } from "../../shared/audit/population-events.ts";
 import { fromHex, toHex } from "../../shared/base/bytes.ts";
 import { assert } from "../../shared/base/errors.ts";
 import type { Sql, SqlRow } from "../../shared/base/sql.ts";
-import { type BlobId, blobIdFromBytes, blobIdToBytes, type ObjectId } from "../../shared/protocol/ids.ts";
 import { encodedLength } from "../../shared/protocol/sizes.ts";
-import { bytesOf, ledgerPlace, writeMeta } from "../ledger/ledger-sql.ts";
+import { bytesOf } from "../ledger/ledger-sql.ts";
+import { ledgerPlace } from "../ledger/meta.ts";
 import {
   appendToSlice,
   closeLastSlice,
@@ -36,149 +36,17 @@ import {
   packedNodes,
   roomInSlice,
 } from "./packed-population.ts";
-import { dropEntries, insertEntry, nodeOfSlice, nodesOfSlices, RowPopulation } from "./row-population.ts";
+import {
+  countSlices,
+  dropEntries,
+  dropSlices,
+  hashSlice,
+  insertEntry,
+  nodesOfSlices,
+  RowPopulation,
+} from "./row-population.ts";
 import type { ListSummary, StoredPopulation } from "./stored-population.ts";
 import { blobsOfStratum, type StretchLimits } from "./stratum-blobs.ts";
-
-/** The entry of `meta` with the checkpoint from which on certifications are kept. */
-const YOUNG_FROM = "young_from";
-
-export class SqlPopulationStore implements PopulationStore {
-  readonly #sql: Sql;
-
-  constructor(sql: Sql) {
-    this.#sql = sql;
-  }
-
-  object(objectId: ObjectId): TrackedObject | undefined {
-    const [row] = this.#sql.exec("SELECT * FROM object WHERE object_id = ?", objectId);
-    return row === undefined ? undefined : toObject(row);
-  }
-
-  /** What stands in an index is written only when it changes: most puts are certifications, which change one column. */
-  putObject(object: TrackedObject): void {
-    const blobId = blobIdToBytes(object.blobId);
-    this.#sql.exec(
-      `INSERT INTO object (object_id, blob_id, encoding, length, is_deletable, end_epoch, pool_id, certified_epoch)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (object_id) DO UPDATE SET encoding = excluded.encoding, length = excluded.length,
-         is_deletable = excluded.is_deletable, pool_id = excluded.pool_id, certified_epoch = excluded.certified_epoch`,
-      object.objectId,
-      blobId,
-      object.encodingType,
-      object.unencodedLength,
-      object.isDeletable ? 1 : 0,
-      object.endEpoch,
-      object.poolId,
-      object.certifiedEpoch,
-    );
-    this.#sql.exec(
-      `UPDATE object SET blob_id = ?2, end_epoch = ?3
-       WHERE object_id = ?1 AND (end_epoch <> ?3 OR blob_id <> ?2)`,
-      object.objectId,
-      blobId,
-      object.endEpoch,
-    );
-  }
-
-  deleteObject(objectId: ObjectId): void {
-    this.#sql.exec("DELETE FROM object WHERE object_id = ?", objectId);
-  }
-
-  poolEndEpoch(poolId: ObjectId): number | undefined {
-    const [row] = this.#sql.exec("SELECT end_epoch FROM pool WHERE pool_id = ?", poolId);
-    return row === undefined ? undefined : Number(row["end_epoch"]);
-  }
-
-  putPool(poolId: ObjectId, endEpoch: number): void {
-    this.#sql.exec("INSERT OR REPLACE INTO pool (pool_id, end_epoch) VALUES (?, ?)", poolId, endEpoch);
-  }
-
-  exclude(blobId: BlobId): void {
-    this.#sql.exec("INSERT OR IGNORE INTO excluded (blob_id) VALUES (?)", blobIdToBytes(blobId));
-  }
-
-  dropEnded(epoch: number): void {
-    this.#sql.exec("DELETE FROM object WHERE pool_id IS NULL AND end_epoch <= ?", epoch);
-    this.#sql.exec(
-      `DELETE FROM object WHERE pool_id IS NOT NULL
-         AND pool_id NOT IN (SELECT pool_id FROM pool WHERE end_epoch > ?)`,
-      epoch,
-    );
-    this.#sql.exec("DELETE FROM pool WHERE end_epoch <= ?", epoch);
-  }
-
-  noteCertification(blobId: BlobId, checkpoint: number): void {
-    this.#sql.exec(
-      `INSERT OR IGNORE INTO certification (blob_id, checkpoint) SELECT ?1, ?2
-       WHERE ?2 >= CAST(COALESCE((SELECT value FROM meta WHERE name = '${YOUNG_FROM}'), '0') AS INTEGER)
-         AND NOT EXISTS (SELECT 1 FROM object WHERE blob_id = ?1 AND certified_epoch IS NOT NULL)`,
-      blobIdToBytes(blobId),
-      checkpoint,
-    );
-  }
-
-  /** Blobs certified before this checkpoint are young to no round any more: they are forgotten, and not noted again. */
-  forgetCertifications(before: number): void {
-    writeMeta(this.#sql, YOUNG_FROM, `${before}`);
-    this.#sql.exec("DELETE FROM certification WHERE checkpoint < ?", before);
-  }
-
-  /**
-   * How a young blob came to be certified, seen from a checkpoint.
-   *
-   * @returns `before`: since when it had been certified without a gap, when that is not forgotten yet; `isRenewed`:
-   *   whether it was gone and certified anew from the checkpoint on
-   */
-  certification(blobId: BlobId, checkpoint: number): { before: number | undefined; isRenewed: boolean } {
-    const [row] = this.#sql.exec(
-      `SELECT MAX(checkpoint) FILTER (WHERE checkpoint < ?2) AS since,
-              COUNT(*) FILTER (WHERE checkpoint >= ?2) AS renewals
-       FROM certification WHERE blob_id = ?1`,
-      blobIdToBytes(blobId),
-      checkpoint,
-    );
-    const since = row?.["since"] ?? null;
-    return { before: since === null ? undefined : Number(since), isRenewed: Number(row?.["renewals"]) > 0 };
-  }
-
-  /** Whether somebody still has to hold the blob in `epoch`: a certified object that has not ended, not excluded. */
-  isLive(blobId: BlobId, epoch: number): boolean {
-    const [row] = this.#sql.exec(
-      `SELECT 1 FROM object LEFT JOIN pool USING (pool_id)
-       WHERE blob_id = ?1 AND certified_epoch IS NOT NULL AND COALESCE(pool.end_epoch, object.end_epoch) > ?2
-         AND NOT EXISTS (SELECT 1 FROM excluded WHERE excluded.blob_id = ?1) LIMIT 1`,
-      blobIdToBytes(blobId),
-      epoch,
-    );
-    return row !== undefined;
-  }
-
-  /** An object whose deletable confirmation a node can be asked for; undefined when the blob has none. */
-  deletableObject(blobId: BlobId): ObjectId | undefined {
-    const [row] = this.#sql.exec(
-      `SELECT object_id FROM object WHERE blob_id = ? AND is_deletable = 1 AND certified_epoch IS NOT NULL
-       ORDER BY object_id LIMIT 1`,
-      blobIdToBytes(blobId),
-    );
-    return row === undefined ? undefined : (String(row["object_id"]) as ObjectId);
-  }
-}
-
-function toObject(row: SqlRow): TrackedObject {
-  const certifiedEpoch = row["certified_epoch"];
-  return {
-    // Only `putObject` writes these columns.
-    objectId: String(row["object_id"]) as ObjectId,
-    blobId: blobIdFromBytes(bytesOf(row["blob_id"])),
-    encodingType: Number(row["encoding"]),
-    unencodedLength: Number(row["length"]),
-    isDeletable: row["is_deletable"] === 1,
-    endEpoch: Number(row["end_epoch"]),
-    poolId: row["pool_id"] === null ? null : (String(row["pool_id"]) as ObjectId),
-    certifiedEpoch: certifiedEpoch === null ? null : Number(certifiedEpoch),
-  };
-}
 
 export const listName = (stratum: Stratum, number: number): string => `${stratum}/${number}`;
 
@@ -254,7 +122,7 @@ export class PopulationLists {
   drop(list: string): boolean {
     return this.#sql.transaction(() => {
       if (dropEntries(this.#sql, list) || dropPacked(this.#sql, list)) return false;
-      this.#sql.exec("DELETE FROM population_slice WHERE list = ?", list);
+      dropSlices(this.#sql, list);
       this.#sql.exec("DELETE FROM population WHERE list = ?", list);
       return true;
     });
@@ -288,11 +156,9 @@ export class PopulationLists {
 
   #hashSlice(list: string, row: SqlRow): boolean {
     const size = Number(row["size"]);
-    const [made] = this.#sql.exec("SELECT COUNT(*) AS made FROM population_slice WHERE list = ?", list);
-    const slice = Number(made?.["made"]);
+    const slice = countSlices(this.#sql, list);
     if (slice < sliceCount(size)) {
-      const node = nodeOfSlice(this.#sql, list, slice, size);
-      this.#sql.exec("INSERT INTO population_slice (list, slice, node) VALUES (?, ?, ?)", list, slice, node);
+      hashSlice(this.#sql, list, slice, size);
       return false;
     }
     const root = toHex(rootOfSlices(nodesOfSlices(this.#sql, list), size));

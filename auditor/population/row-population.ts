@@ -1,6 +1,7 @@
 /**
- * A list with a row for each entry: an epoch's permanent blobs. Claims against its draws need entries and paths for as
- * long as the epoch lasts, and anybody may page through it, so every look-up is one row.
+ * A list with a row for each entry, an epoch's permanent blobs: tables `population_entry` and `population_slice`. Claims
+ * against its draws need entries and paths for as long as the epoch lasts, and every client may page through it, so every
+ * look-up is one row.
  */
 import {
   type PopulationEntry,
@@ -38,9 +39,20 @@ export function insertEntry(sql: Sql, list: string, entry: PopulationEntry): voi
   );
 }
 
-/** The Merkle node over one slice. @param size entries of the whole list */
-export const nodeOfSlice = (sql: Sql, list: string, slice: number, size: number): Uint8Array =>
-  sliceNode(entriesOfSlice(sql, list, slice).map(serializeEntry), size);
+/** Keeps the Merkle node over one slice. @param size entries of the whole list */
+export function hashSlice(sql: Sql, list: string, slice: number, size: number): void {
+  const node = sliceNode(entriesOfSlice(sql, list, slice).map(serializeEntry), size);
+  sql.exec("INSERT INTO population_slice (list, slice, node) VALUES (?, ?, ?)", list, slice, node);
+}
+
+export function countSlices(sql: Sql, list: string): number {
+  const [row] = sql.exec("SELECT COUNT(*) AS count FROM population_slice WHERE list = ?", list);
+  return Number(row?.["count"]);
+}
+
+export function dropSlices(sql: Sql, list: string): void {
+  sql.exec("DELETE FROM population_slice WHERE list = ?", list);
+}
 
 export const nodesOfSlices = (sql: Sql, list: string): Uint8Array[] =>
   sql

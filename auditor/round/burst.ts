@@ -132,6 +132,10 @@ export class Bursts {
   }
 }
 
+export function forgetBursts(sql: Sql, round: number): void {
+  sql.exec("DELETE FROM burst WHERE round = ?", round);
+}
+
 export interface BurstSummary {
   readonly steps: number;
   readonly passed: number;

@@ -24,8 +24,11 @@ import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
 import type { VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
-import type { RequestKind, Round, RoundDraw, Rounds } from "../ledger/rounds.ts";
-import type { PopulationLists, SqlPopulationStore } from "../population/population-tables.ts";
+import { recordAttempt, requestsOfRound } from "../ledger/attempts.ts";
+import { drawsOf, type RoundDraw, saveDraw } from "../ledger/draws.ts";
+import type { Round, Rounds } from "../ledger/rounds.ts";
+import type { SqlPopulationStore } from "../population/object-tables.ts";
+import type { PopulationLists } from "../population/population-tables.ts";
 import { Bursts } from "./burst.ts";
 import { asksWholeSliver, jitterOf, symbolsToAsk } from "./challenge-rules.ts";
 import { MetadataShelf } from "./metadata-shelf.ts";
@@ -121,31 +124,19 @@ class RoundWork {
     this.#members = new Map(this.#committee.members.map((member) => [member.nodeId, member]));
     this.#silence = new Silence(parts.parameters);
     this.#shelf = new MetadataShelf(parts.sql, this.#committee.nShards);
-    const draws = parts.rounds.draws(round.no).sort((a, b) => a.place - b.place);
+    const draws = drawsOf(parts.sql, round.no).sort((a, b) => a.place - b.place);
     for (const draw of draws) {
       const lane = this.#lanes.get(draw.node) ?? [];
       this.#lanes.set(draw.node, lane);
       if (!draw.isFinal) lane.push(draw);
     }
     const recent: { node: ObjectId; startedMs: number }[] = [];
-    const rows = parts.sql.exec(
-      "SELECT node, kind, outcome, started_ms FROM attempt WHERE round = ? ORDER BY id",
-      round.no,
-    );
-    for (const row of rows) {
-      // Written by `Rounds.record`.
-      const node = String(row["node"]) as ObjectId;
-      const startedMs = Number(row["started_ms"]);
+    for (const { node, kind, outcome, startedMs } of requestsOfRound(parts.sql, round.no)) {
       if (startedMs > parts.transport.clock.nowMs() - 60_000) recent.push({ node, startedMs });
-      this.#silence.note(
-        node,
-        startedMs,
-        String(row["kind"]) as RequestKind,
-        String(row["outcome"]) as Outcome,
-      );
+      this.#silence.note(node, startedMs, kind, outcome);
       this.#lastAskedMs.set(node, startedMs);
-      if (row["kind"] === "metadata") this.#hasShownMetadata.add(node);
-      if (row["kind"] === "health") this.#hasShownHealth.add(node);
+      if (kind === "metadata") this.#hasShownMetadata.add(node);
+      if (kind === "health") this.#hasShownHealth.add(node);
     }
     this.#bursts = new Bursts(parts, round, this.#seed, this.#committee.nShards);
     for (const burst of this.#bursts.startedAfter(parts.transport.clock.nowMs() - 60_000)) {
@@ -244,7 +235,7 @@ class RoundWork {
 
   #close(draw: RoundDraw): void {
     draw.isFinal = true;
-    this.#parts.rounds.saveDraw(this.#round.no, draw);
+    saveDraw(this.#parts.sql, this.#round.no, draw);
   }
 
   #memberOf(node: ObjectId): CommitteeMember {
@@ -273,7 +264,8 @@ class RoundWork {
       (question.kind === "symbol" || question.kind === "sliver") &&
       (outcome !== "pass" || isSample);
     const { startedMs, ms, httpStatus } = result;
-    this.#parts.rounds.record(
+    recordAttempt(
+      this.#parts.sql,
       this.#round.no,
       draw,
       {
@@ -332,7 +324,7 @@ class RoundWork {
     const holder = committee.members.find((member) => member.shards.includes(draw.shard));
     // In the round's own epoch it is its owner who is asked; an endpoint may still show the one before.
     draw.isOwner = committee.epoch <= this.#committee.epoch || holder?.nodeId === draw.node;
-    this.#parts.rounds.saveDraw(this.#round.no, draw);
+    saveDraw(this.#parts.sql, this.#round.no, draw);
   }
 
   /** Every node shows metadata once a round (C3); after that any node's will do, because the blob ID checks it. */

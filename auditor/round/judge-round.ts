@@ -51,11 +51,16 @@ import type { CheckpointInfo } from "../../shared/sui/client/checkpoints.ts";
 import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import type { AuditChain } from "../chain/audit-chain.ts";
 import type { ChainFollower } from "../chain/chain-follower.ts";
+import { lastAskedMs, requestsOfNode } from "../ledger/attempts.ts";
+import { countConfirmedAgainst } from "../ledger/claim-records.ts";
 import { countRound } from "../ledger/counters.ts";
-import { readMeta, writeMeta } from "../ledger/ledger-sql.ts";
+import { drawsOf, hasLostOwner, type RoundDraw } from "../ledger/draws.ts";
+import { epochChangesFrom, shardReceivedMs } from "../ledger/epochs.ts";
+import { dropMeta, readMeta, writeMeta } from "../ledger/meta.ts";
 import type { NodeRecords } from "../ledger/node-records.ts";
-import type { Round, RoundDraw, Rounds } from "../ledger/rounds.ts";
-import type { SqlPopulationStore } from "../population/population-tables.ts";
+import type { Round, Rounds } from "../ledger/rounds.ts";
+import { keepVerdict } from "../ledger/verdicts.ts";
+import type { SqlPopulationStore } from "../population/object-tables.ts";
 import { jitterOf } from "./challenge-rules.ts";
 
 export interface JudgingParts {
@@ -78,28 +83,26 @@ export async function judgeRound(
 ): Promise<boolean> {
   const { sql, chain, follower } = parts;
   assert(round.nShards !== null, `round ${round.no} has a shard count`);
-  const [last] = sql.exec("SELECT MAX(started_ms) AS ms FROM attempt WHERE round = ?", round.no);
-  const lastAskedMs = Number(last?.["ms"] ?? 0);
   const known = readMeta(sql, "judge_to");
   if (known === undefined) {
     const tip = await chain.checkpoint(await chain.tip());
     // Of an endpoint that lags the ledger may know more than its tip.
-    if (tip.timestampMs < lastAskedMs || tip.sequence < follower.readTo) return false;
+    if (tip.timestampMs < lastAskedMs(sql, round.no) || tip.sequence < follower.readTo) return false;
     sql.transaction(() => {
-      writeMeta(sql, "judge_to", `${tip.sequence}`);
-      writeMeta(sql, "read_to_ms", `${tip.timestampMs}`);
+      writeMeta(sql, "judge_to", tip.sequence);
+      writeMeta(sql, "read_to_ms", tip.timestampMs);
     });
     return false;
   }
-  if (!(await follower.follow(Number(known), round.nShards, isSpent))) return false;
+  if (!(await follower.follow(known, round.nShards, isSpent))) return false;
   if (isAheadOfEvents(parts, round)) {
-    sql.exec("DELETE FROM meta WHERE name = 'judge_to'");
+    dropMeta(sql, "judge_to");
     return false;
   }
   sql.transaction(() => {
-    const judged = { sequence: Number(known), timestampMs: Number(readMeta(sql, "read_to_ms")) };
+    const judged = { sequence: known, timestampMs: readMeta(sql, "read_to_ms") ?? 0 };
     new Judgement(parts, round, judged).write();
-    sql.exec("DELETE FROM meta WHERE name = 'judge_to'");
+    dropMeta(sql, "judge_to");
   });
   return true;
 }
@@ -109,8 +112,7 @@ export async function judgeRound(
  * endpoint's events, may be behind the state. Nobody who recomputes it by those events would find the excuse.
  */
 function isAheadOfEvents({ sql, follower }: JudgingParts, { no, epoch }: Round): boolean {
-  const [lost] = sql.exec("SELECT 1 FROM draw WHERE round = ? AND is_owner = 0 LIMIT 1", no);
-  return lost !== undefined && (follower.epoch ?? 0) <= (epoch ?? 0);
+  return hasLostOwner(sql, no) && (follower.epoch ?? 0) <= (epoch ?? 0);
 }
 
 interface JudgedDraw {
@@ -150,7 +152,7 @@ class Judgement {
   write(): void {
     const { sql, rounds } = this.#parts;
     const { no } = this.#round;
-    const draws = rounds.draws(no);
+    const draws = drawsOf(sql, no);
     const raw = draws.map((draw) => ({ draw, verdict: this.#verdictOf(draw) }));
     const isVoid = this.#isVoid(raw);
     const judged = isVoid ? raw.map(excusedAltogether) : raw;
@@ -187,18 +189,11 @@ class Judgement {
 
   #excuseOf(draw: RoundDraw, outcome: VerdictOutcome): Excuse | undefined {
     const { sql, follower, store, nodes, parameters } = this.#parts;
-    const [receipt] = sql.exec(
-      "SELECT received_ms FROM shard_receipt WHERE epoch = ? AND shard = ?",
-      this.#epoch,
-      draw.shard,
-    );
-    const health = this.#parts.rounds.requests(this.#round.no, draw.node, "health").at(-1);
+    const health = requestsOfNode(sql, this.#round.no, draw.node, "health").at(-1);
     const nodeStatus = health?.outcome === "pass" ? (health.detail ?? undefined) : undefined;
     const { before, isRenewed } = store.certification(draw.blobId, this.#seedCheckpoint);
     const circumstances = {
-      shardMove: draw.hasMoved
-        ? { receivedMs: receipt === undefined ? undefined : Number(receipt["received_ms"]) }
-        : undefined,
+      shardMove: draw.hasMoved ? { receivedMs: shardReceivedMs(sql, this.#epoch, draw.shard) } : undefined,
       nodeStatus,
       maintenanceUsedMs: nodes.maintenanceMs(draw.node, this.#epoch, nodeStatus, this.#nowMs),
       isBlobInvalid: isRenewed || !store.isLive(draw.blobId, follower.epoch ?? this.#epoch),
@@ -212,15 +207,7 @@ class Judgement {
   }
 
   #epochChanges(): EpochChange[] {
-    const rows = this.#parts.sql.exec("SELECT * FROM epoch_change WHERE epoch >= ?", this.#epoch);
-    return epochChangesOf(
-      this.#epoch,
-      rows.map((row) => ({
-        epoch: Number(row["epoch"]),
-        startMs: Number(row["start_ms"]),
-        doneMs: row["done_ms"] === null ? undefined : Number(row["done_ms"]),
-      })),
-    );
+    return epochChangesOf(this.#epoch, epochChangesFrom(this.#parts.sql, this.#epoch));
   }
 
   /** Whether the auditor's own network is to blame. */
@@ -238,25 +225,12 @@ class Judgement {
     const records = judged.map(({ draw, verdict }) => toRecord(no, draw, verdict));
     records.forEach((record, i) => {
       const leaf = evidenceBytes(record);
-      const hash = toHex(evidenceLeafHash(leaf));
-      sql.exec(
-        "INSERT OR IGNORE INTO evidence (leaf_hash, canonical_json) VALUES (?, ?)",
-        hash,
-        new TextDecoder().decode(leaf),
-      );
-      sql.exec(
-        `INSERT INTO verdict (round, mode, shard, t, node, outcome, attempts, excuse, leaf_hash)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        no,
-        record.mode,
-        record.shard,
-        record.t,
-        record.node,
-        record.outcome,
-        judged[i]?.draw.requests ?? 0,
-        record.excuse,
-        hash,
-      );
+      keepVerdict(sql, no, {
+        ...record,
+        requests: judged[i]?.draw.requests ?? 0,
+        leafHash: toHex(evidenceLeafHash(leaf)),
+        leaf: new TextDecoder().decode(leaf),
+      });
     });
     return new EvidenceTree(records).root();
   }
@@ -265,7 +239,7 @@ class Judgement {
     member: { readonly nodeId: ObjectId; readonly name: string },
     judged: readonly JudgedDraw[],
   ): ReportRow {
-    const { nodes, parameters } = this.#parts;
+    const { sql, nodes, parameters } = this.#parts;
     const test = possessionTest(parameters);
     const before = nodes.possession(member.nodeId, this.#epoch);
     let after: PossessionState = before;
@@ -280,7 +254,7 @@ class Judgement {
         nodes.noteAvailability(member.nodeId, atMs, isAnswered);
       }
     }
-    const confirmed = nodes.confirmedClaims(member.nodeId, this.#epoch);
+    const confirmed = countConfirmedAgainst(sql, member.nodeId, this.#epoch);
     const row: ReportRow = {
       ...counts,
       node: member.nodeId,

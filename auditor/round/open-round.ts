@@ -19,9 +19,11 @@ import type { ChainReader } from "../../shared/sui/walrus/chain-reader.ts";
 import { youngFrom } from "../../shared/sui/walrus/young-blobs.ts";
 import type { AuditChain } from "../chain/audit-chain.ts";
 import type { ChainFollower } from "../chain/chain-follower.ts";
-import { readMeta } from "../ledger/ledger-sql.ts";
+import { insertDraw } from "../ledger/draws.ts";
+import { readMeta } from "../ledger/meta.ts";
 import { committeeJson, type Round, type Rounds } from "../ledger/rounds.ts";
-import { listName, type PopulationLists, type SqlPopulationStore } from "../population/population-tables.ts";
+import type { SqlPopulationStore } from "../population/object-tables.ts";
+import { listName, type PopulationLists } from "../population/population-tables.ts";
 
 /** Slices of work in one step: some seconds of CPU at most. */
 const UNITS_PER_STEP = 100;
@@ -38,7 +40,7 @@ export interface OpeningParts {
 }
 
 /** Times up to here are behind what was read of the chain: a round must begin later. */
-export const readToMs = (sql: Sql): number => Number(readMeta(sql, "read_to_ms") ?? "0");
+export const readToMs = (sql: Sql): number => readMeta(sql, "read_to_ms") ?? 0;
 
 /** The number of the first round that may open. */
 export function earliestRound(sql: Sql, rounds: Rounds, parameters: AuditParameters): number {
@@ -159,7 +161,7 @@ function planInto(
   committee: Committee,
   moved: ReadonlySet<number>,
 ): PublishedPopulations {
-  const { lists, rounds, parameters } = parts;
+  const { lists, parameters } = parts;
   assert(round.seed !== null, `round ${round.no} has a seed`);
   const [permanent, deletable, fresh] = (["permanent", "deletable", "fresh"] as const).map((stratum) =>
     lists.index(listOf(stratum, round)),
@@ -184,7 +186,7 @@ function planInto(
   challenges.forEach((challenge, index) => {
     const owner = committee.members[owners[challenge.shard] ?? -1];
     assert(owner !== undefined, `shard ${challenge.shard} has an owner`);
-    rounds.insertDraw(round.no, {
+    insertDraw(parts.sql, round.no, {
       ...challenge,
       node: owner.nodeId,
       place: places.get(index) ?? index,

@@ -14,6 +14,7 @@ import type { WalrusObjectIds } from "../../shared/sui/walrus/chain-snapshot.ts"
 import type { RoundReport } from "../chain/audit-chain.ts";
 import type { NodeRecords, NodeRound } from "../ledger/node-records.ts";
 import type { Round, Rounds } from "../ledger/rounds.ts";
+import { leavesOf } from "../ledger/verdicts.ts";
 
 /** What the report transaction says of a judged round. */
 export function reportOf(round: Round, nodes: readonly NodeRound[]): RoundReport {
@@ -96,12 +97,3 @@ function auditorOf({ rounds, claimChain }: Parameters<typeof exportRound>[0], no
   const then = rounds.judgedBy(no);
   return then === undefined ? (claimChain?.auditor ?? null) : then;
 }
-
-/** Leaves in (mode, shard, t) order. */
-export const leavesOf = (sql: Sql, round: number): string[] =>
-  sql
-    .exec(
-      `SELECT canonical_json FROM verdict JOIN evidence USING (leaf_hash) WHERE round = ? ORDER BY mode, shard, t`,
-      round,
-    )
-    .map((row) => String(row["canonical_json"]));

@@ -45,7 +45,8 @@ import { metadataBytes, type VerifiedMetadata } from "../../shared/protocol/meta
 import { maxRecoverySymbolsBytes } from "../../shared/protocol/recovery-symbol.ts";
 import { blobLayout, sliverBytes } from "../../shared/protocol/sizes.ts";
 import { parseSliver, serializedSliverBytes } from "../../shared/protocol/sliver.ts";
-import type { RequestKind, RoundDraw } from "../ledger/rounds.ts";
+import type { RequestKind } from "../ledger/attempts.ts";
+import type { RoundDraw } from "../ledger/draws.ts";
 
 export interface Question {
   readonly kind: RequestKind;

@@ -2,7 +2,7 @@
 import type { Outcome } from "../../shared/audit/outcomes.ts";
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
-import type { RequestKind } from "../ledger/rounds.ts";
+import type { RequestKind } from "../ledger/attempts.ts";
 
 const UNANSWERED: ReadonlySet<Outcome> = new Set(["timeout", "unreachable"]);
 

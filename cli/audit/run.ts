@@ -10,8 +10,9 @@ import { Auditor } from "../../auditor/auditor.ts";
 import { readOnlyAuditChain } from "../../auditor/chain/audit-chain.ts";
 import { type Reading, readingOf } from "../../auditor/chain/reading.ts";
 import { nodesView } from "../../auditor/face/views.ts";
+import { drawProgress } from "../../auditor/ledger/draws.ts";
 import { openLedger } from "../../auditor/ledger/ledger-sql.ts";
-import type { Round, Rounds } from "../../auditor/ledger/rounds.ts";
+import type { Round } from "../../auditor/ledger/rounds.ts";
 import { exportRound } from "../../auditor/round/publish-round.ts";
 import { systemClock } from "../../host/clock.ts";
 import { command, InputError } from "../../host/command.ts";
@@ -135,16 +136,16 @@ function statePrinter({ rounds }: Auditor, sql: Ledger): () => void {
     const ms = systemClock.nowMs();
     if (round === undefined || (round.state === printed.state && ms - printed.ms < PRINT_MS)) return;
     printed = { state: round.state, ms };
-    console.error(`round ${round.no}: ${round.state}${placeIn(rounds, round, readingOf(sql, rounds))}`);
+    console.error(`round ${round.no}: ${round.state}${placeIn(sql, round, readingOf(sql, rounds))}`);
   };
 }
 
-function placeIn(rounds: Rounds, { no, state }: Round, reading: Reading | null): string {
+function placeIn(sql: Ledger, { no, state }: Round, reading: Reading | null): string {
   if (reading !== null && reading.backTo !== null)
     return `, event blobs looked up back to checkpoint ${reading.backTo}`;
   if (reading !== null) return `, checkpoint ${reading.checkpoint} of ${reading.target}`;
   if (state !== "challenging") return "";
-  const { draws, decided } = rounds.progress(no);
+  const { draws, decided } = drawProgress(sql, no);
   return `, ${decided} of ${draws} challenges decided`;
 }
 

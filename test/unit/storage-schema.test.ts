@@ -88,6 +88,85 @@ describe("docs/storage-schema.md", () => {
   });
 });
 
+/** Which file reads and writes which tables of the auditor's ledger. `ledger-sql.ts` makes them all. */
+const OWNERS: Readonly<Record<string, readonly string[]>> = {
+  "ledger/meta.ts": ["meta"],
+  "ledger/rounds.ts": ["round", "judgement"],
+  "ledger/draws.ts": ["draw"],
+  "ledger/attempts.ts": ["attempt", "body"],
+  "ledger/verdicts.ts": ["verdict", "evidence"],
+  "ledger/node-records.ts": ["node_epoch", "node_window", "node_round", "node_latency"],
+  "ledger/claim-records.ts": ["claim", "refutation"],
+  "ledger/epochs.ts": ["epoch_change", "shard_receipt"],
+  "ledger/counters.ts": ["counter"],
+  "population/object-tables.ts": ["object", "pool", "excluded", "certification"],
+  "population/population-tables.ts": ["population"],
+  "population/row-population.ts": ["population_entry", "population_slice"],
+  "population/packed-population.ts": ["packed_slice"],
+  "chain/event-blob-table.ts": ["event_blob"],
+  "round/burst.ts": ["burst"],
+  "round/metadata-shelf.ts": ["metadata"],
+  "edge-reads/edge-reads.ts": ["edge_batch", "edge_read", "edge_failure"],
+};
+/** Tables that a file reads beside its own, because one statement has to join them. */
+const JOINED: Readonly<Record<string, readonly string[]>> = {
+  "ledger/verdicts.ts": ["draw"],
+  "population/stratum-blobs.ts": ["object", "pool", "excluded"],
+};
+const SCHEMA = "ledger/ledger-sql.ts";
+
+/** Tables named in the statements of a source: those written, and all. */
+function tablesIn(source: string, known: ReadonlySet<string>): { all: Set<string>; written: Set<string> } {
+  const code = source.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
+  const find = (pattern: RegExp): Set<string> =>
+    new Set([...code.matchAll(pattern)].map(([, name = ""]) => name).filter((name) => known.has(name)));
+  const written = find(/\b(?:INTO|UPDATE|DELETE FROM)\s+([a-z_]+)/g);
+  return { written, all: find(/\b(?:INTO|UPDATE|FROM|JOIN)\s+([a-z_]+)/g) };
+}
+
+describe("tables of the ledger", () => {
+  const tables = ledgerDatabase()
+    .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    .all()
+    .map(({ name }) => String(name));
+  const known = new Set(tables);
+  const sourceOf = (file: string): string => readFileSync(join(root, "auditor", file), "utf8");
+  const files = readdirSync(join(root, "auditor"), { recursive: true, encoding: "utf8" }).filter(
+    (file) => file.endsWith(".ts") && file !== SCHEMA,
+  );
+
+  it("have one owner each, whose file alone writes them and whose statements others do not repeat", () => {
+    expect(Object.values(OWNERS).flat().sort()).toEqual([...tables].sort());
+    const strangers = files.flatMap((file) => {
+      const own = OWNERS[file] ?? [];
+      const { all, written } = tablesIn(sourceOf(file), known);
+      const mayRead = [...own, ...(JOINED[file] ?? [])];
+      return [
+        ...[...written].filter((table) => !own.includes(table)).map((table) => `${file} writes ${table}`),
+        ...[...all].filter((table) => !mayRead.includes(table)).map((table) => `${file} names ${table}`),
+      ];
+    });
+    expect(strangers).toEqual([]);
+  });
+
+  it("are named where the test says, and a file that names another's would be found", () => {
+    for (const [file, own] of Object.entries(OWNERS)) {
+      const { all } = tablesIn(sourceOf(file), known);
+      expect(own.filter((table) => !all.has(table))).toEqual([]);
+    }
+    const planted = 'sql.exec("DELETE FROM claim WHERE round IN (SELECT no FROM round)")';
+    expect(tablesIn(planted, known)).toEqual({
+      written: new Set(["claim"]),
+      all: new Set(["claim", "round"]),
+    });
+  });
+
+  it("are named by no statement that another file puts together from parts", () => {
+    const built = files.filter((file) => /\b(?:INTO|UPDATE|FROM|JOIN) \$\{/.test(sourceOf(file)));
+    expect(built).toEqual([]);
+  });
+});
+
 describe("fail points", () => {
   it("are all reached somewhere, and all that are reached are listed", () => {
     const files = ["functions", "shared/sui"].flatMap((folder) =>

@@ -5,11 +5,8 @@ import { ChainFollower, passedOver } from "../../../auditor/chain/chain-follower
 import { History } from "../../../auditor/chain/history.ts";
 import { HistoryBlobReader } from "../../../auditor/chain/history-blob.ts";
 import { openLedger } from "../../../auditor/ledger/ledger-sql.ts";
-import {
-  listName,
-  PopulationLists,
-  SqlPopulationStore,
-} from "../../../auditor/population/population-tables.ts";
+import { SqlPopulationStore } from "../../../auditor/population/object-tables.ts";
+import { listName, PopulationLists } from "../../../auditor/population/population-tables.ts";
 import { systemClock } from "../../../host/clock.ts";
 import { nodeLedger } from "../../../host/node-sqlite.ts";
 import type { RoundExport } from "../../../shared/audit/round-export.ts";

@@ -3,9 +3,11 @@
  * in virtual time.
  */
 
+import { drawsOf, insertDraw, type RoundDraw } from "../../../auditor/ledger/draws.ts";
 import { openLedger } from "../../../auditor/ledger/ledger-sql.ts";
-import { committeeJson, type Round, type RoundDraw, Rounds } from "../../../auditor/ledger/rounds.ts";
-import { PopulationLists, SqlPopulationStore } from "../../../auditor/population/population-tables.ts";
+import { committeeJson, type Round, Rounds } from "../../../auditor/ledger/rounds.ts";
+import { SqlPopulationStore } from "../../../auditor/population/object-tables.ts";
+import { PopulationLists } from "../../../auditor/population/population-tables.ts";
 import { challengeRound } from "../../../auditor/round/challenge-round.ts";
 import { nodeLedger } from "../../../host/node-sqlite.ts";
 import type { AuditParameters } from "../../../shared/audit/parameters.ts";
@@ -85,7 +87,7 @@ export class PlannedRound {
       const owner = this.committee.members[challenge.shard];
       const isLeftOut = options.onlyShards?.includes(challenge.shard) === false;
       if (owner === undefined || isLeftOut) return;
-      this.rounds.insertDraw(NO, {
+      insertDraw(this.sql, NO, {
         ...challenge,
         node: owner.nodeId,
         place,
@@ -111,7 +113,7 @@ export class PlannedRound {
   }
 
   draws(): RoundDraw[] {
-    return this.rounds.draws(NO);
+    return drawsOf(this.sql, NO);
   }
 
   transport(fetch: (request: Request) => Promise<Response>): NodeTransport {

@@ -2,8 +2,8 @@
 import { Transaction } from "@mysten/sui/transactions";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { ClaimChain } from "../../../auditor/claims/claim-chain.ts";
-import { dropRefutations, keepRefutation } from "../../../auditor/claims/refutation-view.ts";
 import { answer } from "../../../auditor/face/routes.ts";
+import { dropRefutations, keepRefutation } from "../../../auditor/ledger/claim-records.ts";
 import { openLedger } from "../../../auditor/ledger/ledger-sql.ts";
 import { NodeRecords } from "../../../auditor/ledger/node-records.ts";
 import { Rounds } from "../../../auditor/ledger/rounds.ts";

@@ -1,16 +1,22 @@
 // If this fails, strangers write into an auditor's ledger, a node is blamed for blobs it did not owe, or edge reads get
 // into what an auditor reports.
 import { beforeEach, describe, expect, it } from "vitest";
-import { COMPARED_HOURS, HOUR_MS, settleEdgeFailures } from "../../../auditor/edge-reads/edge-reads.ts";
+import {
+  COMPARED_HOURS,
+  HOUR_MS,
+  pruneEdgeReads,
+  settleEdgeFailures,
+} from "../../../auditor/edge-reads/edge-reads.ts";
 import { isSameSecret } from "../../../auditor/edge-reads/edge-reads-route.ts";
 import { auditPage } from "../../../auditor/face/audit-page.ts";
 import { answer } from "../../../auditor/face/routes.ts";
 import type { NodeSummary } from "../../../auditor/face/views.ts";
-import { openLedger, writeMeta } from "../../../auditor/ledger/ledger-sql.ts";
+import { openLedger } from "../../../auditor/ledger/ledger-sql.ts";
+import { writeMeta } from "../../../auditor/ledger/meta.ts";
 import { NodeRecords } from "../../../auditor/ledger/node-records.ts";
 import { Rounds } from "../../../auditor/ledger/rounds.ts";
-import { PopulationLists, SqlPopulationStore } from "../../../auditor/population/population-tables.ts";
-import { pruneEdgeReads } from "../../../auditor/prune.ts";
+import { SqlPopulationStore } from "../../../auditor/population/object-tables.ts";
+import { PopulationLists } from "../../../auditor/population/population-tables.ts";
 import { nodeLedger } from "../../../host/node-sqlite.ts";
 import {
   EDGE_READ_LIMITS,
@@ -65,7 +71,7 @@ beforeEach(() => {
   snapshots = 0;
   addRound(10, START_MS - HOUR_MS);
   addList("fresh/10", BLOBS);
-  writeMeta(sql, "epoch", `${EPOCH}`);
+  writeMeta(sql, "epoch", EPOCH);
   readChainTo(START_MS + 30 * 24 * HOUR_MS);
 });
 
@@ -77,7 +83,7 @@ const committee = (epoch: number, shardsOf: readonly (readonly number[])[] = [[0
     members: NODES.map((nodeId, i) => ({ nodeId, name: `node-${i}`, shards: shardsOf[i] ?? [] })),
   }) as unknown as Committee;
 
-const readChainTo = (ms: number): void => writeMeta(sql, "read_to_ms", `${ms}`);
+const readChainTo = (ms: number): void => writeMeta(sql, "read_to_ms", ms);
 
 /** A closed round in which every node passed its challenges. */
 function addRound(no: number, openedMs: number, failures = 0): void {
@@ -387,7 +393,7 @@ describe("a failure is not held against a node", () => {
     );
     expect(new Set([deleted, invalid, renewed]).size).toBe(3);
     expect(await failedBlobs(CHEAT)).toBe(5);
-    writeMeta(sql, "epoch", `${EPOCH + 3}`);
+    writeMeta(sql, "epoch", EPOCH + 3);
     expect(await failedBlobs(CHEAT)).toBe(0);
   });
 
@@ -426,13 +432,13 @@ describe("a failure is not held against a node", () => {
 
   it("while the chain is being read for a judgement: what is behind the last one is not known yet", async () => {
     await tell(CHEAT, { missing });
-    writeMeta(sql, "judge_to", "99");
+    writeMeta(sql, "judge_to", 99);
     settleEdgeFailures(sql);
     expect(await failedBlobs(CHEAT)).toBe(0);
     sql.exec("DELETE FROM meta WHERE name = 'judge_to'");
     expect(await failedBlobs(CHEAT)).toBe(8);
     settleEdgeFailures(sql);
-    writeMeta(sql, "judge_to", "100");
+    writeMeta(sql, "judge_to", 100);
     expect(await failedBlobs(CHEAT)).toBe(8);
   });
 

@@ -4,7 +4,7 @@ import { Auditor } from "../../../auditor/auditor.ts";
 import type { AuditChain } from "../../../auditor/chain/audit-chain.ts";
 import { LedgerNetworkError } from "../../../auditor/chain/ledger-network.ts";
 import { answer } from "../../../auditor/face/routes.ts";
-import { readMeta } from "../../../auditor/ledger/ledger-sql.ts";
+import { readMeta } from "../../../auditor/ledger/meta.ts";
 import { nodeLedger } from "../../../host/node-sqlite.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import { Gate, INVOCATION_REQUESTS } from "../../../shared/base/gate.ts";

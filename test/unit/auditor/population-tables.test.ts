@@ -1,12 +1,10 @@
 // If this fails, an auditor with its lists in a database draws other blobs than everybody else computes.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { openLedger, readMeta, writeMeta } from "../../../auditor/ledger/ledger-sql.ts";
-import {
-  listName,
-  PopulationLists,
-  SqlPopulationStore,
-} from "../../../auditor/population/population-tables.ts";
+import { openLedger } from "../../../auditor/ledger/ledger-sql.ts";
+import { readMeta, writeMeta } from "../../../auditor/ledger/meta.ts";
+import { SqlPopulationStore } from "../../../auditor/population/object-tables.ts";
+import { listName, PopulationLists } from "../../../auditor/population/population-tables.ts";
 import type { StretchLimits } from "../../../auditor/population/stratum-blobs.ts";
 import { nodeLedger } from "../../../host/node-sqlite.ts";
 import { MemoryPopulation } from "../../../shared/audit/population.ts";
