@@ -16,7 +16,7 @@ import { createSuiClient } from "../shared/sui/client/sui-client.ts";
 import { type ChainReader, suiChainReader } from "../shared/sui/walrus/chain-reader.ts";
 import { Auditor } from "./auditor.ts";
 import { readOnlyAuditChain } from "./chain/audit-chain.ts";
-import { suiAuditChain } from "./chain/sui-audit-chain.ts";
+import { SuiAuditChain } from "./chain/sui-audit-chain.ts";
 import { ClaimChain } from "./claims/claim-chain.ts";
 import { type AuditorConfig, type Env, type LedgerPort, parseConfig } from "./env.ts";
 import { answer } from "./face/routes.ts";
@@ -56,7 +56,7 @@ export class AuditLedger extends DurableObject<Env> implements LedgerPort {
     const auditChain =
       contract === undefined || secretKey === undefined
         ? readOnly
-        : suiAuditChain({
+        : new SuiAuditChain({
             client,
             contract,
             ...(gatePackageId === undefined ? {} : { gate: { packageId: gatePackageId, stakingObjectId } }),

@@ -7,7 +7,7 @@ import { MultiSigPublicKey } from "@mysten/sui/multisig";
 import { Transaction } from "@mysten/sui/transactions";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { readOnlyAuditChain } from "../../auditor/chain/audit-chain.ts";
-import { suiAuditChain } from "../../auditor/chain/sui-audit-chain.ts";
+import { SuiAuditChain } from "../../auditor/chain/sui-audit-chain.ts";
 import { ownedAdminCap } from "../../cli/audit/admin-cap.ts";
 import { audit } from "../../cli/audit/audit.ts";
 import { setPaused } from "../../cli/audit/panel/changes.ts";
@@ -98,7 +98,7 @@ function auditorWith(key: Ed25519Keypair): TestAuditor {
   return testAuditor({
     network: network.file,
     auditChain: (chain) =>
-      suiAuditChain({
+      new SuiAuditChain({
         client: client(),
         contract: contract(),
         secretKey: key.getSecretKey(),

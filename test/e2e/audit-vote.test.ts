@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { readOnlyAuditChain } from "../../auditor/chain/audit-chain.ts";
-import { suiAuditChain } from "../../auditor/chain/sui-audit-chain.ts";
+import { SuiAuditChain } from "../../auditor/chain/sui-audit-chain.ts";
 import { audit } from "../../cli/audit/audit.ts";
 import { ROOT } from "../../host/project-root.ts";
 import { canonicalJson } from "../../shared/audit/canonical-json.ts";
@@ -93,7 +93,7 @@ function auditorWithKey(position: number): TestAuditor {
     clock,
     parameters: P,
     auditChain: (chain) =>
-      suiAuditChain({
+      new SuiAuditChain({
         client: createSuiClient({ url: sui.url, fetch }),
         contract: audit,
         gate: { packageId, stakingObjectId: walrus.stakingObjectId },

@@ -57,7 +57,15 @@ function mortal<Calls extends object>(calls: Calls): Calls {
 function mortalChain(chain: AuditChain): AuditChain {
   const { claims, pruning } = chain;
   if (claims === undefined || pruning === undefined) throw new Error("this auditor has a key");
-  return { ...mortal(chain), writes: true, claims: mortal(claims), pruning: mortal(pruning) };
+  const calls = mortal(chain);
+  return {
+    writes: true,
+    claims: mortal(claims),
+    pruning: mortal(pruning),
+    seedOf: (no, startMs) => calls.seedOf(no, startMs),
+    declarePopulation: (population) => calls.declarePopulation(population),
+    report: (report) => calls.report(report),
+  };
 }
 
 const sql = nodeLedger();

@@ -1,7 +1,7 @@
 // If this fails, an auditor accuses honest nodes, misses dishonest ones, or publishes what nobody can recompute.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
-import { suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
+import { SuiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
 import { readRegistryFacts } from "../../../cli/audit/registry-facts.ts";
 import { nodeLedger } from "../../../host/node-sqlite.ts";
 import type { ReportTotals } from "../../../shared/audit/report-rows.ts";
@@ -428,7 +428,7 @@ describe("an auditor with a key", () => {
     const client = createSuiClient({ url: network.file.sui.url, fetch });
     const auditor = auditorOf({
       auditChain: (chain) =>
-        suiAuditChain({
+        new SuiAuditChain({
           client,
           contract: audit,
           secretKey,
@@ -512,7 +512,7 @@ describe("an auditor with a key", () => {
     const make = () =>
       auditorOf({
         auditChain: (chain) =>
-          suiAuditChain({
+          new SuiAuditChain({
             client: createSuiClient({ url: system.network.file.sui.url, fetch }),
             contract: { packageId: blobs[0] as never, registryId: blobs[0] as never },
             secretKey: wrong,

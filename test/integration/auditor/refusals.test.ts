@@ -2,7 +2,7 @@
 import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
-import { suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
+import { SuiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
 import { type Network, startNetwork } from "../../../localnet/network.ts";
 import type { Log } from "../../../shared/base/log.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
@@ -27,7 +27,7 @@ beforeAll(async () => {
     clock,
     parameters: PATIENT,
     auditChain: (chain) =>
-      suiAuditChain({
+      new SuiAuditChain({
         client: createSuiClient({ url: sui.url, fetch }),
         contract: audit,
         secretKey: key.getSecretKey(),

@@ -3,7 +3,7 @@ import { Ed25519Keypair } from "@mysten/sui/keypairs/ed25519";
 import type { Transaction } from "@mysten/sui/transactions";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
-import { suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
+import { SuiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
 import { listName } from "../../../auditor/population/population-tables.ts";
 import { ownedAdminCap } from "../../../cli/audit/admin-cap.ts";
 import { systemClock } from "../../../host/clock.ts";
@@ -75,7 +75,7 @@ describe("an auditor", () => {
     const auditor = testAuditor({
       network: network.file,
       auditChain: (chain) =>
-        suiAuditChain({
+        new SuiAuditChain({
           client: createSuiClient({ url: sui.url, fetch }),
           contract: audit,
           secretKey: stranger.getSecretKey(),
@@ -158,7 +158,7 @@ describe("the seed of a round", () => {
     const client = createSuiClient({ url: sui.url, fetch });
     const fallback = readOnlyAuditChain(suiChainReader(client, walrus, systemClock));
     const log = (): void => {};
-    return suiAuditChain({ client, contract: audit, secretKey, clock, log, fallback, periodMs: HOUR_MS });
+    return new SuiAuditChain({ client, contract: audit, secretKey, clock, log, fallback, periodMs: HOUR_MS });
   };
   const slot = (): number => Math.floor(Date.now() / HOUR_MS);
 

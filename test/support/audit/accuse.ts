@@ -4,7 +4,7 @@
  */
 import { expect } from "vitest";
 import { type AuditChain, readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
-import { suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
+import { SuiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
 import { systemClock } from "../../../host/clock.ts";
 import type { Network } from "../../../localnet/network.ts";
 import { AUDIT_PROFILES, type AuditParameters } from "../../../shared/audit/parameters.ts";
@@ -42,7 +42,7 @@ export function chainWithKey(
   const { audit, auditors, sui } = network.file;
   const secretKey = auditors?.[position]?.secretKey;
   if (audit === undefined || secretKey === undefined) throw new Error("the network has no such auditor");
-  return suiAuditChain({
+  return new SuiAuditChain({
     client: createSuiClient({ url: sui.url, fetch }),
     contract: audit,
     secretKey,

@@ -1,13 +1,15 @@
 // If this fails, an auditor's storage grows for ever, or evidence is gone while a claim still rests on it.
+
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type AuditChain, readOnlyAuditChain } from "../../../auditor/chain/audit-chain.ts";
-import { suiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
+import { SuiAuditChain } from "../../../auditor/chain/sui-audit-chain.ts";
 import { openLedger } from "../../../auditor/ledger/ledger-sql.ts";
 import { Rounds } from "../../../auditor/ledger/rounds.ts";
 import { pruneChain, pruneLedger } from "../../../auditor/prune.ts";
 import { nodeLedger } from "../../../host/node-sqlite.ts";
 import { AUDIT_PROFILES } from "../../../shared/audit/parameters.ts";
 import type { Sql } from "../../../shared/base/sql.ts";
+import type { ObjectId } from "../../../shared/protocol/ids.ts";
 import type { SharedRef } from "../../../shared/sui/audit/contracts.ts";
 import { hasPopulations, readRound } from "../../../shared/sui/audit/reader.ts";
 import { attestTransaction, finalizeTransaction } from "../../../shared/sui/audit/transactions.ts";
@@ -31,7 +33,7 @@ beforeEach(async () => {
   await world.succeed(world.auditors[1], attestTransaction(world.contracts, claim));
   await world.fund(pruner);
   const ids = world.standIn.networkIds;
-  chain = suiAuditChain({
+  chain = new SuiAuditChain({
     client: world.network.client,
     contract: { packageId: ids.auditPackageId, registryId: ids.auditRegistryId },
     secretKey: pruner.getSecretKey(),
@@ -161,7 +163,9 @@ it("goes on where it died, whoever deleted what meanwhile", async () => {
   const { pruning } = chain;
   if (pruning === undefined) throw new Error("a chain with a key prunes");
   const dying = {
-    ...pruning,
+    lastPastRound: (nowMs: number) => pruning.lastPastRound(nowMs),
+    purgeClaim: (id: ObjectId) => pruning.purgeClaim(id),
+    prunePopulation: (epoch: number) => pruning.prunePopulation(epoch),
     pruneRound: async (no: number) => {
       await pruning.pruneRound(no);
       throw new Error("died");
