@@ -8,7 +8,6 @@
  *
  * A node that says itself that it lacks the symbol is not rescued: what the claim says is then true.
  */
-import { verifySymbolAnswer } from "../../shared/audit/outcomes.ts";
 import { type Refutation, refutationOf } from "../../shared/audit/refutation.ts";
 import { FloeError } from "../../shared/base/errors.ts";
 import { CodecError } from "../../shared/codec/codec.ts";
@@ -22,7 +21,7 @@ import { parseRecoverySymbols, type RecoverySymbol } from "../../shared/protocol
 import { blobLayout } from "../../shared/protocol/sizes.ts";
 import type { RoundDraw } from "../ledger/draws.ts";
 import { type Budget, PoliteAsker, type PoliteAskerParts } from "../round/polite-asker.ts";
-import { metadataQuestion, symbolQuestion, verifiedMetadata, weigh } from "../round/questions.ts";
+import { metadataQuestion, symbolQuestion, weigh } from "../round/questions.ts";
 
 /** Asking the accused: few requests, and time for some of them to get no answer. */
 const ASK_TIMEOUTS = 4;
@@ -59,11 +58,8 @@ export async function fetchRefutation(
   const question = symbolQuestion(draw, metadata, [draw.symbol]);
   const result = await asker.ask(accused, question);
   if (result === undefined) return undefined;
-  const { outcome } = weigh(question, result);
-  if (outcome === "pass" && result.body !== undefined) {
-    const [symbol] = verifySymbolAnswer(result.body, draw, metadata) ?? [];
-    return symbol === undefined ? undefined : refutationOf(metadata, symbol);
-  }
+  const { outcome, answer: [symbol] = [] } = weigh(question, result);
+  if (symbol !== undefined) return refutationOf(metadata, symbol);
   if (!mayRebuild || !SILENT.has(outcome)) return undefined;
   const rebuilt = await rebuildSymbol(askerFor(parts, REBUILD_MS, REBUILD_REQUESTS), others, metadata, draw);
   return rebuilt === undefined ? undefined : refutationOf(metadata, rebuilt);
@@ -90,8 +86,8 @@ async function fetchMetadata(
   for (const member of members) {
     const result = await asker.ask(member, question);
     if (result === undefined) return undefined;
-    if (weigh(question, result).outcome === "pass" && result.body !== undefined)
-      return verifiedMetadata(result.body, blobId, nShards);
+    const { answer } = weigh(question, result);
+    if (answer !== undefined) return answer;
   }
   return undefined;
 }
@@ -114,7 +110,7 @@ async function rebuildSymbol(
     ask: async (node) => {
       const shards = node.shards.length;
       const maxBytes = rebuild.answerBytes(shards);
-      const judge = () => ({ passes: true, detail: null });
+      const judge = () => ({ passes: true, answer: undefined, detail: null }) as const;
       // Once the budget is spent, no node is asked any more.
       const result = await asker.ask(node, { kind: "symbol", path, accept: OCTET_STREAM, maxBytes, judge });
       if (result?.httpStatus !== 200 || result.body === undefined) return undefined;

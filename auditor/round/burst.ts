@@ -5,7 +5,6 @@
  * long the steps took; it is shown, and decides nothing: no verdict, no statistic, no evidence leaf.
  */
 
-import { verifySymbolAnswer } from "../../shared/audit/outcomes.ts";
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
 import type { PopulationIndex } from "../../shared/audit/population.ts";
 import type { Challenge } from "../../shared/audit/selection.ts";
@@ -97,11 +96,7 @@ export class Bursts {
     const question = symbolQuestion(challenge, metadata, [challenge.symbol]);
     const result = await asker.ask(member, question);
     if (result === undefined) return "spent";
-    const { outcome } = weigh(question, result);
-    const [symbol] =
-      outcome === "pass" && result.body !== undefined
-        ? (verifySymbolAnswer(result.body, challenge, metadata) ?? [])
-        : [];
+    const { outcome, answer: [symbol] = [] } = weigh(question, result);
     const next = symbol && nextChainSeed(at.chainSeed, symbol.symbol);
     this.#sql.exec(
       "INSERT OR REPLACE INTO burst (round, node, step, started_ms, ms, outcome, next_seed) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -127,8 +122,9 @@ export class Bursts {
     const question = metadataQuestion(blobId, this.#nShards);
     const result = await asker.ask(member, question);
     if (result === undefined) return "spent";
-    if (weigh(question, result).outcome !== "pass" || result.body === undefined) return undefined;
-    return shelf.put(blobId, result.body);
+    const { answer } = weigh(question, result);
+    if (answer === undefined || result.body === undefined) return undefined;
+    return shelf.put(result.body, answer);
   }
 }
 

@@ -41,6 +41,7 @@ import {
   sliverQuestion,
   statusQuestion,
   symbolQuestion,
+  type Weighed,
   weigh,
 } from "./questions.ts";
 import { Silence } from "./silence.ts";
@@ -248,13 +249,19 @@ class RoundWork {
   async #ask(draw: RoundDraw, member: CommitteeMember, question: Question): Promise<Outcome | undefined> {
     const result = await this.#asker.ask(member, question);
     if (result === undefined) return undefined;
-    const outcome = this.#record(draw, member.nodeId, question, result);
+    const { outcome } = this.#record(draw, member.nodeId, question, result);
     await this.#parts.failPoint("audit.after-attempt");
     return outcome;
   }
 
-  #record(draw: RoundDraw, node: ObjectId, question: Question, result: ProbeResult): Outcome {
-    const { outcome, detail } = weigh(question, result);
+  #record<Answer>(
+    draw: RoundDraw,
+    node: ObjectId,
+    question: Question<Answer>,
+    result: ProbeResult,
+  ): Weighed<Answer> {
+    const weighed = weigh(question, result);
+    const { outcome, detail } = weighed;
     const { body } = result;
     const hash = body === undefined ? undefined : blake2b256(body);
     const isSample = hash !== undefined && ((hash[0] ?? 0) * 256 + (hash[1] ?? 0)) % KEEP_PASS_ONE_IN === 0;
@@ -282,7 +289,7 @@ class RoundWork {
       isKept ? body : undefined,
     );
     this.#silence.note(node, startedMs, question.kind, outcome);
-    return outcome;
+    return weighed;
   }
 
   /** A node that says nothing at all is not asked about every draw in turn. */
@@ -364,8 +371,8 @@ class RoundWork {
     const question = metadataQuestion(draw.blobId, nShards);
     const result = await this.#asker.ask(member, question);
     if (result === undefined) return "spent";
-    const outcome = this.#record(draw, member.nodeId, question, result);
-    if (outcome !== "pass" || result.body === undefined) return undefined;
-    return this.#shelf.put(draw.blobId, result.body);
+    const { answer } = this.#record(draw, member.nodeId, question, result);
+    if (answer === undefined || result.body === undefined) return undefined;
+    return this.#shelf.put(result.body, answer);
   }
 }

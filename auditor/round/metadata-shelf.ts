@@ -31,10 +31,11 @@ export class MetadataShelf {
     return this.#use(blobId, verifiedMetadata(bytesOf(row["bytes"]), blobId, this.#nShards));
   }
 
-  /** @param body an answer to GET metadata that has passed */
-  put(blobId: BlobId, body: Uint8Array): VerifiedMetadata {
+  /** @param body an answer to GET metadata that has passed @param metadata what it holds */
+  put(body: Uint8Array, metadata: VerifiedMetadata): VerifiedMetadata {
+    const { blobId } = metadata;
     this.#sql.exec("INSERT OR IGNORE INTO metadata (blob_id, bytes) VALUES (?, ?)", blobId, body);
-    return this.#use(blobId, verifiedMetadata(body, blobId, this.#nShards));
+    return this.#use(blobId, metadata);
   }
 
   #use(blobId: BlobId, metadata: VerifiedMetadata): VerifiedMetadata {

@@ -39,55 +39,60 @@ import { BLOB_ID_BYTES, type BlobId, type SliverIndex } from "../../shared/proto
 import {
   confirmationMessage,
   type Persistence,
+  type SignedMessage,
   signedMessageFromJson,
 } from "../../shared/protocol/messages.ts";
 import { metadataBytes, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";
-import { maxRecoverySymbolsBytes } from "../../shared/protocol/recovery-symbol.ts";
+import { maxRecoverySymbolsBytes, type RecoverySymbol } from "../../shared/protocol/recovery-symbol.ts";
 import { blobLayout, sliverBytes } from "../../shared/protocol/sizes.ts";
-import { parseSliver, serializedSliverBytes } from "../../shared/protocol/sliver.ts";
+import { parseSliver, serializedSliverBytes, type VerifiedSliver } from "../../shared/protocol/sliver.ts";
 import type { RequestKind } from "../ledger/attempts.ts";
 import type { RoundDraw } from "../ledger/draws.ts";
 
-export interface Question {
+/** @typeParam Answer what a body that passes holds */
+export interface Question<Answer = unknown> {
   readonly kind: RequestKind;
   readonly path: string;
   readonly accept: string;
   readonly maxBytes: number;
-  /** Judges the body of a 200 answer. */
-  readonly judge: (body: Uint8Array) => Judgement;
+  /** Reads the body of a 200 answer, once: what passes is handed on as what it was checked to be. */
+  readonly judge: (body: Uint8Array) => Judgement<Answer>;
 }
 
-export interface Judgement {
-  readonly passes: boolean;
-  /** For the ledger: what it said, or why it does not pass. */
-  readonly detail: string | null;
-}
+/** `detail` is for the ledger: what the answer contains, or why it does not pass. */
+export type Judgement<Answer> =
+  | { readonly passes: true; readonly answer: Answer; readonly detail: string | null }
+  | { readonly passes: false; readonly detail: string | null };
 
 const codec = createReferenceCodec();
 
-const verdictOf = (passes: boolean, reason: string): Judgement => ({
-  passes,
-  detail: passes ? null : reason,
+const passed = <Answer>(answer: Answer, detail: string | null = null): Judgement<Answer> => ({
+  passes: true,
+  answer,
+  detail,
 });
+const failed = (reason: string): Judgement<never> => ({ passes: false, detail: reason });
 
 /** Bytes of a node that are not the protocol's are its fault and make a judgement; all else is ours. */
-function judged(judge: (body: Uint8Array) => Judgement): (body: Uint8Array) => Judgement {
+function judged<Answer>(
+  judge: (body: Uint8Array) => Judgement<Answer>,
+): (body: Uint8Array) => Judgement<Answer> {
   return (body) => {
     try {
       return judge(body);
     } catch (error) {
-      if (error instanceof FloeError) return { passes: false, detail: error.code };
+      if (error instanceof FloeError) return failed(error.code);
       throw error;
     }
   };
 }
 
-/** C1. @param asked symbols of the drawn sliver, the drawn one among them */
+/** C1; answered by the symbols in the order of `asked`. @param asked symbols of the drawn sliver, the drawn one among them */
 export function symbolQuestion(
   draw: Challenge,
   metadata: VerifiedMetadata,
   asked: readonly SliverIndex[],
-): Question {
+): Question<readonly RecoverySymbol[]> {
   const { nShards } = metadata;
   const ids = asked.map((symbol) => symbolIdOfChallenge({ ...draw, symbol }, nShards));
   const { symbolBytes } = blobLayout(nShards, metadata.unencodedLength);
@@ -96,13 +101,15 @@ export function symbolQuestion(
     path: NODE_PATHS.recoverySymbols(draw.blobId, { kind: "ids", ids, proofAxis: draw.axis }),
     accept: OCTET_STREAM,
     maxBytes: maxRecoverySymbolsBytes(asked.length, symbolBytes),
-    judge: (body) =>
-      verdictOf(verifySymbolAnswer(body, draw, metadata, asked) !== undefined, "no valid proof"),
+    judge: (body) => {
+      const symbols = verifySymbolAnswer(body, draw, metadata, asked);
+      return symbols === undefined ? failed("no valid proof") : passed(symbols);
+    },
   };
 }
 
 /** C2. */
-export function sliverQuestion(draw: RoundDraw, metadata: VerifiedMetadata): Question {
+export function sliverQuestion(draw: RoundDraw, metadata: VerifiedMetadata): Question<VerifiedSliver> {
   const { pair, axis, blobId } = draw;
   const dataBytes = sliverBytes(blobLayout(metadata.nShards, metadata.unencodedLength), axis);
   return {
@@ -112,22 +119,19 @@ export function sliverQuestion(draw: RoundDraw, metadata: VerifiedMetadata): Que
     maxBytes: serializedSliverBytes(dataBytes),
     judge: judged((body) => {
       const checked = checkSliver(metadata, { axis, pair, sliver: parseSliver(body, dataBytes) });
-      return verdictOf(!(checked instanceof CodecError), "another sliver");
+      return checked instanceof CodecError ? failed("another sliver") : passed(checked);
     }),
   };
 }
 
 /** C3. */
-export function metadataQuestion(blobId: BlobId, nShards: number): Question {
+export function metadataQuestion(blobId: BlobId, nShards: number): Question<VerifiedMetadata> {
   return {
     kind: "metadata",
     path: NODE_PATHS.metadata(blobId),
     accept: OCTET_STREAM,
     maxBytes: BLOB_ID_BYTES + metadataBytes(nShards),
-    judge: judged((body) => {
-      verifiedMetadata(body, blobId, nShards);
-      return { passes: true, detail: null };
-    }),
+    judge: judged((body) => passed(verifiedMetadata(body, blobId, nShards))),
   };
 }
 
@@ -140,7 +144,7 @@ export function confirmationQuestion(
   blobId: BlobId,
   persistence: Persistence,
   signer: { readonly epoch: number; readonly publicKey: Uint8Array },
-): Question {
+): Question<SignedMessage> {
   return {
     kind: "confirmation",
     path: NODE_PATHS.confirmation(blobId, persistence),
@@ -155,26 +159,25 @@ export function confirmationQuestion(
       const isSigned =
         equalBytes(message, expected) &&
         verifyBls(message, parseBlsSignature(signature), parseBlsPublicKey(signer.publicKey));
-      return { passes: isSigned, detail: `${toHex(message)} ${toHex(signature)}` };
+      const detail = `${toHex(message)} ${toHex(signature)}`;
+      return isSigned ? passed({ message, signature }, detail) : failed(detail);
     }),
   };
 }
 
 /** C5. */
-export const statusQuestion = ({ blobId, pair, axis }: RoundDraw): Question => ({
+export const statusQuestion = ({ blobId, pair, axis }: RoundDraw): Question<string> => ({
   kind: "status",
   path: NODE_PATHS.sliverStatus(blobId, pair, axis),
   accept: JSON_TYPE,
   maxBytes: NODE_LIMITS.nodeJsonBytes,
   judge: judged((body) => {
     const data = parseSuccessBody(new TextDecoder().decode(body));
-    return typeof data === "string"
-      ? { passes: true, detail: data.slice(0, MAX_DETAIL_CHARACTERS) }
-      : { passes: false, detail: "no state" };
+    return typeof data === "string" ? passed(data, data.slice(0, MAX_DETAIL_CHARACTERS)) : failed("no state");
   }),
 });
 
-export const healthQuestion = (): Question => ({
+export const healthQuestion = (): Question<string> => ({
   kind: "health",
   path: NODE_PATHS.health(),
   accept: JSON_TYPE,
@@ -184,40 +187,47 @@ export const healthQuestion = (): Question => ({
     const status =
       typeof data === "object" && data !== null && "nodeStatus" in data ? data.nodeStatus : undefined;
     return typeof status === "string"
-      ? { passes: true, detail: status.slice(0, MAX_DETAIL_CHARACTERS) }
-      : { passes: false, detail: "no node status" };
+      ? passed(status, status.slice(0, MAX_DETAIL_CHARACTERS))
+      : failed("no node status");
   }),
 });
 
 const MAX_DETAIL_CHARACTERS = 64;
 
-export interface Answer {
+/** The end of a request: its outcome, and what a pass holds. */
+export interface Weighed<Answer> {
   readonly outcome: Outcome;
   readonly detail: string | null;
+  /** Undefined unless the outcome is a pass. */
+  readonly answer: Answer | undefined;
 }
 
-/** What the end of a request says, by the rules of `classifyAnswer`. */
-export function weigh(question: Question, result: ProbeResult): Answer {
-  const { answer, detail } = nodeAnswer(question, result);
-  return { outcome: classifyAnswer(answer), detail };
-}
-
-function nodeAnswer(question: Question, result: ProbeResult): { answer: NodeAnswer; detail: string | null } {
+/** What the end of a request comes to, by the rules of `classifyAnswer`. */
+export function weigh<Answer>(question: Question<Answer>, result: ProbeResult): Weighed<Answer> {
   const { end, httpStatus, body, contentType } = result;
-  if (end === "timeout") return { answer: { kind: "timeout" }, detail: null };
-  if (end === "unreachable") return { answer: { kind: "unreachable" }, detail: null };
+  const weighed = (answer: NodeAnswer, detail: string | null): Weighed<Answer> => ({
+    outcome: classifyAnswer(answer),
+    detail,
+    answer: undefined,
+  });
+  if (end === "timeout") return weighed({ kind: "timeout" }, null);
+  if (end === "unreachable") return weighed({ kind: "unreachable" }, null);
   if (httpStatus === 200) {
-    if (body === undefined) return { answer: { kind: "success", isVerified: false }, detail: "too large" };
+    if (body === undefined) return weighed({ kind: "success", isVerified: false }, "too large");
     // Binary answers without a type are accepted by the official clients, JSON answers without one are not.
     const fits =
       contentType === question.accept || (contentType === undefined && question.accept === OCTET_STREAM);
-    const { passes, detail } = fits ? question.judge(body) : { passes: false, detail: "content type" };
-    return { answer: { kind: "success", isVerified: passes }, detail };
+    const judgement = fits ? question.judge(body) : failed("content type");
+    const { passes, detail } = judgement;
+    return {
+      ...weighed({ kind: "success", isVerified: passes }, detail),
+      answer: judgement.passes ? judgement.answer : undefined,
+    };
   }
   const info = body === undefined ? undefined : parseErrorBody(new TextDecoder().decode(body));
   const reason = info?.reason;
-  return {
-    answer: { kind: "error", httpStatus, reason, hasEnvelope: info !== undefined },
-    detail: reason === undefined ? null : reason.slice(0, MAX_DETAIL_CHARACTERS),
-  };
+  return weighed(
+    { kind: "error", httpStatus, reason, hasEnvelope: info !== undefined },
+    reason === undefined ? null : reason.slice(0, MAX_DETAIL_CHARACTERS),
+  );
 }
