@@ -1,7 +1,8 @@
 // If this fails, a node's name runs code in a reader's browser, or an auditor starts with settings that do harm.
 import { describe, expect, it } from "vitest";
 import { type Env, parseConfig } from "../../../auditor/env.ts";
-import { auditPage, escapeHtml } from "../../../auditor/face/audit-page.ts";
+import { auditPage } from "../../../auditor/face/audit-page.ts";
+import { escapeHtml, html, joined } from "../../../auditor/face/html.ts";
 import { metricsText } from "../../../auditor/face/metrics.ts";
 import { nodesView } from "../../../auditor/face/views.ts";
 import { openLedger } from "../../../auditor/ledger/ledger-sql.ts";
@@ -75,6 +76,13 @@ describe("the audit page", () => {
     expect(page).not.toContain("<script");
     // Outside of quoted attribute values no tag has a handler.
     expect(page.replace(/"[^"]*"/g, '""')).not.toMatch(/<[^>]*\son[a-z]+=/i);
+  });
+
+  it("is made by a template that escapes all but what a template made", () => {
+    const item = html`<li title="${"'"}">${"<b> & co"}</li>`;
+    expect(`${item}`).toBe('<li title="&#39;">&lt;b&gt; &amp; co</li>');
+    expect(`${html`<ul>${[item, item]}${1}</ul>`}`).toBe(`<ul>${item}${item}1</ul>`);
+    expect(`${joined([item, item], "<")}`).toBe(`${item}&lt;${item}`);
   });
 
   it("links every figure of a node to its evidence, and puts the power of the test in words", () => {
