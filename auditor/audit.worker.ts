@@ -10,7 +10,7 @@ export { AuditLedger } from "./audit-ledger.do.ts";
 // RPC turns the methods of the class into those of the stub.
 const ledger = (env: Env): LedgerPort => env.AUDIT_LEDGER.getByName("main") as unknown as LedgerPort;
 
-/** The log names the setting that is missing or wrong; whoever asks does not learn it. */
+/** The log names the setting that is missing or wrong; the client does not learn it. */
 function isConfigured(env: Env): boolean {
   try {
     parseConfig(env);

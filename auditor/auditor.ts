@@ -155,7 +155,7 @@ export class Auditor {
       const wakeMs = await this.#step(round, budget, isSpent);
       if (wakeMs !== undefined && wakeMs > clock.nowMs()) return wakeMs;
       if (isSpent()) return clock.nowMs();
-      // The platform's clock stands still as long as nobody waits for anything.
+      // The platform's clock stands still until something is awaited.
       await clock.sleep(0);
     }
   }
@@ -174,7 +174,11 @@ export class Auditor {
     }
   }
 
-  /** Claims wait for nobody's round; what is past its time goes. @returns when a claim has to be looked at again */
+  /**
+   * Between rounds: looks after claims, and deletes what is past its retention.
+   *
+   * @returns when a claim has to be looked at again
+   */
   async #tendChain(): Promise<number | undefined> {
     const { auditChain, failPoint, log, transport } = this.#parts;
     const { claims, pruning } = auditChain;
@@ -302,14 +306,18 @@ export class Auditor {
     return (await this.#parts.chain.checkpoint(seedCheckpoint)).timestampMs;
   }
 
-  /** The committee of the round's epoch cannot be read any more: nobody was asked, nothing counts. */
+  /** The committee of the round's epoch cannot be read any more: no node was asked, nothing counts. */
   #abandon(round: Round): void {
     const { transport, log } = this.#parts;
     this.rounds.update(round.no, "populating", "void", { finished_ms: transport.clock.nowMs() });
     log("round-abandoned", { round: round.no, epoch: round.epoch });
   }
 
-  /** Forgets lists nobody needs, some slices a call: one may have millions of rows. @returns false when there is more */
+  /**
+   * Forgets lists that are not needed any more, some slices a call: one may have millions of rows.
+   *
+   * @returns false when there is more
+   */
   #tidy(): boolean {
     const newest = this.rounds.latest();
     if (newest === undefined) return true;

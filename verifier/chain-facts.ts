@@ -16,7 +16,7 @@ export interface ChainFacts {
   readonly openedSeed?: { readonly seed: Uint8Array; readonly checkpoint: number };
   /** Time of the checkpoint up to which the populations were made. */
   readonly seedMs: number | undefined;
-  /** Of the round's epoch; undefined when nobody tells any more, and then why. */
+  /** Of the round's epoch; undefined when it cannot be read any more, and then why. */
   readonly committee: ShardHolders | undefined;
   readonly noCommittee?: string;
   readonly populations: {

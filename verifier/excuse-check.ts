@@ -13,8 +13,8 @@
  * | no-metadata    | nothing: who was asked for metadata stands in no leaf; but then nothing else was asked either |
  * | self-suspect   | nothing: what came through to the auditor; but a round that counts shows that it does come   |
  *
- * An excuse that holds is enough: which of several an auditor names makes no difference to anybody. What of the chain
- * nobody can tell any more (a committee that the endpoint does not keep) is assumed in the disfavour of none, and
+ * An excuse that holds is enough: which of several an auditor names makes no difference to a node. What of the chain
+ * cannot be read any more (a committee that the endpoint does not keep) is assumed in the disfavour of none, and
  * counts among what rests on the auditor's word. Times of hand-overs are the chain's: an auditor that had to take them
  * for later, from event blobs, excuses more than is recomputed here.
  */
@@ -37,7 +37,7 @@ export interface JudgedFacts {
   readonly movedShards: ReadonlySet<number> | undefined;
   /** When the receipt of a moved shard was announced, by shard. */
   readonly receivedMs: ReadonlyMap<number, number>;
-  /** Drawn from, but nobody's to hold any more: deleted, ended, invalid or denied, or gone for a while. */
+  /** Drawn from, but no node has to hold it any more: deleted, ended, invalid or denied, or gone for a while. */
   readonly invalidBlobs: ReadonlySet<BlobId>;
   /** Committees of the epochs that began since; undefined one whose committee is not known. */
   readonly laterCommittees: readonly (ShardHolders | undefined)[];
@@ -97,7 +97,9 @@ export class ExcuseCheck {
     }
   }
 
-  /** What the auditor's word is taken for in a draw; undefined when its excuse, or having none, follows from the chain. */
+  /**
+   * What the auditor's word is taken for in a draw; undefined when its excuse, or having none, follows from the chain.
+   */
   wordTaken(record: EvidenceRecord): string | undefined {
     const { outcome, excuse, shard, node } = record;
     const { movedShards } = this.#facts;
@@ -125,7 +127,7 @@ export class ExcuseCheck {
     }
   }
 
-  /** @param nodeStatus what the node may have said of itself. @returns every excuse that holds */
+  /** @param nodeStatus the status that the node may have reported. @returns every excuse that holds */
   #excuses(
     { attempts, blobId, shard }: EvidenceRecord,
     outcome: VerdictOutcome,
@@ -155,7 +157,7 @@ export class ExcuseCheck {
     return isRefused ? undefined : "not-owner, without an answer that said so";
   }
 
-  /** Of each later epoch who held the shard; undefined where nobody can tell. */
+  /** The node that held the shard in each later epoch; undefined where it cannot be read. */
   #laterHolders(shard: number): (ObjectId | undefined)[] {
     return this.#facts.laterCommittees.map(
       (committee) => committee?.members.find(({ shards }) => shards.includes(shard))?.nodeId,

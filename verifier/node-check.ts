@@ -83,7 +83,10 @@ export function checkNodes(
   expect("totals", canonicalJson({ ...reportTotals(rows) }), canonicalJson({ ...totals }));
 }
 
-/** A possession record begins where the auditor's round before left it, or with nothing: nobody invents a past. */
+/**
+ * A possession record begins where the auditor's round before left it, or with nothing: an auditor cannot invent a
+ * past.
+ */
 function checkBefore(round: RoundExport, facts: ChainFacts, differs: Differs): void {
   const { previous } = facts;
   const expect = expecting(differs);
@@ -118,7 +121,7 @@ function carriedOver(after: PossessionState, isSameEpoch: boolean): PossessionSt
   return isSameEpoch && after.trials > 0 ? after : newPossession(after);
 }
 
-/** Sums of logarithms are made in one order by everybody; twelve digits leave room for nothing else. */
+/** Sums of logarithms are made in one order by every program; twelve digits leave room for nothing else. */
 const spellState = (state: PossessionState): string =>
   [
     state.trials,

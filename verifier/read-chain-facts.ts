@@ -25,9 +25,9 @@ const LATER_EPOCHS = 4;
  * @param opened the seed that `open_round` drew, for a round that names it as its source
  * @throws SuiError; AuditError `INVALID_EVENT_ORDER` when the endpoint has not the whole history: event blobs are
  *   attested by those who are judged here, so nothing but the chain itself will do
- * Cost: reads every Walrus event up to the judged checkpoint, and holds all live blobs in memory, 530 bytes each (1.3 GB for
- * 2.5 million); beside that some ten requests, and one per checkpoint in which a moved shard was received. For a round
- * older than the epoch before the present one the endpoint must keep old versions of Walrus's state.
+ * Cost: reads every Walrus event up to the judged checkpoint, and holds all live blobs in memory, 530 bytes each (1.3
+ * GB for 2.5 million); beside that some ten requests, and one per checkpoint in which a moved shard was received. For a
+ * round older than the epoch before the present one the endpoint must keep old versions of Walrus's state.
  */
 export async function readChainFacts(
   chain: ChainReader,
@@ -134,7 +134,7 @@ async function judgedIn(
   return isThere ? chain.checkpoint(checkpoint) : undefined;
 }
 
-/** Blobs that nobody had to hold any more where the history was read to, or that were gone since the seed. */
+/** Blobs that no node had to hold any more where the history was read to, or that were gone since the seed. */
 function invalidOf(
   blobs: ReadonlySet<BlobId>,
   { store, epoch }: ChainHistory,
@@ -153,7 +153,7 @@ function invalidOf(
 
 interface Holders {
   readonly committee: ShardHolders | undefined;
-  /** Of the epoch before: null when there was none, undefined when nobody can tell. */
+  /** Of the epoch before: null when there was none, undefined when it cannot be read. */
   readonly previous: ShardHolders | null | undefined;
   /** Why there is no committee. */
   readonly reason?: string;

@@ -3,7 +3,7 @@
  *
  * An export that names an auditor is believed to be that auditor's for one of two reasons: its report of the round, or
  * the panel's entry of the URL that the export came from. A report on chain binds roots, totals and rows, whether the
- * export names it or not: nobody reports one thing and publishes another.
+ * export names it or not: an auditor cannot report one thing and publish another.
  */
 
 import { totalsVector } from "../shared/audit/report-rows.ts";
@@ -91,10 +91,10 @@ export interface PanelEntry {
 }
 
 /**
- * Whom the panel knows at a URL. An auditor that changed its key has two entries there, the old one not active any more;
- * one that joined after a round had no key in it.
+ * Whom the panel knows at a URL. An auditor that changed its key has two entries there, the old one not active any
+ * more; one that joined after a round had no key in it.
  *
- * @param named whom the export names; undefined when it names nobody
+ * @param named whom the export names; undefined when it names no auditor
  */
 export function memberAt(
   panel: readonly PanelEntry[],

@@ -26,7 +26,7 @@ interface CheckedRound {
   readonly finishedMs: number;
   /** Time of the checkpoint with the seed; undefined while there is none. */
   readonly seedMs: number | undefined;
-  /** undefined when nobody can tell where the chain stood: then excuses are not looked at. */
+  /** undefined when it is not known where the chain stood: then excuses are not looked at. */
   readonly judged: JudgedFacts | undefined;
   /** Blobs certified less than the profile's grace before the seed was drawn. */
   readonly justCertified: ReadonlySet<BlobId>;

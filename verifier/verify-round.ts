@@ -59,7 +59,7 @@ export function verifyRound(round: RoundExport, facts: ChainFacts): Difference[]
   return differences;
 }
 
-// What the types promise, somebody else's JSON need not hold.
+// JSON from outside need not hold what the types promise.
 const STATES: ReadonlySet<string> = new Set<RoundExport["state"]>(["done", "void"]);
 const SEED_SOURCES: ReadonlySet<string> = new Set<RoundExport["seedSource"]>(["checkpoint", "open_round"]);
 

@@ -1,4 +1,6 @@
-/** What is left of excuses once all is recomputed: the auditor's word, counted, so that nobody trusts unknowingly. */
+/**
+ * What is left of excuses once all is recomputed: the auditor's word, counted, so that no reader trusts it unknowingly.
+ */
 
 import type { EvidenceRecord } from "../shared/audit/evidence.ts";
 import { parseLeaf } from "../shared/audit/evidence-leaf.ts";
@@ -12,9 +14,9 @@ const REFUSALS = "refusals without envelope";
 
 /**
  * How many draws rest on the auditor's word, by what it is taken for: an excuse that nothing on chain shows, or a
- * failure that something nobody can tell any more might excuse, or an unavailability that only the answers' bodies tell from
- * a failure; and how many nodes' records go on from a round that the
- * caller does not know. Leaves that are none are `verifyRound`'s to name.
+ * failure that something which cannot be read any more might excuse, or an unavailability that only the answers' bodies
+ * tell from a failure; and how many nodes' records go on from a round that the caller does not know. Leaves that are
+ * none are `verifyRound`'s to name.
  */
 export function wordsTaken(round: RoundExport, facts: ChainFacts): ReadonlyMap<string, number> {
   const words = new Map<string, number>();

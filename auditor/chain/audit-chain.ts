@@ -18,7 +18,7 @@ export interface RoundSeed {
   /** 32 bytes. */
   readonly seed: Uint8Array;
   readonly source: SeedSource;
-  /** Populations are made of the events of all checkpoints before this one: nobody could know the seed then. */
+  /** Populations are made of the events of all checkpoints before this one: the seed could not be known then. */
   readonly checkpoint: number;
 }
 
@@ -42,7 +42,11 @@ export interface RoundReport {
 /** What the contract knows of claims, and what an auditor does about them; only where there is a key. */
 export interface ClaimsOnChain {
   readonly auditor: ObjectId;
-  /** One page of the claims that were ever filed with this registry, in order. @param after where the page before ended */
+  /**
+   * One page of the claims that were ever filed with this registry, in order.
+   *
+   * @param after where the page before ended
+   */
   filed(after: Uint8Array | undefined): Promise<FiledClaims>;
   /** Those of this registry that still exist on chain. */
   read(ids: readonly ObjectId[]): Promise<readonly ClaimOnChain[]>;
@@ -54,7 +58,7 @@ export interface ClaimsOnChain {
   /** Takes the bond. */
   refute(claim: ClaimOnChain, refutation: Refutation): Promise<boolean>;
   finalize(claim: ClaimOnChain): Promise<boolean>;
-  /** Takes back an own claim that nobody else stands behind, with its bond. */
+  /** Takes back an own claim that no other auditor stands behind, with its bond. */
   withdraw(claim: ClaimOnChain): Promise<boolean>;
 }
 
@@ -65,11 +69,13 @@ export interface FiledClaims {
   readonly hasMore: boolean;
 }
 
-/** Deletes what the contract keeps no longer; anybody may, and gets the storage rebate. */
+/** Deletes what the contract keeps no longer; every account may, and its sender gets the storage rebate. */
 export interface PruningOnChain {
   /** Rounds up to this one are past the registry's retention. */
   lastPastRound(nowMs: number): Promise<number>;
-  /** @returns true once it is not on chain any more; false when the contract does not take it, or nobody knows */
+  /**
+   * @returns true once it is not on chain any more; false when the contract does not take it, or the outcome is unknown
+   */
   purgeClaim(id: ObjectId): Promise<boolean>;
   pruneRound(no: number): Promise<boolean>;
   /** Of all auditors. */
@@ -84,7 +90,7 @@ export interface AuditChain {
   /** False: everything below that writes answers null. */
   readonly writes: boolean;
   /**
-   * The seed of a round; with a package, opens it when nobody has.
+   * The seed of a round; with a package, opens it when no auditor has.
    *
    * @param startMs when the round begins: its number times the period
    * @returns undefined while the chain has none: ask again
@@ -92,7 +98,9 @@ export interface AuditChain {
   seedOf(no: number, startMs: number): Promise<RoundSeed | undefined>;
   /** Must stand on chain before the seed of any round of the epoch is drawn. @returns the transaction's digest */
   declarePopulation(population: PopulationDeclaration): Promise<string | null>;
-  /** @returns the transaction's digest; null when nothing is written, or the contract takes it from nobody like this */
+  /**
+   * @returns the transaction's digest; null when nothing is written, or the contract does not take it from this auditor
+   */
   report(report: RoundReport): Promise<string | null>;
 }
 

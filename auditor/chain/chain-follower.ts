@@ -2,13 +2,13 @@
  * Keeps the ledger's tables of blob objects equal to the chain's events, up to a chosen checkpoint and no further.
  *
  * Events come from the endpoint, page by page, as long as it has the checkpoint that is next; what it has forgotten
- * comes from Walrus event blobs (`history.ts`). Both say where an event stands (its checkpoint, and how many Walrus events
- * of it come before), so the ledger's place means the same in both, and the source may change at any checkpoint.
+ * comes from Walrus event blobs (`history.ts`). Both say where an event stands (its checkpoint, and how many Walrus
+ * events of it come before), so the ledger's place means the same in both, and the source may change at any checkpoint.
  *
  * A page or stretch of events and the place behind it are written in one transaction, so an event is applied exactly
- * once, whatever dies in between. At `EpochChangeStart(e)` the follower stops until P(e) is built from what came before:
- * the list is built slice by slice, and only then is the event applied. Epochs whose committee nobody can name any more
- * get no list: no round can be held in them.
+ * once, whatever dies in between. At `EpochChangeStart(e)` the follower stops until P(e) is built from what came
+ * before: the list is built slice by slice, and only then is the event applied. Epochs whose committee cannot be read
+ * any more get no list: no round can be held in them.
  *
  * Where it stands is in `meta`: `place`, `place_tx`, `cursor`, `read_to`, `epoch`, `unknown_event`, `building_epoch`.
  */
@@ -41,7 +41,7 @@ interface Progress {
   readonly mark?: HistoryMark;
 }
 
-/** When something happened, as far as anybody can tell. */
+/** When something happened, as far as the chain shows. */
 interface TimeSpan {
   readonly fromMs: number;
   readonly untilMs: number;
@@ -62,7 +62,10 @@ export class ChainFollower {
   readonly #store: SqlPopulationStore;
   readonly #lists: PopulationLists;
   readonly #history: History;
-  /** The oldest checkpoint that the endpoint had when it was last asked, on the way to `before`; only `#first` writes it. */
+  /**
+   * The oldest checkpoint that the endpoint had when it was last asked, on the way to `before`; only `#first` writes
+   * it.
+   */
   #kept: { readonly first: number; readonly before: number } | undefined;
 
   constructor(parts: {
@@ -90,8 +93,8 @@ export class ChainFollower {
   }
 
   /**
-   * Steps until everything before `beforeCheckpoint` is applied, or the invocation has done enough: a first reading takes
-   * thousands of them.
+   * Steps until everything before `beforeCheckpoint` is applied, or the invocation has done enough: a first reading
+   * takes thousands of them.
    *
    * @param isSpent asked after every step
    * @returns whether it is there
@@ -200,7 +203,7 @@ export class ChainFollower {
     dropMeta(this.#sql, "place_tx");
   }
 
-  /** @param again not what it said before */
+  /** @param again asks even if it was asked before */
   async #first(before: number, again = false): Promise<number> {
     if (again || this.#kept?.before !== before)
       this.#kept = { first: await this.#chain.firstAvailable(), before };
@@ -246,9 +249,9 @@ export class ChainFollower {
   }
 
   /**
-   * Events that speak of hand-overs carry no time; their checkpoints do. Rare: some hundred per epoch. One in a checkpoint
-   * that the endpoint has forgotten happened before the first one it has, nobody says how long: a hand-over that is taken
-   * for longer than it was excuses more, never less.
+   * Events that speak of hand-overs carry no time; their checkpoints do. Rare: some hundred per epoch. One in a
+   * checkpoint that the endpoint has forgotten happened before the first one it has, it is not known how long: a
+   * hand-over that is taken for longer than it was excuses more, never less.
    */
   async #epochTimes(followed: readonly Followed[], before: number): Promise<ReadonlyMap<number, TimeSpan>> {
     const times = new Map<number, TimeSpan>();

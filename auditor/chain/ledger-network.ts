@@ -1,8 +1,7 @@
 /**
- * Which chain a ledger was made from, so that nobody goes on with it on another one: populations of two chains in one
- * ledger would be lists of neither.
- * `meta` has the System object, the chain identifier and the digest of checkpoint 0. The last one tells embedded networks
- * apart: each begins anew at its start, with the identifiers of its seed.
+ * Which chain a ledger was made from, so that no auditor goes on with it on another one: populations of two chains in
+ * one ledger would be lists of neither. `meta` has the System object, the chain identifier and the digest of checkpoint
+ * 0. The last one tells embedded networks apart: each begins anew at its start, with the identifiers of its seed.
  */
 import { toHex } from "../../shared/base/bytes.ts";
 import { FloeError } from "../../shared/base/errors.ts";
@@ -23,7 +22,11 @@ export class LedgerNetworkError extends FloeError<"LEDGER_OF_ANOTHER_NETWORK"> {
   }
 }
 
-/** Asks nobody. @throws LedgerNetworkError when the ledger is known to be of another Walrus */
+/**
+ * By the ledger alone, without a request.
+ *
+ * @throws LedgerNetworkError when the ledger is known to be of another Walrus
+ */
 export function checkSystem(sql: Sql, systemObjectId: ObjectId): void {
   compare(sql, "system_object_id", "System object", systemObjectId);
 }

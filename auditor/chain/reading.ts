@@ -43,7 +43,7 @@ export function readingOf(sql: Sql, rounds: Rounds): Reading | null {
 }
 
 export function noteTrouble(sql: Sql, error: FloeError, atMs: number): void {
-  // What an endpoint said is for the log, not for everybody.
+  // An endpoint's own words are for the log, not for clients.
   const message = error instanceof SuiError ? "the chain cannot be read now" : error.message;
   writeMeta(sql, "reading_trouble", JSON.stringify({ code: error.code, message, atMs }));
 }

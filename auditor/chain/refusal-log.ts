@@ -1,6 +1,7 @@
 /**
- * Says why a transaction of the auditor did not go through, which nobody would see otherwise: the rounds go on, and what
- * was refused is tried again every few seconds. So a reason is logged when it is new for its call, and then now and then.
+ * Logs why a transaction of the auditor did not go through, which no operator would see otherwise: the rounds go on,
+ * and what was refused is tried again every few seconds. So a reason is logged when it is new for its call, and then
+ * now and then.
  */
 import type { Clock } from "../../shared/base/clock.ts";
 import type { Log } from "../../shared/base/log.ts";
@@ -50,7 +51,7 @@ export class RefusalLog {
     this.#last.delete(call);
   }
 
-  /** The contract, or whoever executes transactions, says no; simulated or real. */
+  /** The contract, or the validator that executes, refuses it; simulated or real. */
   async failed(call: WriteCall, failure: ExecutionFailure): Promise<void> {
     switch (failure.kind) {
       case "move-abort": {
@@ -74,7 +75,7 @@ export class RefusalLog {
     return this.#withBalance(call, error.code, error.message);
   }
 
-  /** It was sent, and nobody tells what became of it. */
+  /** It was sent, and its outcome cannot be learned. */
   unknown(call: WriteCall, error: SuiError): void {
     const { reason, digest } = error.details;
     if (this.#isNew(call, error.code))
@@ -92,7 +93,7 @@ export class RefusalLog {
     });
   }
 
-  /** undefined when nobody tells: the refusal is said all the same. */
+  /** undefined when it cannot be read: the refusal is logged all the same. */
   async #balance(): Promise<bigint | undefined> {
     try {
       return await this.#balanceMist();

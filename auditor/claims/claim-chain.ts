@@ -79,7 +79,7 @@ export class ClaimChain {
     if (known !== undefined) return known.answer as Promise<T>;
     const answer = read();
     this.#answers.set(key, { untilMs: nowMs + KEPT_MS, answer });
-    // Not kept when it failed: the next one may ask again. Whoever waits for it sees the error.
+    // Not kept when it failed: the next caller may ask again. The callers that wait for it see the error.
     answer.catch(() => this.#answers.delete(key));
     return answer;
   }

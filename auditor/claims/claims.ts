@@ -3,9 +3,9 @@
  *
  * Filed is a fresh failure of a claimable draw, of a node that was suspect before the round. An auditor stands behind
  * another's claim when its own round came to the same failure of the same draw; any other claim it answers with the
- * symbol, whoever is accused: from the accused node, or, when that does not answer at all, rebuilt from the others. An
- * own claim that turns out wrong is taken back while nobody else stands behind it. Claims that a quorum stands behind
- * are bound to the committee while their epoch lasts; deadlines passed, claims are finalized.
+ * symbol, whichever node is accused: from the accused node, or, when that does not answer at all, rebuilt from the
+ * others. An own claim that turns out wrong is taken back while no other auditor stands behind it. Claims that a quorum
+ * stands behind are bound to the committee while their epoch lasts; deadlines passed, claims are finalized.
  *
  * Every claim that was filed is followed to its end, a few at a time, in turn. Every step looks at the chain first and
  * may be repeated: the contract takes each of them once.
@@ -103,7 +103,7 @@ async function discover(sql: Sql, claims: ClaimsOnChain): Promise<boolean> {
   return false;
 }
 
-/** Binds own claims whose binding was lost on the way, or that somebody else finalized first. */
+/** Binds own claims whose binding was lost on the way, or that another account finalized first. */
 async function bindConfirmed(sql: Sql, claims: ClaimsOnChain, epoch: number | null): Promise<void> {
   const ids = confirmedClaimsOf(sql, claims.auditor, epoch, MAX_BOUND_AT_ONCE);
   if (ids.length === 0) return;
@@ -171,7 +171,7 @@ async function answer(parts: ClaimParts, claims: ClaimsOnChain, claim: ClaimOnCh
     if (isAlone && (await isOverturned(parts, claim))) await claims.withdraw(claim);
   } else if (!claim.attestors.includes(claims.auditor)) {
     if (hasSeenFailure(sql, claim)) {
-      // Nobody has to hold a blob that was declared invalid: the accuser is to take its claim back.
+      // No node has to hold a blob that was declared invalid: the accuser is to take its claim back.
       if (!isExcluded(sql, claim.blobId) && (await claims.attest(claim))) role = "attestor";
     } else {
       const refutation = await refutationFor(parts, claim, true);
@@ -190,7 +190,7 @@ const roleOf = (sql: Sql, claim: ClaimOnChain): ClaimRole =>
 const isBindable = ({ isBound, attestors, quorum }: ClaimOnChain): boolean =>
   !isBound && attestors.length >= quorum;
 
-/** The blob is invalid by now, so nobody has to hold it; or the node itself shows the symbol after all. */
+/** The blob is invalid by now, so no node has to hold it; or the node itself shows the symbol after all. */
 const isOverturned = async (parts: ClaimParts, claim: ClaimOnChain): Promise<boolean> =>
   isExcluded(parts.sql, claim.blobId) || (await refutationFor(parts, claim, false)) !== undefined;
 
@@ -199,7 +199,10 @@ async function refutationFor(parts: ClaimParts, claim: ClaimOnChain, mayRebuild:
   return fetchRefutation(parts, committee, challengeOfClaim(claim), mayRebuild);
 }
 
-/** Claims seen once stay in the ledger with the state they ended in; what is gone from the chain was refuted or withdrawn. */
+/**
+ * Claims seen once stay in the ledger with the state they ended in; what is gone from the chain was refuted or
+ * withdrawn.
+ */
 function noteStates(sql: Sql, ids: readonly ObjectId[], onChain: readonly ClaimOnChain[]): void {
   for (const id of ids) {
     const found = onChain.find(({ ref }) => ref.objectId === id);

@@ -1,7 +1,7 @@
 /**
  * What the auditor hands to committee operators: confirmed claims against one node, its own evidence, an unsigned vote.
  *
- * The claims are read from the chain when somebody asks, so that nothing is offered that the chain does not confirm.
+ * The claims are read from the chain at each request, so that nothing is offered that the chain does not confirm.
  */
 import { pathOfLeaf } from "../../shared/audit/evidence.ts";
 import { toHex } from "../../shared/base/bytes.ts";

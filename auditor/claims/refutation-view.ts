@@ -2,7 +2,7 @@
  * What the auditor hands to the accused: what it takes to refute a claim that is pending.
  *
  * Symbols that this auditor came by when it answered a claim are kept in the ledger until the claim has ended, whether
- * or not its own refutation got through. No node is asked anything because somebody looked at a route.
+ * or not its own refutation got through. No request to a route makes the auditor ask a node.
  */
 import { symbolIdOfChallenge } from "../../shared/audit/selection.ts";
 import { toBase64 } from "../../shared/base/bytes.ts";
@@ -17,7 +17,7 @@ import type { ClaimChain } from "./claim-chain.ts";
 
 /**
  * What it takes to end a pending claim: where the symbol is asked for, what to call, until when; and the arguments and
- * the unsigned transaction when the symbol is in the ledger. The bond goes to whoever sends it.
+ * the unsigned transaction when the symbol is in the ledger. The bond goes to the transaction's sender.
  *
  * @throws EscalationError `CLAIM_NOT_FOUND` when it is not, or no more, on chain; `CLAIM_OVER`; SuiError
  */

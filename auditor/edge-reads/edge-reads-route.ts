@@ -146,7 +146,7 @@ function settledNodes(
   const before = new Map(previousCommittee?.members.map(({ nodeId, shards }) => [nodeId, new Set(shards)]));
   const took = new Set<ObjectId>();
   for (const { nodeId, shards } of committee.members) {
-    // The first committee of a network took nothing from anybody.
+    // The first committee of a network took no shard from another.
     const had = previousCommittee === null ? new Set(shards) : before.get(nodeId);
     if (!shards.every((shard) => had?.has(shard) === true)) took.add(nodeId);
   }
@@ -155,8 +155,8 @@ function settledNodes(
 }
 
 /**
- * Blobs that a round begun long enough ago could ask for. Cost: at most `LOOKED_UP` blobs, each some 20 rows a list; what
- * is beyond that in one batch is not held against anybody.
+ * Blobs that a round begun long enough ago could ask for. Cost: at most `LOOKED_UP` blobs, each some 20 rows a list;
+ * what is beyond that in one batch is not held against a node.
  *
  * @returns the checkpoint up to which the list was made; undefined when no such list has the blob
  */
@@ -183,7 +183,7 @@ function oldLists({ rounds, lists, parameters, nowMs }: EdgeReadsParts) {
     if (lists.summary(list) === undefined) return [];
     const population = lists.index(list);
     const [stratum, number] = list.split("/");
-    // The list of an epoch is made of permanent blobs from before it, which nobody can delete.
+    // The list of an epoch is made of permanent blobs from before it, which cannot be deleted.
     if (stratum === "permanent") return [{ population, checkpoint: Number.MAX_SAFE_INTEGER }];
     const round = rounds.round(Number(number));
     const isOld = round !== undefined && round.openedMs <= nowMs - parameters.attemptSpreadMs;

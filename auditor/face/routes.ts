@@ -1,6 +1,6 @@
 /**
- * The auditor's public face. Everything is read from the ledger, claims also from the chain; nothing here changes either,
- * except `run` on a local network and, with the token, `edge-reads`.
+ * The auditor's public face. Everything is read from the ledger, claims also from the chain; nothing here changes
+ * either, except `run` on a local network and, with the token, `edge-reads`.
  *
  * | method and path                                     | answer                                                     |
  * |-----------------------------------------------------|------------------------------------------------------------|
@@ -113,7 +113,7 @@ export async function answer(request: Request, parts: RouteParts): Promise<Respo
       return json({ error: { code, message } }, 500);
     }
     if (error instanceof SuiError) {
-      // What an endpoint said is for the log, not for everybody.
+      // An endpoint's own words are for the log, not for clients.
       return json({ error: { code: error.code, message: "the chain cannot be read now" } }, 503);
     }
     throw error;

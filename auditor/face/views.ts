@@ -1,8 +1,8 @@
 /**
  * What the ledger shows of itself, as plain JSON. A round's consequences are shown after the publication delay.
  *
- * Edge reads are shown beside the newest round. They can turn `healthy` into `watch` here and nowhere else: the state in
- * rounds, rows, reports and exports is the challenges' alone.
+ * Edge reads are shown beside the newest round. They can turn `healthy` into `watch` here and nowhere else: the state
+ * in rounds, rows, reports and exports is the challenges' alone.
  */
 
 import { pathOfLeaf } from "../../shared/audit/evidence.ts";
@@ -220,7 +220,7 @@ export function roundView(round: Round): Record<string, unknown> {
   };
 }
 
-/** Draws of a closed round; while it is under way nobody learns what will be asked. */
+/** Draws of a closed round; while it is under way they are not shown, so that no node learns what will be asked. */
 export function drawsView(parts: ViewParts, round: Round, node: string | null): unknown {
   if (round.finishedMs === null) return { round: round.no, draws: [] };
   const attempts = shownAttempts(parts.sql, round.no);

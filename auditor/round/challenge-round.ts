@@ -3,8 +3,8 @@
  *
  * Each node has a lane that works through its draws in the round's seeded order, comes back for repetitions when they
  * are due, and ends with a burst (C6); lanes take turns. Every request is in the ledger before the next step follows
- * from it, so an invocation may end, or die, anywhere: the next one reads the ledger and goes on. A request whose record
- * was lost is made again; nothing that stands in the ledger is.
+ * from it, so an invocation may end, or die, anywhere: the next one reads the ledger and goes on. A request whose
+ * record was lost is made again; nothing that stands in the ledger is.
  */
 
 import type { Outcome } from "../../shared/audit/outcomes.ts";
@@ -81,7 +81,7 @@ export async function challengeRound(
   budget: Budget,
 ): Promise<ChallengeProgress> {
   const work = new RoundWork(parts, round, budget);
-  // All lanes have ended before an error goes on: whoever calls again must find nobody at work.
+  // All lanes have ended before an error goes on: the next call must not meet a lane at work.
   const lanes = await Promise.allSettled(
     work.nodes.map((node) =>
       work.runLane(node).catch((error: unknown) => {
@@ -149,9 +149,9 @@ class RoundWork {
   }
 
   /**
-   * Whoever waits longest comes first. The pace over all nodes leaves an invocation fewer requests than there are nodes;
-   * in one and the same order the first ones would take them all, and the round would be over before two thirds of the
-   * nodes have passed at about the same time.
+   * The node that has waited longest comes first. The pace over all nodes leaves an invocation fewer requests than
+   * there are nodes; in one and the same order the first ones would take them all, and the round would be over before
+   * two thirds of the nodes have passed at about the same time.
    */
   get nodes(): ObjectId[] {
     const lastMs = (node: ObjectId): number => this.#lastAskedMs.get(node) ?? 0;
@@ -208,7 +208,8 @@ class RoundWork {
     const { parameters } = this.#parts;
     const step = this.#stepOf(draw);
     if (step.kind === "final") {
-      // Whenever the node said so, the chain may have been out of reach, or the auditor died before it could ask.
+      // When the node disowned the shard, the chain may have been out of reach, or the auditor died before it could
+      // ask.
       if (draw.isOwner && draw.attempts.some((each) => each.outcome === "disowned"))
         await this.#checkOwner(draw);
       this.#close(draw);

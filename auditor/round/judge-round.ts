@@ -5,7 +5,7 @@
  * Before anything is held against a node the chain is read once more, up to a checkpoint after the last request: a
  * blob that was deleted, has ended or was declared invalid meanwhile excuses its draws, and so does an epoch change;
  * absence of a blob certified shortly before the seed is excused too.
- * Everything is then decided and written in one transaction, in (mode, shard, t) order, so that anybody who repeats
+ * Everything is then decided and written in one transaction, in (mode, shard, t) order, so that a verifier who repeats
  * it from the evidence gets the same numbers.
  */
 
@@ -109,7 +109,7 @@ export async function judgeRound(
 
 /**
  * Whether a shard was excused by the state of a later epoch that no event read so far has begun: this clock, or another
- * endpoint's events, may be behind the state. Nobody who recomputes it by those events would find the excuse.
+ * endpoint's events, may be behind the state. A verifier who goes by those events would not find the excuse.
  */
 function isAheadOfEvents({ sql, follower }: JudgingParts, { no, epoch }: Round): boolean {
   return hasLostOwner(sql, no) && (follower.epoch ?? 0) <= (epoch ?? 0);

@@ -1,5 +1,6 @@
 /**
- * The beginning of a round: seed, populations, plan. What is asked follows from them, and nobody chooses any of them.
+ * The beginning of a round: seed, populations, plan. What is asked follows from them, and no auditor chooses any of
+ * them.
  *
  * A round's populations are made of the events before its seed's checkpoint, so they are fixed before the seed is
  * known. The chain must therefore not have been read further than that when a round opens: `earliestRound` says which
@@ -131,7 +132,7 @@ export async function populateRound(parts: OpeningParts, round: Round): Promise<
 
 interface Committees {
   readonly committee: Committee;
-  /** Of the epoch before; null when nobody can tell any more. */
+  /** Of the epoch before; null when it cannot be read any more. */
   readonly previous: Committee | null;
 }
 

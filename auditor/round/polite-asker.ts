@@ -51,7 +51,7 @@ export class PoliteAsker {
     for (const { node, startedMs } of recent) this.#note(node, startedMs);
   }
 
-  /** From now on nobody is asked. */
+  /** From now on no node is asked. */
   stop(): void {
     this.#isStopped = true;
   }
@@ -83,7 +83,7 @@ export class PoliteAsker {
     const log = { inFlightAtNode: 0, nodeStartsMs, allStartsMs: this.#allStarts };
     const atMs = nextRequestMs(log, clock.nowMs(), this.#parameters);
     if (atMs === undefined || atMs > this.#budget.untilMs) return undefined;
-    // Noted before the wait: whoever asks next comes after this one.
+    // Noted before the wait: the next request comes after this one.
     this.#note(nodeId, atMs);
     this.#requests++;
     const waitMs = atMs - clock.nowMs();
@@ -95,7 +95,7 @@ export class PoliteAsker {
     return probe(this.#transport, { baseUrl, path, accept, maxBytes, timeoutMs });
   }
 
-  /** An address that nobody may call is an address at which nobody is reached. */
+  /** A node whose address may not be called counts as unreachable. */
   #baseUrl(member: CommitteeMember): string | undefined {
     try {
       return nodeBaseUrl(member.networkAddress, this.#networkKind);

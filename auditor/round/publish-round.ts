@@ -32,7 +32,7 @@ export function reportOf(round: Round, nodes: readonly NodeRound[]): RoundReport
   };
 }
 
-/** @returns undefined for a round that is not closed, or was abandoned before anybody was asked */
+/** @returns undefined for a round that is not closed, or was abandoned before any node was asked */
 export function exportRound(
   parts: {
     readonly sql: Sql;
@@ -56,7 +56,7 @@ export function exportRound(
   const { members } = parts.rounds.committee(round.no);
   return {
     format: EXPORT_FORMAT,
-    // Field by field: whoever calls may hold more than IDs in the same object, a key among it.
+    // Field by field: the caller may hold more than IDs in the same object, a key among it.
     network: { systemObjectId: parts.ids.systemObjectId, stakingObjectId: parts.ids.stakingObjectId },
     auditor: auditorOf(parts, round.no),
     no: round.no,

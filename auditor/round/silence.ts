@@ -1,4 +1,4 @@
-/** Which nodes have said nothing for so long in a round that nobody waits for them any more. */
+/** Which nodes have not answered for so long in a round that the auditor waits for them no more. */
 import type { Outcome } from "../../shared/audit/outcomes.ts";
 import type { AuditParameters } from "../../shared/audit/parameters.ts";
 import type { ObjectId } from "../../shared/protocol/ids.ts";
@@ -24,7 +24,7 @@ export class Silence {
     this.#parameters = parameters;
   }
 
-  /** A request of any kind, whosever draw it was for; in the order of asking. */
+  /** A request of any kind, for any draw; in the order of asking. */
   note(node: ObjectId, startedMs: number, kind: RequestKind, outcome: Outcome): void {
     if (!UNANSWERED.has(outcome)) {
       this.#streaks.delete(node);
@@ -38,7 +38,7 @@ export class Silence {
     if (kind === "symbol" || kind === "sliver") streak.hasChallenge = true;
   }
 
-  /** Nobody else's draw waits for it any more. */
+  /** No other node's draw waits for it any more. */
   isSilent(node: ObjectId): boolean {
     const { silentAfterRequests, attemptSpreadMs } = this.#parameters;
     const streak = this.#streaks.get(node);
@@ -51,7 +51,7 @@ export class Silence {
 
   /**
    * Whether what is left of its own draws is held against the silent node unasked. Not before one of them has shown the
-   * silence: while nobody gives metadata it is more likely the auditor's own network, and those draws are excused.
+   * silence: while no node gives metadata it is more likely the auditor's own network, and those draws are excused.
    */
   isShownByDraw(node: ObjectId): boolean {
     return this.isSilent(node) && this.#streaks.get(node)?.hasChallenge === true;

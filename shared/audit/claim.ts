@@ -1,8 +1,8 @@
 /**
  * An accusation's life, on chain and in the ledger, and when one may be made.
  *
- *   pending -> refuted     anybody shows the symbol before the deadline; the claim is deleted
- *   pending -> withdrawn   by the accuser, before anybody else stands behind it; deleted
+ *   pending -> refuted     an account shows the symbol before the deadline; the claim is deleted
+ *   pending -> withdrawn   by the accuser, before another auditor stands behind it; deleted
  *   pending -> confirmed   after the deadline, with a quorum of active auditors behind it
  *   pending -> lapsed      after the deadline, without
  *

@@ -4,19 +4,19 @@
  *   {"version":1,"batch":"<32 hex digits>","epoch":12,"nodes":[
  *     {"node":"0x..","passed":9,"silent":1,"refused":0,"missing":["<blob ID>"],"invalid":[]}]}
  *
- * The unit is a blob asked of a node: however many requests for it the isolate made since its last batch, it counts once,
- * as the worst that came back. A popular blob therefore weighs little more than another one.
+ * The unit is a blob asked of a node: however many requests for it the isolate made since its last batch, it counts
+ * once, as the worst that came back. A popular blob therefore weighs little more than another one.
  *
  * | count   | the node ...                                                                                 |
  * |---------|----------------------------------------------------------------------------------------------|
  * | passed  | gave every sliver and metadata asked for, each verified by the blob ID                         |
  * | silent  | gave no answer in time, or one that a proxy in front of it may have made                       |
  * | refused | answered 429, 451, 503 or another refusal                                                      |
- * | missing | said in the official envelope that it has not got what it must hold                            |
+ * | missing | official error envelope: it has not got what it must hold                                     |
  * | invalid | sent bytes that do not verify                                                                  |
  *
- * Blobs are named only where something is missing or invalid: whether such a blob was certified, and for how long, is for
- * the auditor to find out. The ID makes a batch whose reply was lost count once when it comes again.
+ * Blobs are named only where something is missing or invalid: whether such a blob was certified, and for how long, is
+ * for the auditor to find out. The ID makes a batch whose reply was lost count once when it comes again.
  */
 import { FloeError } from "../base/errors.ts";
 import { type BlobId, type ObjectId, parseBlobId, parseObjectId } from "../protocol/ids.ts";

@@ -124,7 +124,7 @@ function hashesOf(leaves: readonly Uint8Array[]): Uint8Array {
   return hashes;
 }
 
-/** What anybody needs to check that a round's root stands for one record. */
+/** What a verifier needs to check that a round's root stands for one record. */
 export interface EvidenceProof {
   readonly index: number;
   readonly size: number;

@@ -1,5 +1,6 @@
 /**
- * When a failure counts against nobody: hand-overs, young blobs, maintenance, and an auditor whose own network is broken.
+ * When a failure counts against no node: hand-overs, young blobs, maintenance, and an auditor whose own network is
+ * broken.
  *
  * A pass counts whatever the circumstances: it shows that the node has what it might not have had to have yet.
  */
@@ -67,7 +68,7 @@ export interface KnownEpochChange {
 }
 
 /**
- * The hand-over at which a round's epoch began, and what came after it. Once a later epoch has begun nobody owes
+ * The hand-over at which a round's epoch began, and what came after it. Once a later epoch has begun no node owes
  * anything as a member of this round's committee, however long that hand-over is done: a later one never ends here.
  *
  * @param known in any order; those before the round's epoch do not matter
@@ -105,7 +106,7 @@ export const excusesOfDraw = (
     ),
   );
 
-/** Shards that somebody else held in the epoch before. @param previous null when there was none */
+/** Shards that another node held in the epoch before. @param previous null when there was none */
 export function movedShards(
   committee: Pick<ShardHolders, "members">,
   previous: Pick<ShardHolders, "members"> | null,

@@ -94,7 +94,8 @@ const PUBLIC: AuditParameters = {
   selfSuspectShardThousandths: 334,
   epochGraceMs: 2 * HOUR,
   shardGraceMs: 12 * HOUR,
-  // A node recovers what it did not get by itself, and tries again after at most an hour: one such pause, and time to work.
+  // A node recovers what it did not get by itself, and tries again after at most an hour: one such pause, and time to
+  // work.
   freshGraceMs: 2 * HOUR,
   maintenanceMs: 12 * HOUR,
   requestsPerMinutePerNode: 4,
@@ -177,6 +178,6 @@ function invalid(field: string, value: number): never {
   throw new AuditError("INVALID_PARAMETERS", `${field} is ${value}`, { details: { field, value } });
 }
 
-/** What a round stores of its profile: nobody can tell afterwards that other rules applied. */
+/** What a round stores of its profile: an auditor cannot claim afterwards that other rules applied. */
 export const parametersHash = (parameters: AuditParameters): Uint8Array =>
   blake2b256(DOMAIN, canonicalBytes({ ...parameters }));

@@ -1,7 +1,7 @@
 /**
  * Which blobs a population holds, as a pure function of the chain's event order.
  *
- * Everybody who reads the same events up to the same point gets the same lists:
+ * The same events up to the same point give the same lists:
  *
  * | stratum   | a blob is in it when at least one of its objects is                                    |
  * |-----------|----------------------------------------------------------------------------------------|
@@ -267,7 +267,7 @@ export class MemoryPopulationStore implements PopulationStore {
   }
 
   /**
-   * Those blobs that somebody has to hold in an epoch: with a certified object that has not ended, and not excluded.
+   * Those blobs that nodes have to hold in an epoch: with a certified object that has not ended, and not excluded.
    * Cost: looks at every object once.
    */
   liveAmong(blobs: ReadonlySet<BlobId>, epoch: number): ReadonlySet<BlobId> {

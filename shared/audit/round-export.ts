@@ -1,5 +1,5 @@
 /**
- * A round as an auditor publishes it: everything that somebody else needs to recompute it, and nothing to be believed.
+ * A round as an auditor publishes it: everything that a verifier needs to recompute it, and nothing to be believed.
  *
  * Hashes and IDs are hex, u64 and u128 decimal text. `leaves` are the exact texts behind the evidence root, in
  * (mode, shard, t) order; all other outcomes follow from them.

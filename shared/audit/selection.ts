@@ -1,5 +1,5 @@
 /**
- * What a round asks of a shard: recomputable by anybody from the round's seed and the populations.
+ * What a round asks of a shard: recomputable from the round's seed and the populations.
  *
  *   D      = H( "floe-audit/select/v1" || seed 32 || mode u8 || shard u16 LE || t u32 LE || size u64 LE )
  *   x      = big-endian D[0..16)
@@ -65,7 +65,7 @@ export interface Challenge extends Draw {
   /** Position of the blob in its population. */
   readonly leaf: number;
   readonly pair: SliverPairIndex;
-  /** True when the sliver is padding only: recorded, asked of nobody, counted nowhere. */
+  /** True when the sliver is padding only: recorded, asked of no node, counted nowhere. */
   readonly isVacuous: boolean;
 }
 
@@ -232,7 +232,7 @@ export function symbolIdOfChallenge(
 
 /**
  * The order in which an auditor works through a round: by hash, so that no node is always asked first, and the same
- * for everybody who recomputes it.
+ * for every verifier.
  */
 export function shuffleBySeed<Item>(seed: Uint8Array, items: readonly Item[]): Item[] {
   const keyed = items.map((item, position) => {

@@ -2,7 +2,7 @@
  * Slivers that are padding only.
  *
  * A blob fills the source matrix row by row and zeros fill the rest, so a short blob leaves whole rows and columns of
- * zeros. Anybody can answer for them without storing a byte: a draw that hits one is recorded and counts nowhere.
+ * zeros. Any node can answer for them without storing a byte: a draw that hits one is recorded and counts nowhere.
  *
  * With z bytes per symbol and s symbols per row, primary sliver i < p is zeros iff i s z >= length, secondary
  * sliver j < s iff j z >= length. Parity slivers mix all rows or columns and are not zero, unless the blob is empty.

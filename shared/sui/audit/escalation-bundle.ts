@@ -8,7 +8,7 @@
  * | evidence | the auditor's own record of the same draws: leaf, path and root, as reported on chain               |
  * | vote     | base64 BCS of the TransactionKind: authenticate_sender, vote_for_slashing, record_escalation each  |
  *
- * The vote is unsigned and names neither sender nor gas. Without a voter it names node 0x0, for which nobody can vote.
+ * The vote is unsigned and names neither sender nor gas. Without a voter it names node 0x0, for which no key can vote.
  * All of it can be made again from the chain, which is how a reader checks it; nothing in it has to be believed.
  */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
@@ -82,7 +82,7 @@ export type EscalationBundle = {
 export const bundleText = (bundle: EscalationBundle): string => canonicalJson(bundle);
 
 export const networkOf = ({ ids, chainId, snapshot }: Escalation): BundleNetwork => ({
-  // Field by field: whoever calls may hold more than IDs in the same object.
+  // Field by field: the caller may hold more than IDs in the same object.
   systemObjectId: ids.systemObjectId,
   stakingObjectId: ids.stakingObjectId,
   slashingManagerId: ids.slashingManagerId,
@@ -119,7 +119,7 @@ export const bundleClaim = (claim: EscalatedClaim): BundleClaim => ({
   seed: claim.seed === undefined ? null : toHex(claim.seed),
 });
 
-/** The vote, for whoever is to sign it. */
+/** The vote, for the operator's governance key to sign. */
 export const voteOf = ({ contracts, slashing, candidate, claims }: Escalation, voter: ObjectId) =>
   voteTransaction(
     contracts,

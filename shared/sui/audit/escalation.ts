@@ -2,8 +2,8 @@
  * What stands on chain behind a vote for slashing: confirmed claims against one node, bound to the committee of the
  * epoch that is still running, enough of them by the rules of escalation.
  *
- * Whoever offers a vote and whoever casts it read this for themselves; neither takes the other's word. A proposal to
- * slash lives in one epoch, so claims of another epoch lead to no vote any more.
+ * The auditor that offers a vote and the operator that casts it both read this; neither relies on the other. A proposal
+ * to slash lives in one epoch, so claims of another epoch lead to no vote any more.
  */
 import type { SuiGrpcClient } from "@mysten/sui/grpc";
 import { type ConfirmedClaim, mayEscalate } from "../../audit/claim.ts";

@@ -1,10 +1,10 @@
 /**
  * Events of `floe_audit` (module `audit`), in exact field order.
  *
- * Every event about a claim begins with the claim's ID (32 bytes), all others with the registry's. Refuted and withdrawn
- * claims are deleted, and ended ones may be purged: what remains of them is here.
+ * Every event about a claim begins with the claim's ID (32 bytes), all others with the registry's. Refuted and
+ * withdrawn claims are deleted, and ended ones may be purged: what remains of them is here.
  *
- * Registries of one package share these types, so whoever looks for events of one has to compare the ID (`isOfRegistry`).
+ * Registries of one package share these types, so a search for events of one has to compare the ID (`isOfRegistry`).
  * Events that follow the filing of a claim name the claim only; `ClaimFiled` says whose it is.
  */
 import { type BcsType, bcs } from "@mysten/sui/bcs";

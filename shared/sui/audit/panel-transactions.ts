@@ -1,5 +1,5 @@
 /**
- * Transactions of whoever holds the AdminCap: the registry, its parameters, its auditors, its gate.
+ * Transactions of the holder of the AdminCap: the registry, its parameters, its auditors, its gate.
  *
  * Like those of auditors they are pure functions of references and name neither sender, gas nor expiration.
  */
@@ -22,7 +22,9 @@ export function createRegistryTransaction(
   return tx;
 }
 
-/** All or none of them: aborts when one is active already. Whoever was deactivated comes back with its record. */
+/**
+ * All or none of them: aborts when one is active already. An auditor that was deactivated comes back with its record.
+ */
 export function addAuditorsTransaction(
   contracts: AuditContracts,
   cap: ObjectRef,

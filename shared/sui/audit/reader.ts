@@ -257,7 +257,7 @@ export async function readClaims(
   return claims.map((claim) => (claim?.registry === contracts.registry.objectId ? claim : undefined));
 }
 
-/** As `readClaims`, for whoever has to tell a claim of another registry from none at all. */
+/** As `readClaims`, for callers that have to tell a claim of another registry from none at all. */
 export async function readClaimsOfAnyRegistry(
   client: SuiGrpcClient,
   { originalPackageId }: Pick<ClaimsOf, "originalPackageId">,
@@ -322,7 +322,11 @@ function toParams(params: ReturnType<typeof AuditParamsLayout.parse>): RegistryP
   };
 }
 
-/** @returns the package that first defined the struct. @throws SuiError `SUI_MALFORMED` for an object of another type */
+/**
+ * @returns the package that first defined the struct.
+ *
+ * @throws SuiError `SUI_MALFORMED` for an object of another type
+ */
 function expectStruct(object: ReadObject, struct: AuditStruct): ObjectId {
   const { packageId, module, name } = parseStructName(object.type);
   if (`${module}::${name}` !== AUDIT_STRUCTS[struct]) {

@@ -64,7 +64,7 @@ export async function readSlashingState(client: SuiGrpcClient, managerId: Object
   };
 }
 
-/** undefined = nobody has voted against this node, or the proposal was executed or cleaned up. */
+/** undefined = no node has voted against this one, or the proposal was executed or cleaned up. */
 export async function readSlashingProposal(
   client: SuiGrpcClient,
   { candidatesTable }: SlashingState,

@@ -150,7 +150,7 @@ export function attestTransaction(contracts: AuditContracts, claim: SharedRef): 
 /**
  * Shows the symbol that a claim says is missing.
  *
- * @param beneficiary receives the bond; `sender` = whoever will have signed the transaction
+ * @param beneficiary receives the bond; `sender` = the transaction's sender
  */
 export function refuteTransaction(
   contracts: AuditContracts,
@@ -188,7 +188,7 @@ export function withdrawTransaction(
   return tx;
 }
 
-/** The bond goes to the accuser, whoever sends this. */
+/** The bond goes to the accuser, not to the sender. */
 export function finalizeTransaction(contracts: AuditContracts, claim: SharedRef): Transaction {
   const build = new AuditBuilder(contracts);
   const { tx } = build;
