@@ -70,6 +70,8 @@ export class LaneCarrier implements Carrier {
   readonly #maxLanes: number;
   readonly #lanes = new Set<OpenLane>();
   readonly #queue: Job[] = [];
+  /** The lane that uploads go into until it is full. */
+  #filling: OpenLane | undefined;
   #direct = 0;
   #opened = 0;
   /** Lanes that announced work is worth. */
@@ -157,7 +159,7 @@ export class LaneCarrier implements Carrier {
         continue;
       }
       const mayLane = fitsFrame(job.request) && job.lostLanes < LANE_LIMITS.attemptsPerRequest;
-      const lane = mayLane ? this.#freeLane() : undefined;
+      const lane = mayLane ? this.#freeLane(job.request) : undefined;
       if (lane === undefined) {
         this.#queue.unshift(job);
         return;
@@ -166,14 +168,21 @@ export class LaneCarrier implements Carrier {
     }
   }
 
-  /** The emptiest lane with a place, or a new one. */
-  #freeLane(): OpenLane | undefined {
+  /** The emptiest lane with a place, or a new one; for an upload first the lane that is being filled. */
+  #freeLane({ method }: NodeRequest): OpenLane | undefined {
+    const { uploadsPerLane, refillBelow } = LANE_LIMITS;
+    const isUpload = method === "PUT";
+    if (isUpload && this.#filling !== undefined && this.#filling.load < uploadsPerLane) return this.#filling;
+    const limit = isUpload ? refillBelow : INVOCATION_REQUESTS;
     let best: OpenLane | undefined;
     for (const lane of this.#lanes) {
-      if (lane.load < INVOCATION_REQUESTS && (best === undefined || lane.load < best.load)) best = lane;
+      if (lane.load < limit && (best === undefined || lane.load < best.load)) best = lane;
     }
-    if (best !== undefined && best.load === 0) return best;
-    return this.#lanes.size < this.#reachableLanes() ? this.#openLane() : best;
+    // As long as lanes are left, each gets what it can send at once.
+    const isBusy = best === undefined || best.load >= INVOCATION_REQUESTS;
+    if (isBusy && this.#lanes.size < this.#reachableLanes()) return this.#openLane();
+    if (isUpload && this.#lanes.size >= this.#reachableLanes()) this.#filling = best;
+    return best;
   }
 
   #openLane(): OpenLane {
@@ -182,6 +191,7 @@ export class LaneCarrier implements Carrier {
       freed: () => this.#dispatch(),
       ended: (ended, lost, error) => {
         this.#lanes.delete(ended);
+        if (this.#filling === ended) this.#filling = undefined;
         const cause = error instanceof Error ? error.message : String(error);
         if (lost > 0) this.#options.log("lane-lost", { cause, requests: lost, opened: this.#opened });
       },

@@ -12,6 +12,15 @@ export const LANE_LIMITS = {
   lanesPerInvocation: 24,
   /** Largest frame either way. A request that needs more travels without a lane. */
   frameBytes: 4 * MIB,
+  /**
+   * Uploads in one lane: those that it sends and as many that wait in it, so that they and their answers travel several
+   * in a write. A lane is filled up when it has fallen to `refillBelow`.
+   */
+  uploadsPerLane: 12,
+  refillBelow: 8,
+  /** So many answers to uploads travel in one write, or what has come in a moment. */
+  answersPerWrite: 4,
+  answersGatherMs: 10,
   /** Frames joined into one write, in bytes. */
   writeBytes: 256 * 1024,
   /** Below this much expected waiting, a lane costs more than it gains. */

@@ -1,7 +1,8 @@
 /**
  * The invocation's end of one lane: which requests are in it, and what became of them.
  *
- * A lane holds at most as many requests as it can send at once, so nothing waits in it. It ends when it is closed, when
+ * A lane holds as many questions as it can send at once, so none waits in it; of uploads, which are many and not urgent,
+ * some wait. It ends when it is closed, when
  * its stream breaks, when a frame is malformed, or when it is silent past the deadline of a request: the requests in it
  * go back to the carrier, which repeats them elsewhere.
  */
@@ -68,7 +69,9 @@ export class OpenLane {
     const id = this.#nextId++;
     const nowMs = this.#clock.nowMs();
     this.#lastUsedMs = nowMs;
-    this.#underWay.set(id, { job, deadlineMs: nowMs + job.request.timeoutMs + LANE_LIMITS.graceMs });
+    // An upload may have waited for another one's deadline before its own began.
+    const deadlineMs = nowMs + 2 * job.request.timeoutMs + LANE_LIMITS.graceMs;
+    this.#underWay.set(id, { job, deadlineMs });
     this.#writer.send(requestFrame(id, job.request));
     return () => this.#writer.send(cancelFrame(id));
   }

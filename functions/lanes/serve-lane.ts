@@ -7,6 +7,7 @@
 import { type Carrier, CarrierError } from "../../shared/node/carrier.ts";
 import { FrameWriter, type ReadBytes, readFrames } from "./frame-stream.ts";
 import { answerFrame, failureFrame, parseToLane, type ToLane } from "./frames.ts";
+import { LANE_LIMITS } from "./limits.ts";
 
 /** Serves until the input ends. Never rejects for what the other side does. */
 export async function serveLane(
@@ -19,18 +20,31 @@ export async function serveLane(
   const underWay = new Map<number, AbortController>();
   const exchanges = new Set<Promise<void>>();
 
+  // Answers to uploads gather for a moment; whoever asked a question waits for its answer.
+  const gathered: Uint8Array[] = [];
+  const flush = (): void => {
+    for (const frame of gathered.splice(0)) writer.send(frame);
+  };
+  const answered = (frame: Uint8Array, isUpload: boolean): void => {
+    gathered.push(frame);
+    if (!isUpload || gathered.length >= LANE_LIMITS.answersPerWrite || underWay.size === 0) flush();
+    else if (gathered.length === 1) carrier.clock.sleep(LANE_LIMITS.answersGatherMs).then(flush, flush);
+  };
+
   const exchange = async ({ id, request }: Extract<ToLane, { kind: "request" }>): Promise<void> => {
     const cancel = new AbortController();
     underWay.set(id, cancel);
+    const isUpload = request.method === "PUT";
     try {
-      writer.send(answerFrame(id, await carrier.carry(request, { signal: cancel.signal })));
+      const answer = await carrier.carry(request, { signal: cancel.signal });
+      underWay.delete(id);
+      answered(answerFrame(id, answer), isUpload);
     } catch (error) {
-      if (error instanceof CarrierError) writer.send(failureFrame(id, error));
-      else if (cancel.signal.aborted) writer.send(failureFrame(id, undefined));
+      underWay.delete(id);
+      if (error instanceof CarrierError) answered(failureFrame(id, error), isUpload);
+      else if (cancel.signal.aborted) answered(failureFrame(id, undefined), false);
       // A bug: the other side gives the lane up and repeats what was under way without it.
       else ended.abort(error);
-    } finally {
-      underWay.delete(id);
     }
   };
   const stopAll = (reason: unknown): void => {
@@ -54,5 +68,6 @@ export async function serveLane(
   // No more requests, and no reader for answers either: the invocation closes its lanes when nothing is under way.
   stopAll(new Error("the lane has ended"));
   await Promise.all(exchanges);
+  flush();
   writer.close();
 }

@@ -85,6 +85,7 @@ class Collection {
     this.#options = options;
     this.#reporter = new ProgressReporter({
       ...options,
+      clock: services.transport.clock,
       onAnswer: (answer) => this.#take(answer),
       onError: (error) => this.#decide(() => this.#result.reject(error)),
     });

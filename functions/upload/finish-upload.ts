@@ -105,6 +105,7 @@ async function sendTail(
     tracker,
     intentId: null,
     committee,
+    clock: services.transport.clock,
     onAnswer: () => {},
     onError: (error) => failures.push(error),
   });

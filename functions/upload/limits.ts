@@ -14,6 +14,8 @@ export const UPLOAD_LIMITS = {
   distributeTimeoutMs: 60_000,
   /** How long nodes still at work may finish once no quorum can come together any more. */
   doomedUploadGraceMs: 5_000,
+  /** How long confirmations that make no quorum wait for others before they are reported. */
+  confirmationsGatherMs: 200,
   /** How long a node may be behind the chain before its NOT_REGISTERED counts as a failure. */
   registrationLagMs: 15_000,
   /** Rounds of one node's upload, each going on where the last one failed. */

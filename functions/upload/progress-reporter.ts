@@ -1,9 +1,12 @@
 /**
  * Carries what nodes answered to the tracker, in batches: whatever arrives while one report is under way makes the next
- * one.
+ * one, and confirmations that make no quorum yet wait a moment for more.
  */
+import type { Clock } from "../../shared/base/clock.ts";
+import { isQuorum } from "../../shared/protocol/bft.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
 import type { NodeFault, ProgressReport, ReportAnswer, StoredSliver, Tracker } from "../tracker/port.ts";
+import { UPLOAD_LIMITS } from "./limits.ts";
 
 type Batch = { -readonly [Part in "confirmations" | "stored" | "faults"]: ProgressReport[Part][number][] };
 
@@ -15,6 +18,7 @@ export interface ReporterOptions {
   readonly tracker: Tracker;
   readonly intentId: string | null;
   readonly committee: Committee;
+  readonly clock: Clock;
   readonly onAnswer: (answer: ReportAnswer) => void;
   /** The tracker cannot be reached, or refuses the report. */
   readonly onError: (error: unknown) => void;
@@ -24,6 +28,9 @@ export class ProgressReporter {
   readonly #options: ReporterOptions;
   #batch = emptyBatch();
   #reporting: Promise<void> | undefined;
+  /** As the tracker knows it. */
+  #weight = 0;
+  #isWaiting = false;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -37,10 +44,20 @@ export class ProgressReporter {
     this.#batch.faults.push(fault);
   }
 
-  /** Reported at once, with everything else that has gathered. */
+  /** Reported at once when it may make a quorum, else with what gathers in a moment. */
   confirmed(confirmation: ProgressReport["confirmations"][number]): void {
     this.#batch.confirmations.push(confirmation);
-    this.#kick();
+    if (this.#mayBeQuorum()) this.#kick();
+    else if (!this.#isWaiting) {
+      this.#isWaiting = true;
+      this.#options.clock.sleep(UPLOAD_LIMITS.confirmationsGatherMs).then(
+        () => {
+          this.#isWaiting = false;
+          if (!isEmpty(this.#batch)) this.#kick();
+        },
+        () => {}, // Never: nothing cancels it.
+      );
+    }
   }
 
   /** Reports even when there is nothing new: the answer has what is known. */
@@ -48,7 +65,9 @@ export class ProgressReporter {
     const batch = this.#batch;
     this.#batch = emptyBatch();
     const { tracker, intentId, committee, onAnswer } = this.#options;
-    onAnswer(await tracker.report({ intentId, committee, ...batch }));
+    const answer = await tracker.report({ intentId, committee, ...batch });
+    this.#weight = answer.weight;
+    onAnswer(answer);
   }
 
   /** Settles when everything is reported. @throws what the tracker's call threw */
@@ -57,6 +76,14 @@ export class ProgressReporter {
       this.#kick();
       await this.#reporting;
     }
+  }
+
+  #mayBeQuorum(): boolean {
+    const { members, nShards } = this.#options.committee;
+    const waiting = new Set(this.#batch.confirmations.map(({ nodeId }) => nodeId));
+    let weight = this.#weight;
+    for (const { nodeId, shards } of members) if (waiting.has(nodeId)) weight += shards.length;
+    return isQuorum(weight, nShards);
   }
 
   #kick(): void {

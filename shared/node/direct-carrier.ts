@@ -6,6 +6,7 @@
  */
 import { readBounded } from "../base/bounded-body.ts";
 import type { Clock, RandomBytes } from "../base/clock.ts";
+import { Deadlines } from "../base/deadlines.ts";
 import type { Gate } from "../base/gate.ts";
 import {
   type Carrier,
@@ -32,8 +33,10 @@ export class DirectCarrier implements Carrier {
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly #transport: NodeTransport;
+  readonly #deadlines: Deadlines;
 
   constructor(transport: NodeTransport) {
+    this.#deadlines = new Deadlines(transport.clock);
     this.clock = transport.clock;
     this.randomBytes = transport.randomBytes;
     this.#transport = transport;
@@ -54,42 +57,43 @@ export class DirectCarrier implements Carrier {
   async #exchange(request: NodeRequest, { signal, onStart }: CarryOptions): Promise<NodeAnswer> {
     signal?.throwIfAborted();
     onStart?.();
+    const { timeoutMs, headersTimeoutMs } = request;
+    const headersMs = Math.min(headersTimeoutMs, timeoutMs);
+    const startMs = this.clock.nowMs();
     const work = new AbortController();
-    const timer = new AbortController();
-    const forward = (): void => work.abort(signal?.reason);
-    signal?.addEventListener("abort", forward, { once: true });
     const ended = Promise.withResolvers<never>();
-    work.signal.addEventListener("abort", () => ended.reject(work.signal.reason), { once: true });
-    const seen: Seen = { status: 0 };
-    this.#watch(request, seen, work, timer.signal);
+    const stop = (reason: unknown): void => {
+      work.abort(reason);
+      ended.reject(reason);
+    };
+    const late = (what: string, ms: number) => (): void =>
+      stop(carrierError("TIMEOUT", `no ${what} within ${ms} ms`, seen));
+    const forward = (): void => stop(signal?.reason);
+    signal?.addEventListener("abort", forward, { once: true });
+    const seen: Seen = {
+      status: 0,
+      forgetDeadline: this.#deadlines.add(headersMs, late("headers", headersMs)),
+    };
+    const headersCame = (): void => {
+      if (headersMs === timeoutMs) return;
+      seen.forgetDeadline();
+      const leftMs = timeoutMs - (this.clock.nowMs() - startMs);
+      seen.forgetDeadline = this.#deadlines.add(leftMs, late("whole answer", timeoutMs));
+    };
     try {
-      return await Promise.race([this.#send(request, work.signal, seen), ended.promise]);
+      return await Promise.race([this.#send(request, work.signal, seen, headersCame), ended.promise]);
     } finally {
-      timer.abort();
+      seen.forgetDeadline();
       signal?.removeEventListener("abort", forward);
     }
   }
 
-  /** Ends the work when no headers, or not the whole answer, have come in time. */
-  #watch(
-    { timeoutMs, headersTimeoutMs }: NodeRequest,
+  async #send(
+    request: NodeRequest,
+    signal: AbortSignal,
     seen: Seen,
-    work: AbortController,
-    stop: AbortSignal,
-  ): void {
-    const headersMs = Math.min(headersTimeoutMs, timeoutMs);
-    const late = (what: string, ms: number): void =>
-      work.abort(carrierError("TIMEOUT", `no ${what} within ${ms} ms`, seen));
-    this.clock
-      .sleep(headersMs, stop)
-      .then(() => {
-        if (seen.status === 0) return late("headers", headersMs);
-        return this.clock.sleep(timeoutMs - headersMs, stop).then(() => late("whole answer", timeoutMs));
-      })
-      .catch(() => {}); // The exchange has ended.
-  }
-
-  async #send(request: NodeRequest, signal: AbortSignal, seen: Seen): Promise<NodeAnswer> {
+    headersCame: () => void,
+  ): Promise<NodeAnswer> {
     const { method, url, accept, body, maxBytes } = request;
     const headers: Record<string, string> = { accept, "accept-encoding": "identity" };
     if (body !== undefined) headers["content-type"] = OCTETS;
@@ -100,6 +104,7 @@ export class DirectCarrier implements Carrier {
         new Request(url, body === undefined ? init : { ...init, body: body as Uint8Array<ArrayBuffer> }),
       );
       seen.status = response.status;
+      headersCame();
       return {
         status: response.status,
         contentType: response.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase(),
@@ -117,16 +122,17 @@ export class DirectCarrier implements Carrier {
   }
 }
 
-/** How far an exchange has come. Written by `#send`. */
+/** How far an exchange has come. Written by the exchange. */
 interface Seen {
   /** 0 until headers have come. */
   status: number;
+  forgetDeadline: () => void;
 }
 
 const carrierError = (
   code: CarrierError["code"],
   message: string,
-  { status }: Seen,
+  { status }: Pick<Seen, "status">,
   cause?: unknown,
 ): CarrierError => new CarrierError(code, message, { cause, details: status === 0 ? {} : { status } });
 
