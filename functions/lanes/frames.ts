@@ -31,6 +31,8 @@ const FAILURE = 4;
 const HEAD_BYTES = 9;
 const REQUEST_HEAD_BYTES = 25;
 const FAILURE_HEAD_BYTES = 12;
+/** Leaves room for the rest of the head in the 4096 bytes that a frame has beside its body. */
+const MAX_URL_CHARACTERS = 1024;
 
 const FAILURE_CODES = ["CANCELLED", "TIMEOUT", "UNREACHABLE", "ANSWER_TOO_LARGE"] as const;
 export type FailureCode = (typeof FAILURE_CODES)[number];
@@ -56,7 +58,8 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** Can this request and its answer be framed? */
-export const fitsFrame = ({ body, maxBytes, accept }: NodeRequest): boolean =>
+export const fitsFrame = ({ url, body, maxBytes, accept }: NodeRequest): boolean =>
+  url.length <= MAX_URL_CHARACTERS &&
   Math.max(body?.length ?? 0, maxBytes) + 4096 <= LANE_LIMITS.frameBytes &&
   (accept === JSON_TYPE || accept === OCTET_STREAM);
 
@@ -110,15 +113,18 @@ export function parseToLane(frame: Uint8Array): ToLane {
   if (kind === CANCEL && frame.length === HEAD_BYTES) return { kind: "cancel", id };
   if (kind !== REQUEST || frame.length < REQUEST_HEAD_BYTES) throw malformed(kind, frame.length);
   const bodyAt = REQUEST_HEAD_BYTES + view.getUint16(23);
-  if (bodyAt > frame.length) throw malformed(kind, frame.length);
-  const isPut = view.getUint8(9) === 1;
+  const method = view.getUint8(9);
+  const accept = view.getUint8(10);
+  const isPut = method === 1;
+  const isWhole = isPut ? bodyAt <= frame.length : bodyAt === frame.length;
+  if (!isWhole || method > 1 || accept > 1) throw malformed(kind, frame.length);
   return {
     kind: "request",
     id,
     request: {
       method: isPut ? "PUT" : "GET",
       url: decoder.decode(frame.subarray(REQUEST_HEAD_BYTES, bodyAt)),
-      accept: view.getUint8(10) === 1 ? OCTET_STREAM : JSON_TYPE,
+      accept: accept === 1 ? OCTET_STREAM : JSON_TYPE,
       // An own copy: the runtime may take bodies by reference.
       body: isPut ? frame.slice(bodyAt) : undefined,
       maxBytes: view.getUint32(11),
