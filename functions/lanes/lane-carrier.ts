@@ -111,6 +111,7 @@ export class LaneCarrier implements Carrier {
 
   async carry(request: NodeRequest, { signal, onStart }: CarryOptions = {}): Promise<NodeAnswer> {
     signal?.throwIfAborted();
+    if (this.#isClosed) throw closed();
     const result = Promise.withResolvers<NodeAnswer>();
     const job: Job = {
       request,
@@ -138,11 +139,11 @@ export class LaneCarrier implements Carrier {
     }
   }
 
-  /** Ends all lanes; what is under way in them is ended too. */
+  /** Ends all lanes. What is under way in them, what waits and what comes later fails. */
   close(): void {
     this.#isClosed = true;
-    for (const lane of this.#lanes) lane.close();
-    this.#lanes.clear();
+    for (const lane of [...this.#lanes]) lane.close();
+    for (const job of this.#queue.splice(0)) this.#settle(job, closed());
   }
 
   #reachableLanes(): number {
@@ -193,7 +194,8 @@ export class LaneCarrier implements Carrier {
         this.#lanes.delete(ended);
         if (this.#filling === ended) this.#filling = undefined;
         const cause = error instanceof Error ? error.message : String(error);
-        if (lost > 0) this.#options.log("lane-lost", { cause, requests: lost, opened: this.#opened });
+        if (lost > 0 && !this.#isClosed)
+          this.#options.log("lane-lost", { cause, requests: lost, opened: this.#opened });
       },
     });
     this.#lanes.add(lane);
@@ -231,7 +233,7 @@ export class LaneCarrier implements Carrier {
         if (job.isSettled) return;
         job.lostLanes++;
         job.cancel = undefined;
-        if (this.#isClosed) this.#settle(job, new CarrierError("UNREACHABLE", "the carrier was closed"));
+        if (this.#isClosed) this.#settle(job, closed());
         else {
           this.#queue.unshift(job);
           this.#dispatch();
@@ -249,6 +251,8 @@ export class LaneCarrier implements Carrier {
     } else job.result.reject(result);
   }
 }
+
+const closed = (): CarrierError => new CarrierError("UNREACHABLE", "the carrier was closed");
 
 const isAnswer = (result: unknown): result is NodeAnswer =>
   typeof result === "object" && result !== null && "body" in result && "status" in result;

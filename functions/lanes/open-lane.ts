@@ -76,10 +76,9 @@ export class OpenLane {
     return () => this.#writer.send(cancelFrame(id));
   }
 
+  /** Ends the lane; what is under way in it is given back. */
   close(): void {
-    this.#isEnded = true;
-    this.#stopped.abort(new Error("closed"));
-    this.#writer.close();
+    this.#end(new Error("closed"));
   }
 
   #take(frame: FromLane): void {
@@ -98,8 +97,10 @@ export class OpenLane {
   }
 
   #end(error: unknown): void {
-    if (this.#isEnded && this.#underWay.size === 0) return;
-    this.close();
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#stopped.abort(error);
+    this.#writer.close();
     const entries = [...this.#underWay.values()];
     this.#underWay.clear();
     this.#events.ended(this, entries.length, error);

@@ -50,7 +50,12 @@ export async function serveLane(
   const stopAll = (reason: unknown): void => {
     for (const cancel of underWay.values()) cancel.abort(reason);
   };
-  ended.signal.addEventListener("abort", () => stopAll(ended.signal.reason), { once: true });
+  const end = (): void => {
+    stopAll(ended.signal.reason);
+    // The end of the answers is how the other side learns of it.
+    writer.close();
+  };
+  ended.signal.addEventListener("abort", end, { once: true });
   try {
     await readFrames(input, (bytes) => {
       const frame = parseToLane(bytes);
