@@ -101,8 +101,9 @@ export class SliverStock {
         pairs += order.pairs.length;
       }
       if (taken.length === 0) return;
-      this.#orders.splice(0, taken.length);
+      // An order stays in the list until its pass has succeeded: what fails refuses all that are there.
       const made = this.#make(taken.flatMap((order) => order.pairs));
+      this.#orders.splice(0, taken.length);
       for (const order of taken) this.#hand(order, made);
     } catch (error) {
       this.#refuseAll(error);

@@ -23,6 +23,7 @@ const SUBMITTER_TEST = "test/unit/sui/wallet/submitter.test.ts";
 const EDGE_TEST = "test/unit/functions/http/edge.test.ts";
 const TRACKER_TEST = "test/unit/functions/tracker/tracker.test.ts";
 const UPLOAD_TEST = "test/unit/functions/upload/upload.test.ts";
+const LANES_TEST = "test/unit/functions/lanes/lane-carrier.test.ts";
 const QUORUMS_TEST = "test/unit/protocol/quorums.test.ts";
 
 export const PLANTED_BUGS: readonly PlantedBug[] = [
@@ -255,5 +256,43 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     find: "if (row.certificateEpoch === epoch && row.certificate !== null)",
     replace: "if (row.certificate !== null)",
     test: { file: TRACKER_TEST, name: "drops certificate and confirmations of an epoch that is over" },
+  },
+  {
+    guard: "a lane holds no more than six",
+    file: "functions/lanes/lane-carrier.ts",
+    find: "if (lane.load < INVOCATION_REQUESTS &&",
+    replace: "if (lane.load <= INVOCATION_REQUESTS &&",
+    test: { file: LANES_TEST, name: "hold six requests each and no more" },
+  },
+  {
+    guard: "the requests of a dead lane travel again",
+    file: "functions/lanes/open-lane.ts",
+    find: "for (const { job } of entries) job.giveBack();",
+    replace: "",
+    test: { file: LANES_TEST, name: "costs its requests a second journey" },
+  },
+  {
+    guard: "a silent lane is given up",
+    file: "functions/lanes/open-lane.ts",
+    find: "if (isSilent || isIdle)",
+    replace: "if (isIdle)",
+    test: { file: LANES_TEST, name: "are given up when they are silent past the deadline" },
+  },
+  {
+    guard: "lanes are opened 24 times at most",
+    file: "functions/lanes/lane-carrier.ts",
+    find: "this.#lanes.size + this.#maxLanes - this.#opened);",
+    replace: "this.#maxLanes);",
+    test: { file: LANES_TEST, name: "is not replaced for ever" },
+  },
+  {
+    guard: "a stock of slivers keeps its bound of bytes",
+    file: "functions/upload/sliver-stock.ts",
+    find: "if (bytes > freeBytes && (pairs > 0 || this.#heldBytes > 0)) break;",
+    replace: "",
+    test: {
+      file: "test/unit/functions/upload/sliver-stock.test.ts",
+      name: "never holds more bytes than its bound",
+    },
   },
 ];
