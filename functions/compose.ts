@@ -67,6 +67,8 @@ export const newRequestId = (): string => toHex(systemRandom(16));
 export interface InvocationServices extends EdgePorts {
   readonly background: readonly Promise<unknown>[];
   readonly meter: InvocationMeter;
+  /** Once nothing is left to carry. */
+  readonly closeLanes: () => void;
 }
 
 function newTransport(meter: InvocationMeter): NodeTransport {
@@ -102,6 +104,21 @@ export function createServices(
   const log = writeLog(requestId);
   const transport = newTransport(meter);
   const background: Promise<unknown>[] = [];
+  const lanes = new LaneCarrier({
+    direct: new DirectCarrier(transport),
+    open: () => {
+      meter.lanesOpened++;
+      meter.call();
+      return openLane(ctx, requestId);
+    },
+    answerMs: () => reads.times.typicalMs,
+    answered: (ms) => reads.times.carried(ms),
+    log,
+  });
+  const bucketGate = {
+    run: <T>(task: () => Promise<T>): Promise<T> => transport.gate.run(() => meter.connection(task)),
+  };
+  const chainView = askChainView(env);
   return {
     requestId,
     networkKind: config.networkKind,
@@ -109,29 +126,27 @@ export function createServices(
     maxStagedBytes: env.STAGING === undefined ? config.stagingMaxBytes : Number.POSITIVE_INFINITY,
     turnMs: config.uploadLeaseMs,
     transport,
-    carrier: new LaneCarrier({
-      direct: new DirectCarrier(transport),
-      open: () => {
-        meter.lanesOpened++;
-        meter.call();
-        return openLane(ctx, requestId);
-      },
-      answerMs: () => reads.times.typicalMs,
-      answered: (ms) => reads.times.carried(ms),
-      log,
-    }),
-    stagedObjects: env.STAGING === undefined ? undefined : stagedObjects(env.STAGING, transport.gate),
+    carrier: lanes,
+    closeLanes: () => lanes.close(),
+    stagedObjects: env.STAGING === undefined ? undefined : stagedObjects(env.STAGING, bucketGate),
     codec,
     memory,
     reads,
-    chain: chainMemo.on(askChainView(env)),
+    chain: chainMemo.on({
+      snapshot: (options) => {
+        meter.call();
+        return chainView.snapshot(options);
+      },
+    }),
     wallet: {
-      register: (request) => again(() => walletStub(env).register(request)),
-      certify: (request) => again(() => walletStub(env).certify(request)),
+      register: (request) => again(meter, () => walletStub(env).register(request)),
+      certify: (request) => again(meter, () => walletStub(env).certify(request)),
     },
-    tracker: (blobId) => trackerOf(env, blobId),
+    tracker: (blobId) => trackerOf(env, meter, blobId),
     bindIdempotencyKey: (request) =>
-      bindIdempotencyKey(request, (name, claim) => again(() => idempotencyStub(env, name).bind(claim))),
+      bindIdempotencyKey(request, (name, claim) =>
+        again(meter, () => idempotencyStub(env, name).bind(claim)),
+      ),
     faults,
     edgeReads: config.edgeReads === undefined ? undefined : edgeReads,
     failPoint: failPointsBy(env.TEST_FAIL_POINTS),
@@ -145,7 +160,7 @@ export function createServices(
   };
 }
 
-/** Once all work of this invocation is over: sends the auditor what reads saw. Never rejects. */
+/** Once all work of this invocation is over: ends its lanes and sends the auditor what reads saw. Never rejects. */
 export async function finishInvocation(
   env: Env,
   config: EdgeConfig,
@@ -162,22 +177,30 @@ export async function finishInvocation(
       log: services.log,
     });
   }
-  if (env.TEST_INVOCATIONS === undefined) return;
   // Work may bring more work.
   for (let seen = -1; seen < services.background.length; ) {
     seen = services.background.length;
     await Promise.allSettled(services.background);
   }
+  services.closeLanes();
   await tellTests(env, services.meter.report(services.requestId, kind));
 }
 
 /** Every method may be repeated, so a call that broke is made again, on a new object. */
-const trackerOf = (env: Env, blobId: string): Tracker =>
-  trackerBy((call) => again(() => call(trackerStub(env, blobId))));
+const trackerOf = (env: Env, meter: InvocationMeter, blobId: string): Tracker =>
+  trackerBy((call) => again(meter, () => call(trackerStub(env, blobId))));
 
-/** Calls whose outcome got lost are repeated: every call made with this answers repetitions alike. */
-const again = <T>(call: () => Promise<T>): Promise<T> =>
-  repeatBroken(() => remoteCall(call), systemClock, systemRandom);
+/**
+ * Calls to Durable Objects whose outcome got lost are repeated: every call made with this answers repetitions alike.
+ * Each attempt is a subrequest.
+ */
+function again<T>(meter: InvocationMeter, call: () => Promise<T>): Promise<T> {
+  const counted = (): Promise<T> => {
+    meter.call();
+    return call();
+  };
+  return repeatBroken(() => remoteCall(counted), systemClock, systemRandom);
+}
 
 // RPC turns every method of the class into the same method of the stub, with plain data as arguments and results; the
 // platform's types lose our branded strings on the way, so the stubs are given the ports' types back.

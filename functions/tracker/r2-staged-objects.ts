@@ -3,7 +3,7 @@ import type { Gate } from "../../shared/base/gate.ts";
 import type { StagedObjects } from "./staged-objects.ts";
 
 /** Each call holds a connection, so each goes through the invocation's gate. */
-export function stagedObjects(bucket: R2Bucket, gate: Gate): StagedObjects {
+export function stagedObjects(bucket: R2Bucket, gate: Pick<Gate, "run">): StagedObjects {
   return {
     put: (key, bytes, pieces) =>
       gate.run(async () => {

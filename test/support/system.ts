@@ -3,11 +3,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type EdgeOptions, type EdgeRuntime, startEdge } from "../../dev/edge-runtime.ts";
 import { type Network, type NetworkOptions, startNetwork } from "../../localnet/network.ts";
 import { edgeBundle } from "./edge/edge-bundle.ts";
+import { Invocations } from "./edge/invocations.ts";
 import { until } from "./until.ts";
 
 export interface System {
   readonly network: Network;
   readonly edge: EdgeRuntime;
+  /** Checked against the platform's rules when the system is closed. */
+  readonly invocations: Invocations;
   /** PUT /v1/blobs; `query` without the question mark. */
   publish(content: Uint8Array, query?: string): Promise<Response>;
   /** Publishes and fails the test unless the edge answers 200; returns the blob ID. */
@@ -21,12 +24,20 @@ export async function startSystem(
   edgeOptions: Partial<EdgeOptions> = {},
 ): Promise<System> {
   const [bundle, network] = await Promise.all([edgeBundle(), startNetwork(options)]);
-  const edge = await startEdge({ bundle, network: network.file, ...edgeOptions });
+  const invocations = new Invocations();
+  const { adapt = (worker) => worker } = edgeOptions;
+  const edge = await startEdge({
+    bundle,
+    network: network.file,
+    ...edgeOptions,
+    adapt: (worker) => invocations.bind(adapt(worker)),
+  });
   const publish = (content: Uint8Array, query = "epochs=5"): Promise<Response> =>
     fetch(`${edge.url}/v1/blobs?${query}`, { method: "PUT", body: Buffer.from(content) });
   return {
     network,
     edge,
+    invocations,
     publish,
     async publishBlob(content, query) {
       const response = await publish(content, query);
@@ -44,6 +55,7 @@ export async function startSystem(
     async [Symbol.asyncDispose]() {
       await edge.close();
       await network.close();
+      invocations.check();
     },
   };
 }

@@ -258,6 +258,13 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     test: { file: TRACKER_TEST, name: "drops certificate and confirmations of an epoch that is over" },
   },
   {
+    guard: "six requests of one invocation wait at one time, not seven",
+    file: "shared/base/gate.ts",
+    find: "export const INVOCATION_REQUESTS = 6;",
+    replace: "export const INVOCATION_REQUESTS = 7;",
+    test: { file: LANES_TEST, name: "hold six requests each and no more" },
+  },
+  {
     guard: "a lane holds no more than six",
     file: "functions/lanes/lane-carrier.ts",
     find: "if (lane.load < INVOCATION_REQUESTS &&",

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { type EdgeRuntime, startEdge } from "../../../dev/edge-runtime.ts";
 import type { NetworkFile } from "../../../shared/network/network-file.ts";
 import { edgeBundle } from "./edge-bundle.ts";
+import type { Invocations } from "./invocations.ts";
 
 /** Durable Object bindings of the Worker, and the class behind each. */
 const OBJECT_CLASSES = {
@@ -67,6 +68,7 @@ export interface FaultEdgeOptions {
   readonly network: NetworkFile;
   readonly stateDir: string;
   readonly failPoint: FailPointAnswer;
+  readonly invocations: Invocations;
   readonly bindings?: Record<string, string>;
   readonly onLog?: (line: string) => void;
 }
@@ -79,7 +81,7 @@ export async function startFaultEdge(options: FaultEdgeOptions): Promise<FaultEd
     stateDir,
     ...(bindings === undefined ? {} : { bindings }),
     ...(onLog === undefined ? {} : { onLog }),
-    adapt: (worker) => withHooks(worker, options.failPoint),
+    adapt: (worker) => options.invocations.bind(withHooks(worker, options.failPoint)),
   });
   return {
     url: runtime.url,

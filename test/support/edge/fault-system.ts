@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { type Network, type NetworkOptions, startNetwork } from "../../../localnet/network.ts";
 import { type FaultSui, startFaultSui } from "../sui/fault-sui.ts";
 import { type FaultEdge, type ObjectBinding, startFaultEdge } from "./fault-edge.ts";
+import { Invocations } from "./invocations.ts";
 
 /** What happens where a fail point is reached. True = the step goes on, false = it throws. */
 export type FailPointAction = () => boolean | Promise<boolean>;
@@ -50,6 +51,8 @@ export class FaultSystem {
   readonly network: Network;
   readonly sui: FaultSui;
   readonly failPoints: FailPoints;
+  /** Of every life of the edge; checked against the platform's rules when the system is closed. */
+  readonly invocations = new Invocations();
   readonly log: string[] = [];
   readonly #stateDir: string;
   readonly #bindings: Record<string, string>;
@@ -90,6 +93,7 @@ export class FaultSystem {
       network: network.file,
       stateDir: this.#stateDir,
       failPoint: this.failPoints.answer,
+      invocations: this.invocations,
       bindings: { SUI_RPC_URLS: sui.url, ...this.#bindings, ...bindings },
       onLog: (line) => {
         this.log.push(line);
@@ -134,6 +138,7 @@ export class FaultSystem {
     await this.sui.close();
     await this.network.close();
     rmSync(this.#stateDir, { recursive: true, force: true });
+    this.invocations.check();
   }
 }
 
