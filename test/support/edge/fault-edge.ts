@@ -23,8 +23,8 @@ const HOOK_PATH = "/__hook";
  * stays as it was written. Bytes and u64 pass through JSON as tagged texts.
  */
 const ENTRY = (main: string) => `
-  export * from "../${main}";
-  import edge, * as parts from "../${main}";
+  export * from "./${main}";
+  import edge, * as parts from "./${main}";
   const hooked = (Base) => class extends Base {
     hookAbort() { this.ctx.abort(new Error("aborted by a test")); }
     async hookWipe() { await this.ctx.storage.deleteAll(); this.hookAbort(); }
