@@ -16,7 +16,10 @@ function describe(file: NetworkFile, path: string): string {
   const nodes = file.nodes ?? [];
   const lines = [
     `${nodes.length} storage nodes hold ${file.nShards} shards, epoch ${file.epoch}`,
-    ...nodes.map(({ name, url, shards }) => `  ${name.padEnd(9)} ${url}  ${shards.length} shards`),
+    ...nodes.map(
+      ({ name, url, shards, distance }) =>
+        `  ${name.padEnd(9)} ${url}  ${shards.length} shards${distance === undefined ? "" : `, ${distance.latencyMs} ms away`}`,
+    ),
     `  sui       ${file.sui.url}`,
     `  control   ${file.control?.url}`,
     `network file ${path}`,
