@@ -47,14 +47,15 @@ export async function putMetadata(
   if (body === undefined) {
     throw new NodeRefusal("INVALID_CONTENT_TYPE", `metadata above ${MAX_METADATA_BODY_BYTES} bytes`);
   }
-  const decoded = decode(body);
+  const known = node.checks.knownMetadata(body, blobId, node.nShards);
+  const decoded = known ?? decode(body);
   if (node.registry.isInvalid(blobId)) {
     throw new NodeRefusal("INVALID_BLOB", "the blob ID is marked invalid on chain");
   }
   // What is stored was verified: equal or not, the new bytes change nothing.
   if (node.store.hasMetadata(blobId)) return uploadReply(UPLOAD_ANSWERS.metadataExisted);
   if (decoded instanceof NodeRefusal) throw decoded;
-  const metadata = verify(node, decoded, blobId);
+  const metadata = known ?? verify(node, body, blobId);
   if (!node.isRegistered(blobId)) {
     if (pending) throw new NodeRefusal("CACHE_SATURATED", "this node buffers nothing before registration");
     throw new NodeRefusal(
@@ -87,9 +88,9 @@ function decode(body: Uint8Array): BlobMetadata | NodeRefusal {
   }
 }
 
-function verify(node: NodeContext, metadata: BlobMetadata, blobId: BlobId): VerifiedMetadata {
+function verify(node: NodeContext, body: Uint8Array, blobId: BlobId): VerifiedMetadata {
   try {
-    return node.codec.verifyMetadata(metadata, blobId, node.nShards);
+    return node.verifiedMetadata(body, blobId);
   } catch (cause) {
     if (!(cause instanceof CodecError) && !(cause instanceof ProtocolError)) throw cause;
     throw new NodeRefusal("INVALID_METADATA", cause.message, { cause });

@@ -14,6 +14,7 @@ import { parseBlobMetadata, type VerifiedMetadata } from "../../shared/protocol/
 import type { BlobRegistry } from "./blob-registry.ts";
 import type { ChainFollower } from "./chain-follower.ts";
 import type { ChainView } from "./chain-source.ts";
+import { SharedChecks } from "./checks.ts";
 import { NodeRefusal } from "./reply.ts";
 import type { NodeStore } from "./store.ts";
 
@@ -35,9 +36,11 @@ export class NodeContext {
   readonly follower: ChainFollower;
   readonly codec: Codec;
   readonly clock: Clock;
+  readonly checks: SharedChecks;
   readonly isBlocked: (blobId: BlobId) => boolean;
   readonly startedAtMs: number;
   readonly #metadata = new Map<BlobId, VerifiedMetadata>();
+  #own: { readonly committee: ChainView["committee"]; readonly shards: readonly ShardIndex[] } | undefined;
 
   constructor(parts: {
     keys: NodeKeys;
@@ -54,6 +57,7 @@ export class NodeContext {
     this.follower = parts.follower;
     this.codec = parts.codec;
     this.clock = parts.clock;
+    this.checks = SharedChecks.of(parts.codec);
     this.isBlocked = parts.isBlocked;
     this.startedAtMs = parts.clock.nowMs();
   }
@@ -70,7 +74,11 @@ export class NodeContext {
 
   /** Shards this node owns in the newest committee; it accepts uploads for these. */
   ownShards(): readonly ShardIndex[] {
-    return shardsOf(this.view.committee, this.keys.nodeId);
+    const { committee } = this.view;
+    if (this.#own?.committee !== committee) {
+      this.#own = { committee, shards: shardsOf(committee, this.keys.nodeId) };
+    }
+    return this.#own.shards;
   }
 
   /** Own shards, and those lost at the last epoch change: locked for writing, still served as hand-over source. */
@@ -112,7 +120,16 @@ export class NodeContext {
     if (cached !== undefined && this.store.hasMetadata(blobId)) return cached;
     const bytes = this.store.metadata(blobId);
     if (bytes === undefined) return undefined;
-    return this.remember(this.codec.verifyMetadata(parseBlobMetadata(bytes), blobId, this.nShards));
+    return this.remember(this.verifiedMetadata(bytes, blobId));
+  }
+
+  /** @throws ProtocolError or CodecError when these bytes are not the blob's metadata */
+  verifiedMetadata(bytes: Uint8Array, blobId: BlobId): VerifiedMetadata {
+    const known = this.checks.knownMetadata(bytes, blobId, this.nShards);
+    if (known !== undefined) return known;
+    const metadata = this.codec.verifyMetadata(parseBlobMetadata(bytes), blobId, this.nShards);
+    this.checks.keepMetadata(bytes, metadata);
+    return metadata;
   }
 
   /** Keeps metadata that was just verified at hand for the slivers that follow it. */

@@ -65,11 +65,13 @@ export async function putSliver(
   }
   const shard = node.shard(blobId, pair, "write");
   if (node.store.hasSliver({ blobId, shard, axis })) return uploadReply(UPLOAD_ANSWERS.sliverExisted);
-  const [verified] = node.codec.verifySlivers(metadata, [{ axis, pair, sliver }]);
-  if (verified === undefined || verified instanceof CodecError) {
-    throw new NodeRefusal("INVALID_SLIVER", verified?.message ?? "the sliver was not verified");
+  const verified = await node.checks.verifySliver(metadata, { axis, pair, sliver });
+  if (verified instanceof CodecError) throw new NodeRefusal("INVALID_SLIVER", verified.message);
+  // Meanwhile the blob may have been invalidated or expired, and the shard moved.
+  if (!node.store.hasMetadata(blobId)) {
+    throw new NodeRefusal("METADATA_REQUIRED", "the blob's metadata must be stored before its slivers");
   }
-  node.store.putSliver({ blobId, shard, axis }, body);
+  node.store.putSliver({ blobId, shard: node.shard(blobId, pair, "write"), axis }, body);
   return uploadReply(pending ? UPLOAD_ANSWERS.sliverBuffered : UPLOAD_ANSWERS.sliverStored);
 }
 
