@@ -14,7 +14,7 @@
  * an earlier one.
  */
 import { FloeError } from "../../shared/base/errors.ts";
-import type { GrpcCode } from "./rpc/wire/grpc-error.ts";
+import type { GrpcCode } from "./base/grpc-error.ts";
 
 export type SuiFault =
   | { readonly kind: "none" }

@@ -59,7 +59,19 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   auditor: ["shared", "kernels", "auditor"],
   verifier: ["shared"],
   host: ["shared", "kernels"],
-  localnet: ["shared", "kernels", "host"],
+  localnet: ["shared", "kernels", "host", "localnet"],
+  "localnet/sui/move": ["shared"],
+  "localnet/sui/ledger": ["shared", "localnet/sui/move"],
+  "localnet/sui/vm": ["shared", "localnet/sui/move", "localnet/sui/ledger"],
+  "localnet/sui/contracts": ["shared", "localnet/sui/move", "localnet/sui/ledger", "localnet/sui/vm"],
+  "localnet/sui/rpc": [
+    "shared",
+    "localnet/sui/move",
+    "localnet/sui/ledger",
+    "localnet/sui/vm",
+    "localnet/sui/contracts",
+  ],
+  "localnet/storage-node": ["shared", "kernels", "host"],
   move: ["shared", "host"],
   dev: ["shared", "kernels", "host"],
   cli: ["shared", "host", "verifier", "move", "auditor"],
@@ -104,7 +116,19 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 };
 
 /** Parts whose files do not refer to each other in circles even by types, so that each can be read after those it uses. */
-const NO_TYPE_CYCLES = ["shared", "functions", "auditor", "verifier", "host"];
+const NO_TYPE_CYCLES = [
+  "shared",
+  "functions",
+  "auditor",
+  "verifier",
+  "host",
+  "localnet",
+  "cli",
+  "dev",
+  "bench",
+  "scripts",
+  "kernels",
+];
 /** Single imports that are allowed against the rule above, each with its reason. */
 const EXCEPTIONS: readonly { readonly from: string; readonly to: string }[] = [
   // The command may be started on any Node from 18 on, with nothing installed: the bootstrap sees to both.

@@ -1,6 +1,7 @@
 /** What the services answer from. Reads come from `ledger.reads`, which may lag; execution is one function. */
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
 import { parseObjectId } from "../../../shared/protocol/ids.ts";
+import { GrpcError, invalidArgument } from "../base/grpc-error.ts";
 import type { Packages } from "../contracts/functions.ts";
 import type { NetworkIds } from "../contracts/genesis.ts";
 import type { Ledger } from "../ledger/ledger.ts";
@@ -8,7 +9,6 @@ import type { ExecutedTransaction } from "../ledger/state.ts";
 import type { MoveTypes } from "../move/types.ts";
 import type { ExecutionContext } from "../vm/executor.ts";
 import type { LedgerTime } from "../vm/transaction-checks.ts";
-import { GrpcError, invalidArgument } from "./wire/grpc-error.ts";
 
 export interface RpcContext {
   readonly ledger: Ledger;

@@ -1,11 +1,11 @@
 /** TransactionExecutionService: execute a signed transaction, simulate one (which also resolves it). */
 import { GrpcTypes } from "@mysten/sui/grpc";
+import { invalidArgument } from "../base/grpc-error.ts";
 import { REFERENCE_GAS_PRICE } from "../vm/gas.ts";
-import { type Simulation, simulateResolved, simulateUnresolved } from "../vm/resolve.ts";
 import { parseTransaction } from "../vm/transaction-data.ts";
 import { ledgerTime, type RpcContext, readContext, required } from "./context.ts";
+import { type Simulation, simulateResolved, simulateUnresolved } from "./resolve.ts";
 import { applyMask } from "./wire/field-mask.ts";
-import { invalidArgument } from "./wire/grpc-error.ts";
 import { type Methods, unary } from "./wire/grpc-web.ts";
 import { executedMessage, ledgerTransactionMessage } from "./wire/proto-effects.ts";
 import { parseUnresolved } from "./wire/proto-transaction.ts";

@@ -12,10 +12,10 @@
 import type { GrpcTypes } from "@mysten/sui/grpc";
 import { normalizeStructTag } from "@mysten/sui/utils";
 import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
+import { GrpcError, invalidArgument } from "../base/grpc-error.ts";
 import type { EmittedEvent, ExecutedTransaction } from "../ledger/state.ts";
 import { parseAnyTransaction } from "../vm/transaction-data.ts";
 import { requiredId } from "./context.ts";
-import { GrpcError, invalidArgument } from "./wire/grpc-error.ts";
 
 export type Predicate<T> = (item: T) => boolean;
 

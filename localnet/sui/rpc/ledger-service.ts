@@ -1,10 +1,10 @@
 /** LedgerService: objects, transactions, checkpoints, epochs by ID or number. Lists are in `list-service.ts`. */
 import { GrpcTypes } from "@mysten/sui/grpc";
+import { GRPC_CODES, GrpcError, notFound } from "../base/grpc-error.ts";
 import type { Checkpoint } from "../ledger/state.ts";
 import { REFERENCE_GAS_PRICE } from "../vm/gas.ts";
 import { checkBatch, type RpcContext, required, requiredId } from "./context.ts";
 import { applyMask, type FieldMask } from "./wire/field-mask.ts";
-import { GRPC_CODES, GrpcError, notFound } from "./wire/grpc-error.ts";
 import { type Methods, unary } from "./wire/grpc-web.ts";
 import { checkpointMessage, ledgerTransactionMessage } from "./wire/proto-effects.ts";
 import { objectMessage, timestamp } from "./wire/proto-objects.ts";

@@ -14,11 +14,11 @@
  */
 import { GrpcTypes } from "@mysten/sui/grpc";
 import { assert } from "../../../shared/base/errors.ts";
+import { GrpcError, invalidArgument } from "../base/grpc-error.ts";
 import type { Checkpoint, ExecutedTransaction, LedgerEvent } from "../ledger/state.ts";
 import type { RpcContext } from "./context.ts";
 import { eventPredicate, type Predicate, transactionPredicate } from "./filters.ts";
 import { applyMask } from "./wire/field-mask.ts";
-import { GrpcError, invalidArgument } from "./wire/grpc-error.ts";
 import { type Methods, streaming } from "./wire/grpc-web.ts";
 import { checkpointMessage, ledgerTransactionMessage } from "./wire/proto-effects.ts";
 import { eventMessage } from "./wire/proto-objects.ts";

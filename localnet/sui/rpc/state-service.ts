@@ -3,11 +3,11 @@ import { GrpcTypes } from "@mysten/sui/grpc";
 import { normalizeStructTag, parseStructTag } from "@mysten/sui/utils";
 import { assert } from "../../../shared/base/errors.ts";
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
+import { invalidArgument, notFound } from "../base/grpc-error.ts";
 import { coinBalance, type StoredObject } from "../move/objects.ts";
 import { SUI_TYPE, tokenOfCoin } from "../move/types.ts";
 import { page, type RpcContext, requiredId } from "./context.ts";
 import { applyMask } from "./wire/field-mask.ts";
-import { invalidArgument, notFound } from "./wire/grpc-error.ts";
 import { type Methods, unary } from "./wire/grpc-web.ts";
 import { objectMessage } from "./wire/proto-objects.ts";
 

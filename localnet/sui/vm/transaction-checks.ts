@@ -3,11 +3,11 @@
  */
 import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
 import { CLOCK_OBJECT_ID, RANDOM_OBJECT_ID } from "../../../shared/sui/client/type-names.ts";
+import { invalidArgument } from "../base/grpc-error.ts";
 import type { Packages } from "../contracts/functions.ts";
 import type { LedgerState } from "../ledger/state.ts";
 import { coinBalance, PACKAGE_TYPE, type StoredObject } from "../move/objects.ts";
 import { canonicalType, coinType, SUI_TYPE } from "../move/types.ts";
-import { invalidArgument } from "../rpc/wire/grpc-error.ts";
 import { MAX_GAS_BUDGET, minimumBudget, REFERENCE_GAS_PRICE } from "./gas.ts";
 import type { Access } from "./session.ts";
 import {

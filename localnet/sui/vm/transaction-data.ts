@@ -4,8 +4,8 @@
 import { bcs } from "@mysten/sui/bcs";
 import { equalBytes } from "../../../shared/base/bytes.ts";
 import { assert } from "../../../shared/base/errors.ts";
+import { invalidArgument } from "../base/grpc-error.ts";
 import { typedDigest } from "../move/objects.ts";
-import { invalidArgument } from "../rpc/wire/grpc-error.ts";
 
 export type CallArg = typeof bcs.CallArg.$inferType;
 export type Command = typeof bcs.Command.$inferType;

@@ -5,7 +5,7 @@
  * repeated field; `*` is everything. The message types themselves say which paths exist, so a mistake in a mask is
  * refused instead of silently answered with nothing.
  */
-import { invalidArgument } from "./grpc-error.ts";
+import { invalidArgument } from "../../base/grpc-error.ts";
 
 /** The part of a generated message type that describes its fields. */
 export interface MessageShape {

@@ -9,7 +9,7 @@
  * after the content type was accepted is a gRPC status in the trailer, as clients expect.
  */
 import { fromBase64, toBase64 } from "../../../../shared/base/bytes.ts";
-import { GRPC_CODES, type GrpcCode, GrpcError, invalidArgument } from "./grpc-error.ts";
+import { GRPC_CODES, type GrpcCode, GrpcError, invalidArgument } from "../../base/grpc-error.ts";
 
 /** Generated message types, as far as the transport uses them. */
 export interface MessageCodec<T> {

@@ -7,6 +7,7 @@
 import { GrpcTypes } from "@mysten/sui/grpc";
 import { fromBase64, toBase64 } from "../../../../shared/base/bytes.ts";
 import { type ObjectId, parseObjectId } from "../../../../shared/protocol/ids.ts";
+import { invalidArgument } from "../../base/grpc-error.ts";
 import { canonicalType } from "../../move/types.ts";
 import type {
   Argument,
@@ -17,7 +18,6 @@ import type {
   ObjectRef,
   TransactionData,
 } from "../../vm/transaction-data.ts";
-import { invalidArgument } from "./grpc-error.ts";
 import { timestamp } from "./proto-objects.ts";
 
 /** An object input of which the client may know nothing but the ID. */

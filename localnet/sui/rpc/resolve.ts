@@ -10,19 +10,14 @@
  * What the client did say is kept: version, digest, mutability, payment, price, budget, expiration.
  */
 import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
+import { invalidArgument, notFound } from "../base/grpc-error.ts";
 import type { Packages } from "../contracts/functions.ts";
 import type { LedgerState } from "../ledger/state.ts";
 import { coinBalance } from "../move/objects.ts";
 import { coinType, SUI_TYPE } from "../move/types.ts";
-import { invalidArgument, notFound } from "../rpc/wire/grpc-error.ts";
-import type {
-  UnresolvedInput,
-  UnresolvedObject,
-  UnresolvedTransaction,
-} from "../rpc/wire/proto-transaction.ts";
-import { type Execution, type ExecutionContext, executeTransaction } from "./executor.ts";
-import { MAX_GAS_BUDGET, REFERENCE_GAS_PRICE, suggestedBudget } from "./gas.ts";
-import { type CheckOptions, checkTransaction, type LedgerTime } from "./transaction-checks.ts";
+import { type Execution, type ExecutionContext, executeTransaction } from "../vm/executor.ts";
+import { MAX_GAS_BUDGET, REFERENCE_GAS_PRICE, suggestedBudget } from "../vm/gas.ts";
+import { type CheckOptions, checkTransaction, type LedgerTime } from "../vm/transaction-checks.ts";
 import {
   type CallArg,
   type Command,
@@ -32,7 +27,8 @@ import {
   transactionBytes,
   transactionDigest,
   usesGasCoin,
-} from "./transaction-data.ts";
+} from "../vm/transaction-data.ts";
+import type { UnresolvedInput, UnresolvedObject, UnresolvedTransaction } from "./wire/proto-transaction.ts";
 
 export interface Simulation {
   readonly data: TransactionData;
