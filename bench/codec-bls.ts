@@ -9,7 +9,7 @@
  */
 import { blsPublicKey, blsSign } from "../shared/crypto/bls.ts";
 import { createWasmSignatures, type WasmBlsFunctions } from "../shared/crypto/wasm-signatures.ts";
-import type { PreparedCase } from "./codec-cases.ts";
+import type { PreparedCase } from "./prepared-case.ts";
 
 export const CONFIRMATIONS = 100;
 export const CONFIRMATION_BYTES = 40;

@@ -3,12 +3,14 @@
  *
  * Runs in Node and in workerd alike, so it reads no clock: the caller times the calls.
  */
+
 import { type Codec, CodecError } from "../shared/codec/codec.ts";
 import type { WasmBlsFunctions } from "../shared/crypto/wasm-signatures.ts";
 import type { SliverPairIndex } from "../shared/protocol/ids.ts";
 import { type BlobLayout, blobLayout, sliverBytes } from "../shared/protocol/sizes.ts";
 import { parseSliver, serializedSliverBytes, type VerifiedSliver } from "../shared/protocol/sliver.ts";
 import { type ConfirmationStep, prepareConfirmations } from "./codec-bls.ts";
+import type { PreparedCase } from "./prepared-case.ts";
 
 export type CodecOp = "metadata" | "encode" | "decode" | "verify" | "bls";
 /** Which systematic primary slivers a reader lacks. */
@@ -36,14 +38,6 @@ export interface Contenders {
   readonly codec: Codec;
   readonly official: (n: number) => OfficialEncoder;
   readonly officialBls: WasmBlsFunctions;
-}
-
-export interface PreparedCase {
-  readonly ours: () => void;
-  /** Absent where the official encoder offers nothing alike. */
-  readonly anchor: (() => void) | undefined;
-  /** Things done by one call of `ours`: slivers verified, else 1. */
-  readonly perCall: number;
 }
 
 const VERIFIED_SLIVERS = 32;

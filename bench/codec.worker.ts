@@ -2,18 +2,14 @@
  * The codec benchmark inside workerd. Its clock stands still while code runs, so the caller times whole requests:
  * `POST /prepare` with a case, then `POST /run/ours?times=N` or `/run/anchor?times=N`; `/idle` does nothing.
  */
+
 import * as walrusWasm from "@mysten/walrus-wasm";
 import walrusModule from "@mysten/walrus-wasm/web/walrus_wasm_bg.wasm";
 import kernels from "../build/kernels/floe-relaxed.wasm";
 import { createKernelCodec } from "../shared/codec/kernel-codec.ts";
 import type { WasmBlsFunctions } from "../shared/crypto/wasm-signatures.ts";
-import {
-  type CodecCase,
-  type Contenders,
-  type OfficialEncoder,
-  type PreparedCase,
-  prepareCase,
-} from "./codec-cases.ts";
+import { type CodecCase, type Contenders, type OfficialEncoder, prepareCase } from "./codec-cases.ts";
+import type { PreparedCase } from "./prepared-case.ts";
 
 const MAX_MEMORY_BYTES = 512 * 1024 * 1024;
 

@@ -8,7 +8,7 @@
 import { assert } from "../../../shared/base/errors.ts";
 import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
 import { auditType } from "../../../shared/sui/audit/layouts.ts";
-import { type MoveSignature, parseSignature } from "../move/signature.ts";
+import { parseSignature } from "../move/signature.ts";
 import {
   CLOCK_TYPE,
   FRAMEWORK,
@@ -18,7 +18,8 @@ import {
   STRING_TYPE,
   SUI_TYPE,
 } from "../move/types.ts";
-import type { Native, NativeTable } from "../vm/native-call.ts";
+import type { NativeTable } from "../vm/native-call.ts";
+import type { CallablePackages, MoveFunction, Package } from "../vm/packages.ts";
 import { AUDIT_CLAIM_NATIVES } from "./natives/audit-claims.ts";
 import { AUDIT_GATE_NATIVES } from "./natives/audit-gate.ts";
 import { AUDIT_PROOF_NATIVES } from "./natives/audit-proof.ts";
@@ -30,22 +31,6 @@ import { STAKING_NATIVES } from "./natives/staking.ts";
 import { STORAGE_NATIVES } from "./natives/storage.ts";
 import { SYSTEM_NATIVES } from "./natives/system.ts";
 
-export interface MoveFunction {
-  readonly signature: MoveSignature;
-  readonly native: Native;
-}
-
-export interface Package {
-  readonly packageId: ObjectId;
-  /** Contract version; 0 for packages without one. */
-  readonly version: bigint;
-  /** Version of Walrus that calls run in: its own, or the one the package depends on; 0 for none. */
-  readonly walrusVersion: bigint;
-  /** Of audit packages their own ID, of gates that of the package they bind claims of. */
-  readonly auditPackageId?: ObjectId;
-  readonly functions: ReadonlyMap<string, MoveFunction>;
-}
-
 /** Walrus package IDs by contract version, oldest first. */
 export interface PackageIds {
   readonly walrus: readonly { readonly version: bigint; readonly packageId: ObjectId }[];
@@ -54,7 +39,7 @@ export interface PackageIds {
   readonly auditGate: ObjectId;
 }
 
-export class Packages {
+export class Packages implements CallablePackages {
   readonly #packages = new Map<ObjectId, Package>();
   readonly #walrusFunctions: ReadonlyMap<string, MoveFunction>;
   readonly #types: MoveTypes;
@@ -97,7 +82,6 @@ export class Packages {
     this.#packages.set(packageId, { packageId, version, walrusVersion: version, functions });
   }
 
-  /** @param packageId in any spelling; undefined for packages that do not exist */
   find(packageId: string): Package | undefined {
     return this.#packages.get(parseObjectId(packageId));
   }

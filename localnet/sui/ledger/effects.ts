@@ -10,7 +10,7 @@ import { assert } from "../../../shared/base/errors.ts";
 import type { ObjectId } from "../../../shared/protocol/ids.ts";
 import type { ExecutionErrorData } from "../move/execution-error.ts";
 import { type Owner, ownerToBcs, PACKAGE_TYPE } from "../move/objects.ts";
-import type { EmittedEvent } from "./state.ts";
+import type { EmittedEvent } from "./records.ts";
 
 export interface GasUsed {
   /** All in MIST. The payer loses `computationCost + storageCost - storageRebate`. */

@@ -9,7 +9,7 @@ import { assert } from "../../../shared/base/errors.ts";
 import { CLOCK_OBJECT_ID } from "../../../shared/sui/client/type-names.ts";
 import { type StoredObject, sealObject, typedDigest } from "../move/objects.ts";
 import { ClockLayout } from "../move/types.ts";
-import type { Execution } from "../vm/executor.ts";
+import type { Execution } from "./execution.ts";
 import type { LedgerLog } from "./log.ts";
 import { type Checkpoint, type Commit, type ExecutedTransaction, LedgerState } from "./state.ts";
 

@@ -9,20 +9,9 @@ import type { ObjectId } from "../../../shared/protocol/ids.ts";
 import { WALRUS_STRUCTS } from "../../../shared/sui/client/type-names.ts";
 import type { StoredObject } from "../move/objects.ts";
 import type { Effects } from "./effects.ts";
+import type { BalanceDelta, EmittedEvent } from "./records.ts";
 
-export interface EmittedEvent {
-  readonly packageId: ObjectId;
-  readonly module: string;
-  readonly sender: ObjectId;
-  readonly type: string;
-  readonly contents: Uint8Array;
-}
-
-export interface BalanceDelta {
-  readonly address: ObjectId;
-  readonly token: string;
-  readonly amount: bigint;
-}
+export type { BalanceDelta, EmittedEvent } from "./records.ts";
 
 export interface ExecutedTransaction {
   readonly digest: string;

@@ -4,9 +4,9 @@ import { SLASHING_STRUCTS } from "../../../shared/sui/audit/slashing.ts";
 import { parseStructName, WALRUS_STRUCTS } from "../../../shared/sui/client/type-names.ts";
 import { EVENT_LAYOUTS } from "../../../shared/sui/walrus/events.ts";
 import { notFound } from "../base/grpc-error.ts";
-import type { MoveFunction, Package } from "../contracts/functions.ts";
 import type { MoveSignature, Passing, TypeTerm } from "../move/signature.ts";
 import { FRAMEWORK } from "../move/types.ts";
+import type { MoveFunction, Package } from "../vm/packages.ts";
 import { type RpcContext, required, requiredId } from "./context.ts";
 import { type Methods, unary } from "./wire/grpc-web.ts";
 

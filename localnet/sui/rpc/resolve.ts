@@ -11,12 +11,12 @@
  */
 import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
 import { invalidArgument, notFound } from "../base/grpc-error.ts";
-import type { Packages } from "../contracts/functions.ts";
 import type { LedgerState } from "../ledger/state.ts";
 import { coinBalance } from "../move/objects.ts";
 import { coinType, SUI_TYPE } from "../move/types.ts";
 import { type Execution, type ExecutionContext, executeTransaction } from "../vm/executor.ts";
 import { MAX_GAS_BUDGET, REFERENCE_GAS_PRICE, suggestedBudget } from "../vm/gas.ts";
+import type { CallablePackages } from "../vm/packages.ts";
 import { type CheckOptions, checkTransaction, type LedgerTime } from "../vm/transaction-checks.ts";
 import {
   type CallArg,
@@ -147,7 +147,7 @@ function sharedInput(input: UnresolvedObject, initialVersion: bigint, mutable: b
 }
 
 /** Whether any Move call takes input `index` by mutable reference or by value. */
-function isUsedMutably(packages: Packages, commands: readonly Command[], index: number): boolean {
+function isUsedMutably(packages: CallablePackages, commands: readonly Command[], index: number): boolean {
   return commands.some((command) => {
     if (command.$kind !== "MoveCall") return false;
     const call = command.MoveCall;

@@ -5,7 +5,11 @@
  * mutable shared inputs advanced. Lamport version = 1 + the highest version among all inputs and gas coins.
  */
 import type { CoinLayout } from "../../../shared/sui/walrus/layouts.ts";
-import type { Packages } from "../contracts/functions.ts";
+import type { Execution } from "../ledger/execution.ts";
+import type { CallablePackages } from "./packages.ts";
+
+export type { Execution } from "../ledger/execution.ts";
+
 import {
   type Effects,
   type EffectsStatus,
@@ -13,7 +17,7 @@ import {
   eventsBytes,
   type GasUsed,
 } from "../ledger/effects.ts";
-import type { BalanceDelta, EmittedEvent, LedgerState } from "../ledger/state.ts";
+import type { BalanceDelta, LedgerState } from "../ledger/state.ts";
 import type { ExecutionErrorData } from "../move/execution-error.ts";
 import { coinBalance, type StoredObject, typedDigest } from "../move/objects.ts";
 import { coinType, type MoveTypes, SUI_TYPE, tokenOfCoin, withdrawalType } from "../move/types.ts";
@@ -22,24 +26,10 @@ import { CommandFailure, type InputValue, Interpreter, pureInput, smashGas } fro
 import { type Outcome, Session, Slot } from "./session.ts";
 import type { CheckedTransaction } from "./transaction-checks.ts";
 
-export interface Execution {
-  readonly effects: Effects;
-  readonly effectsBytes: Uint8Array;
-  readonly effectsDigest: string;
-  readonly events: readonly EmittedEvent[];
-  readonly eventsBytes: Uint8Array | null;
-  readonly written: readonly StoredObject[];
-  readonly removed: Outcome["removed"];
-  /** Changes of address balances. */
-  readonly balances: readonly BalanceDelta[];
-  /** Changes per address and coin type, coin objects and address balances together. */
-  readonly balanceChanges: readonly BalanceDelta[];
-}
-
 export interface ExecutionContext {
   readonly state: LedgerState;
   readonly types: MoveTypes;
-  readonly packages: Packages;
+  readonly packages: CallablePackages;
   readonly epoch: bigint;
   readonly nowMs: number;
 }

@@ -13,17 +13,12 @@ import type { ObjectId } from "../../../shared/protocol/ids.ts";
 import { auditType } from "../../../shared/sui/audit/layouts.ts";
 import { UPGRADE_CAP } from "../../../shared/sui/audit/publishing.ts";
 import type { CoinLayout } from "../../../shared/sui/walrus/layouts.ts";
-import type { MoveFunction, Packages } from "../contracts/functions.ts";
-import {
-  type KnownPackage,
-  type Linkage,
-  packageObject,
-  recognisePackage,
-} from "../contracts/published-packages.ts";
 import { ExecutionFailure, fail, failArgument } from "../move/execution-error.ts";
 import { type Passing, typeName } from "../move/signature.ts";
 import { canonicalType, FRAMEWORK, STDLIB, tokenOfCoin } from "../move/types.ts";
+import { type KnownPackage, type Linkage, packageObject, recognisePackage } from "./known-packages.ts";
 import { NativeCall } from "./native-call.ts";
+import type { CallablePackages, MoveFunction } from "./packages.ts";
 import { idOf, type Session, Slot } from "./session.ts";
 import type { Argument, Command } from "./transaction-data.ts";
 
@@ -54,14 +49,14 @@ export class CommandFailure extends Error {
 
 export class Interpreter {
   readonly #session: Session;
-  readonly #packages: Packages;
+  readonly #packages: CallablePackages;
   readonly #inputs: readonly InputValue[];
   readonly #gas: Slot | undefined;
   readonly #results: Slot[][] = [];
   /** How each value is used by the command that is running. */
   readonly #uses = new Map<Slot, Passing>();
 
-  constructor(session: Session, packages: Packages, { inputs, gas }: InterpreterInputs) {
+  constructor(session: Session, packages: CallablePackages, { inputs, gas }: InterpreterInputs) {
     this.#session = session;
     this.#packages = packages;
     this.#inputs = inputs;

@@ -4,11 +4,11 @@
 import { type ObjectId, parseObjectId } from "../../../shared/protocol/ids.ts";
 import { CLOCK_OBJECT_ID, RANDOM_OBJECT_ID } from "../../../shared/sui/client/type-names.ts";
 import { invalidArgument } from "../base/grpc-error.ts";
-import type { Packages } from "../contracts/functions.ts";
 import type { LedgerState } from "../ledger/state.ts";
 import { coinBalance, PACKAGE_TYPE, type StoredObject } from "../move/objects.ts";
 import { canonicalType, coinType, SUI_TYPE } from "../move/types.ts";
 import { MAX_GAS_BUDGET, minimumBudget, REFERENCE_GAS_PRICE } from "./gas.ts";
+import type { CallablePackages } from "./packages.ts";
 import type { Access } from "./session.ts";
 import {
   type CallArg,
@@ -62,7 +62,7 @@ export interface CheckOptions {
  */
 export function checkTransaction(
   state: LedgerState,
-  packages: Packages,
+  packages: CallablePackages,
   time: LedgerTime,
   data: TransactionData,
   { mockGas = false, anyOwner = false }: CheckOptions = {},
@@ -83,7 +83,7 @@ export function checkTransaction(
   return { data, sender, gasOwner, inputs, gasCoins };
 }
 
-function checkPackages(packages: Packages, data: TransactionData): void {
+function checkPackages(packages: CallablePackages, data: TransactionData): void {
   for (const [index, command] of data.commands.entries()) {
     if (command.$kind !== "MoveCall" || packages.find(command.MoveCall.package) !== undefined) continue;
     throw invalidArgument(`command ${index} calls package ${command.MoveCall.package}, which does not exist`);
