@@ -6,6 +6,7 @@
  * work after the reply.
  */
 
+import { withTimer } from "../../shared/base/deadline.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import type { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { isQuorum, quorumWeight } from "../../shared/protocol/bft.ts";
@@ -14,7 +15,7 @@ import type { Committee } from "../../shared/protocol/committee.ts";
 import type { BlobId, ObjectId } from "../../shared/protocol/ids.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
 import { EdgeError } from "../base/edge-error.ts";
-import { reachableNodes, refreshIfStale } from "../nodes/reachable-nodes.ts";
+import { type ReachableNode, reachableNodes, refreshIfStale } from "../nodes/reachable-nodes.ts";
 import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { ReportAnswer, Tracker } from "../tracker/port.ts";
 import { distribute, type NodeOutcome } from "./distribute.ts";
@@ -114,12 +115,12 @@ class Collection {
         carrier: this.#services.carrier,
         signal: this.#work.signal,
         events: {
-          stored: ({ member }, shard, axis) => this.#reporter.stored({ nodeId: member.nodeId, shard, axis }),
+          ...this.#reporter.events,
           confirmed: (node, signed) => {
             this.#services.faults.answered(node.member.nodeId);
-            this.#reporter.confirmed({ nodeId: node.member.nodeId, signed });
+            this.#reporter.events.confirmed(node, signed);
           },
-          fault: (node, error) => this.#recordFault(node.member.nodeId, error),
+          fault: (node, error) => this.#recordFault(node, error),
         },
       });
       await Promise.all([known, ...uploads.map((upload) => upload.then((outcome) => this.#ended(outcome)))]);
@@ -138,13 +139,8 @@ class Collection {
   /** Waits for the rest of the slivers, at most `TRACKER_LIMITS.tailTimeoutMs`. Never rejects. */
   async finishTail(finished: Promise<void>): Promise<void> {
     const { clock } = this.#services.transport;
-    const timer = new AbortController();
-    clock.sleep(TRACKER_LIMITS.tailTimeoutMs, timer.signal).then(
-      () => this.#work.abort(new Error("the tail's time is up")),
-      () => {}, // Cancelled: everything is sent.
-    );
-    await finished;
-    timer.abort();
+    const stop = (): void => this.#work.abort(new Error("the tail's time is up"));
+    await withTimer(clock, TRACKER_LIMITS.tailTimeoutMs, stop, () => finished);
     this.#services.log("distributed", { blobId: this.#options.blobId, failedNodes: this.#failed.size });
   }
 
@@ -179,10 +175,10 @@ class Collection {
     );
   }
 
-  #recordFault(nodeId: ObjectId, error: StorageNodeError): void {
-    this.#services.faults.record(nodeId, error.code);
+  #recordFault(node: ReachableNode, error: StorageNodeError): void {
+    this.#services.faults.record(node.member.nodeId, error.code);
     this.#refreshOnce(error.code);
-    this.#reporter.fault({ nodeId, code: error.code, route: String(error.details["route"] ?? "") });
+    this.#reporter.events.fault(node, error);
   }
 
   #refreshOnce(code: string): void {

@@ -1,5 +1,6 @@
 /** What the Uploader does: finishes uploads from their staged copies, without the clients that brought them. */
 
+import { withTimer } from "../../shared/base/deadline.ts";
 import { FloeError } from "../../shared/base/errors.ts";
 import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
@@ -109,13 +110,9 @@ async function sendTail(
     onAnswer: () => {},
     onError: (error) => failures.push(error),
   });
-  const stop = new AbortController();
-  const timer = new AbortController();
-  services.transport.clock.sleep(UPLOAD_LIMITS.distributeTimeoutMs, timer.signal).then(
-    () => stop.abort(new Error("the tail's time is up")),
-    () => {}, // Cancelled: everything has ended.
-  );
-  try {
+  const work = new AbortController();
+  const stop = (): void => work.abort(new Error("the tail's time is up"));
+  await withTimer(services.transport.clock, UPLOAD_LIMITS.distributeTimeoutMs, stop, async () => {
     await Promise.all(
       distribute({
         blobId,
@@ -127,21 +124,12 @@ async function sendTail(
           ({ member }) => !stored.hasAll(member.nodeId, member.shards),
         ),
         carrier: services.carrier,
-        signal: stop.signal,
-        events: {
-          stored: ({ member }, shard, axis) => reporter.stored({ nodeId: member.nodeId, shard, axis }),
-          confirmed: () => {},
-          fault: ({ member }, error) => {
-            const route = String(error.details["route"] ?? "");
-            reporter.fault({ nodeId: member.nodeId, code: error.code, route });
-          },
-        },
+        signal: work.signal,
+        events: reporter.events,
       }),
     );
     await reporter.flush();
-  } finally {
-    timer.abort(new Error("ended"));
-  }
+  });
   services.log("tail-sent", { blobId, reportsFailed: failures.length });
 }
 

@@ -5,7 +5,8 @@
 import type { Clock } from "../../shared/base/clock.ts";
 import { isQuorum } from "../../shared/protocol/bft.ts";
 import type { Committee } from "../../shared/protocol/committee.ts";
-import type { NodeFault, ProgressReport, ReportAnswer, StoredSliver, Tracker } from "../tracker/port.ts";
+import type { ProgressReport, ReportAnswer, Tracker } from "../tracker/port.ts";
+import type { DistributionEvents } from "./distribute.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
 
 type Batch = { -readonly [Part in "confirmations" | "stored" | "faults"]: ProgressReport[Part][number][] };
@@ -36,16 +37,19 @@ export class ProgressReporter {
     this.#options = options;
   }
 
-  stored(sliver: StoredSliver): void {
-    this.#batch.stored.push(sliver);
-  }
-
-  fault(fault: NodeFault): void {
-    this.#batch.faults.push(fault);
-  }
+  /** What a distribution tells of its nodes, put into reports. */
+  readonly events: DistributionEvents = {
+    stored: ({ member }, shard, axis) => {
+      this.#batch.stored.push({ nodeId: member.nodeId, shard, axis });
+    },
+    confirmed: ({ member }, signed) => this.#confirmed({ nodeId: member.nodeId, signed }),
+    fault: ({ member }, { code, details }) => {
+      this.#batch.faults.push({ nodeId: member.nodeId, code, route: String(details["route"] ?? "") });
+    },
+  };
 
   /** Reported at once when it may make a quorum, else with what gathers in a moment. */
-  confirmed(confirmation: ProgressReport["confirmations"][number]): void {
+  #confirmed(confirmation: ProgressReport["confirmations"][number]): void {
     this.#batch.confirmations.push(confirmation);
     if (this.#mayBeQuorum()) this.#kick();
     else if (!this.#isWaiting) {
