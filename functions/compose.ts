@@ -73,7 +73,7 @@ export interface InvocationServices extends EdgePorts {
 
 function newTransport(meter: InvocationMeter): NodeTransport {
   return {
-    fetch: (request) => meter.connection(() => fetch(request)),
+    fetch: (request) => meter.connection(() => fetch(request), request.signal),
     clock: systemClock,
     randomBytes: systemRandom,
     gate: new Gate(INVOCATION_REQUESTS),

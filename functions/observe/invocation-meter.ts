@@ -22,15 +22,27 @@ export class InvocationMeter {
   #calls = 0;
   lanesOpened = 0;
 
-  /** A call that holds a connection until its headers have come. */
-  async connection<T>(call: () => Promise<T>): Promise<T> {
+  /**
+   * A call that holds a connection until its headers have come.
+   *
+   * @param signal of the call: once it aborts, the platform has let go of the connection, although the call's own
+   *   promise rejects some turns later
+   */
+  async connection<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     this.#calls++;
     this.#waiting++;
     this.#peak = Math.max(this.#peak, this.#waiting);
+    let isWaiting = true;
+    const over = (): void => {
+      if (isWaiting) this.#waiting--;
+      isWaiting = false;
+    };
+    signal?.addEventListener("abort", over, { once: true });
     try {
       return await call();
     } finally {
-      this.#waiting--;
+      signal?.removeEventListener("abort", over);
+      over();
     }
   }
 

@@ -67,6 +67,20 @@ describe("on 25 nodes 60 ms away", () => {
     expect(reports.filter(({ kind }) => kind === "lane")).toHaveLength(opened);
   });
 
+  it("requests to silent nodes that are given up do not wait beside six others", async () => {
+    const silent = namesOf(system).slice(0, 8);
+    for (const name of silent) system.network.setNodeFault(name, { kind: "hang" });
+    try {
+      const small = prng(5, 2_000);
+      const id = await system.publishBlob(small);
+      expect(sameBytes(await bytesOf(await system.read(id)), small)).toBe(true);
+    } finally {
+      for (const name of silent) system.network.setNodeFault(name, { kind: "none" });
+    }
+    await until("the reports", () => system.invocations.reports.some(({ peakWaiting }) => peakWaiting === 6));
+    expect(system.invocations.violations()).toEqual([]);
+  });
+
   it("a client that leaves while its blob is read in, before any payment, asks no node for anything", async () => {
     const before = requests(system);
     const leaving = new AbortController();
