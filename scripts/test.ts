@@ -24,6 +24,7 @@ const test = command(
     notes: `--long opens
   the heavy RedStuff vector (14 MB at 1000 shards) and the Move vectors at 1000 shards
   every combination of the fault matrix (test/fault/matrix)
+  20 uploads at once to 1000 shards on 100 nodes (test/e2e/uploads-at-once.test.ts)
   more seeds of the auditor's simulations, and silent loss of 5 % and 33 % found on the network
   102,000 blobs through the codec, its oracle and the official encoder (about an hour)
   FLOE_RUNS=200 runs of each other property test (or as many as FLOE_RUNS has)
