@@ -11,6 +11,10 @@ const BENCHES = {
     about: "publish and read through the edge beside the official SDK, same network: time, requests, bytes",
     load: async () => (await import("./publish.ts")).publish,
   },
+  shape: {
+    about: "publish and read at mainnet's shape beside the official SDK: time, requests, CPU, memory, faults",
+    load: async () => (await import("./shape.ts")).shape,
+  },
   network: {
     about: "CPU of the embedded network per publish at 40 and at 1000 shards",
     load: async () => (await import("./network.ts")).networkCpu,

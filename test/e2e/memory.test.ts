@@ -2,8 +2,8 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type HeapWatch, watchHeap } from "../../dev/heap-watch.ts";
 import { INVOCATION_REQUESTS } from "../../shared/base/gate.ts";
-import { type HeapWatch, watchHeap } from "../support/edge/inspector.ts";
 import { chainEvents } from "../support/sui/chain.ts";
 import {
   bytesOf,
