@@ -267,8 +267,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     guard: "a lane holds no more than six",
     file: "functions/lanes/lane-carrier.ts",
-    find: "if (lane.load < INVOCATION_REQUESTS &&",
-    replace: "if (lane.load <= INVOCATION_REQUESTS &&",
+    find: "const limit = isUpload ? refillBelow : INVOCATION_REQUESTS;",
+    replace: "const limit = isUpload ? refillBelow : INVOCATION_REQUESTS + 1;",
     test: { file: LANES_TEST, name: "hold six requests each and no more" },
   },
   {
