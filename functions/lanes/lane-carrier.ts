@@ -48,7 +48,7 @@ export function lanesFor(requests: number, answerMs: number, width: number): num
   return Math.min(LANE_LIMITS.lanesPerInvocation, Math.ceil(waves) - 1);
 }
 
-/** Unknown answer times are taken for those of a network that is far away. */
+/** Before the first answer: enough for a thousand shards to get lanes at once, too little for a small committee. */
 const UNKNOWN_ANSWER_MS = 20;
 
 interface Job {

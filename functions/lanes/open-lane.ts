@@ -104,7 +104,8 @@ export class OpenLane {
     const entries = [...this.#underWay.values()];
     this.#underWay.clear();
     this.#events.ended(this, entries.length, error);
-    for (const { job } of entries) job.giveBack();
+    // Each goes to the head of the queue, so the last one first.
+    for (const { job } of entries.reverse()) job.giveBack();
   }
 
   /** Gives the lane up when it is silent past a deadline, and closes it when it has had nothing to do for long. */

@@ -178,13 +178,18 @@ class NodeUpload {
   async #sendBatch(shards: readonly ShardIndex[], pairs: readonly EncodedPair[]): Promise<void> {
     let failure: unknown;
     const send = async (shard: ShardIndex, pair: SliverPairIndex, axis: Axis, bytes: Uint8Array) => {
-      try {
-        if (failure === undefined) await this.#sendSliver(shard, pair, axis, bytes);
-      } catch (error) {
-        failure ??= error;
-      }
+      await this.#pace.run(async (onStart) => {
+        // Looked at when its turn has come, and noted before the next one's: what waited is not begun then.
+        if (failure !== undefined) return;
+        try {
+          await this.#sendSliver(shard, pair, axis, bytes, onStart);
+        } catch (error) {
+          failure ??= error;
+          throw error;
+        }
+      });
     };
-    await Promise.all(
+    await Promise.allSettled(
       shards.flatMap((shard, i) => {
         const encoded = pairs[i];
         if (encoded === undefined) return [];
@@ -194,13 +199,17 @@ class NodeUpload {
     if (failure !== undefined) throw failure;
   }
 
-  async #sendSliver(shard: ShardIndex, pair: SliverPairIndex, axis: Axis, bytes: Uint8Array): Promise<void> {
+  async #sendSliver(
+    shard: ShardIndex,
+    pair: SliverPairIndex,
+    axis: Axis,
+    bytes: Uint8Array,
+    onStart: () => void,
+  ): Promise<void> {
     const { blobId, events, stored } = this.#options;
     const { nodeId } = this.#node.member;
     if (stored.has(nodeId, shard, axis)) return;
-    await this.#pace.run((onStart) =>
-      this.#contact((call) => this.#node.client.putSliver(blobId, pair, axis, bytes, call), onStart),
-    );
+    await this.#contact((call) => this.#node.client.putSliver(blobId, pair, axis, bytes, call), onStart);
     // Sent: the next batch need not wait for the garbage collector.
     discardBytes(bytes);
     stored.add(nodeId, shard, axis);

@@ -29,19 +29,20 @@ export class NodePace {
   /**
    * Runs one request when there is room.
    *
-   * @param request calls `started` when it is sent: until then it does not count against the node
+   * @param request calls `started` when it is sent: until then it does not count against the node, and never when it
+   *   is not sent at all
    */
   async run<T>(request: (started: () => void) => Promise<T>): Promise<T> {
     while (this.#inFlight >= Math.floor(this.#width)) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     this.#inFlight++;
-    let startMs = this.#clock.nowMs();
+    let startMs: number | undefined;
     try {
       const answer = await request(() => {
         startMs = this.#clock.nowMs();
       });
-      this.#answered(this.#clock.nowMs() - startMs);
+      if (startMs !== undefined) this.#answered(this.#clock.nowMs() - startMs);
       return answer;
     } catch (error) {
       this.#width = 1;

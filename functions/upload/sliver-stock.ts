@@ -91,7 +91,9 @@ export class SliverStock {
       this.#fillFromReady();
       const { maxBytes, pairBytes } = this.#options;
       const freeBytes = maxBytes - this.#heldBytes;
-      if (this.#orders.length === 0 || (this.#heldBytes > 0 && freeBytes < maxBytes * FREE_SHARE)) return;
+      if (this.#orders.length === 0) return;
+      // Of a small blob only repetitions get here: they fit where they were, and must not wait for silent nodes.
+      if (!this.#fitsWhole && this.#heldBytes > 0 && freeBytes < maxBytes * FREE_SHARE) return;
       const taken: Order[] = [];
       let pairs = 0;
       for (const order of this.#orders) {

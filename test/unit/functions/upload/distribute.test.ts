@@ -94,6 +94,34 @@ describe("distribution", () => {
     expect(run.confirmedAtMs).toHaveLength(13);
   });
 
+  it("begins nothing more with a node once one of its slivers has failed", async () => {
+    let requests = 0;
+    const run = await upload([10, 1, 1, 1, 1, 1, 1, 1, 1], {
+      0: (route, request) => {
+        if (route.name !== "sliver" || request.method !== "PUT") return undefined;
+        requests++;
+        return new Promise(() => {});
+      },
+    });
+    expect(failed(run)).toEqual(["node-0 TIMEOUT"]);
+    // At first several at once, then one in each further round; not the 20 slivers one after the other.
+    const { requestsPerNodeAtFirst, roundsPerNode } = UPLOAD_LIMITS;
+    expect(requests).toBeLessThanOrEqual(requestsPerNodeAtFirst + roundsPerNode - 1);
+  });
+
+  it("sends a node its slivers again although silent nodes keep theirs waiting", async () => {
+    let attempts = 0;
+    const run = await upload([1, 4, 4, 4], {
+      0: (route) =>
+        route.name === "sliver" && attempts++ === 0 ? errorResponse("INTERNAL_ERROR") : undefined,
+      1: hang,
+      2: hang,
+      3: hang,
+    });
+    expect(failed(run)).toHaveLength(3);
+    expect(run.stored.size).toBe(2);
+  });
+
   it("waits for a node that has not seen the registration yet, without counting it as a failure", async () => {
     let questions = 0;
     const run = await upload([1, 1, 1, 1], {
