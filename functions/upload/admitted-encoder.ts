@@ -3,19 +3,25 @@
 import type { BlobEncoder, Codec } from "../../shared/codec/codec.ts";
 import type { HeldMemory } from "../base/isolate-memory.ts";
 import type { EncoderPorts } from "./ports.ts";
-import { uploadBytes, uploadRequests } from "./upload-memory.ts";
+import { type UploadMemory, uploadMemory, uploadRequests } from "./upload-memory.ts";
+
+export interface AdmittedEncoder extends BlobEncoder {
+  /** Admitted for slivers outside the encoder, their copies in lanes included. */
+  readonly sliverBytes: number;
+}
 
 /** An empty encoder with the memory of its whole upload. @throws MemoryError; nothing is held then */
 export async function admitEncoder(
   services: EncoderPorts,
   nShards: number,
   unencodedLength: number,
-): Promise<BlobEncoder> {
+): Promise<AdmittedEncoder> {
   const { codec, memory } = services;
   services.carrier.expect(uploadRequests(nShards));
-  const held = await memory.hold(uploadBytes(services, nShards, unencodedLength));
+  const need = uploadMemory(services, nShards, unencodedLength);
+  const held = await memory.hold(need.totalBytes);
   try {
-    return openAdmitted(codec, nShards, unencodedLength, held);
+    return openAdmitted(codec, nShards, unencodedLength, held, need);
   } catch (error) {
     held.release();
     throw error;
@@ -31,12 +37,14 @@ export function openAdmitted(
   nShards: number,
   unencodedLength: number,
   held: HeldMemory,
-): BlobEncoder {
+  { sliverBytes }: UploadMemory,
+): AdmittedEncoder {
   const encoder = codec.openEncoder(nShards, unencodedLength);
   held.onRelease(() => encoder.release());
   return {
     nShards,
     unencodedLength,
+    sliverBytes,
     write: (chunk) => encoder.write(chunk),
     metadata: () => encoder.metadata(),
     slivers: (pairs) => encoder.slivers(pairs),

@@ -10,15 +10,14 @@
  * Without a length the encoder can only be opened at the end: until then the pieces are held.
  */
 
-import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import { maxUnencodedLength } from "../../shared/protocol/sizes.ts";
 import { EdgeError } from "../base/edge-error.ts";
 import { type HeldMemory, type IsolateMemory, MemoryError } from "../base/isolate-memory.ts";
-import { openAdmitted } from "./admitted-encoder.ts";
+import { type AdmittedEncoder, openAdmitted } from "./admitted-encoder.ts";
 import { bodyPieces, checkBodyBytes } from "./body-pieces.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
 import type { BodyPorts } from "./ports.ts";
-import { uploadBytes, uploadRequests } from "./upload-memory.ts";
+import { type UploadMemory, uploadMemory, uploadRequests } from "./upload-memory.ts";
 
 const { bodyReadBytes, bodyStepBytes } = UPLOAD_LIMITS;
 
@@ -46,23 +45,22 @@ export async function bodyIntoEncoder(
   services: BodyPorts,
   nShards: number,
   { body, declaredBytes, signal }: BodySource,
-): Promise<BlobEncoder> {
+): Promise<AdmittedEncoder> {
   const { memory, maxBodyBytes, maxStagedBytes } = services;
   const maxBytes = Math.min(maxBodyBytes, maxStagedBytes, maxUnencodedLength(nShards));
   if (declaredBytes !== undefined) checkBodyBytes(declaredBytes, maxBytes);
   services.carrier.expect(uploadRequests(nShards));
-  const firstBytes =
-    declaredBytes === undefined ? bodyStepBytes : uploadBytes(services, nShards, declaredBytes);
+  const need = declaredBytes === undefined ? undefined : uploadMemory(services, nShards, declaredBytes);
   const held = await ifItEverFits(memory, declaredBytes, () =>
-    memory.hold(firstBytes + bodyReadBytes, { signal }),
+    memory.hold((need?.totalBytes ?? bodyStepBytes) + bodyReadBytes, { signal }),
   );
   try {
     const { clock } = services.transport;
     const reading = { pieces: bodyPieces(body, { declaredBytes, maxBytes, clock, signal }), held, signal };
     const encoder =
-      declaredBytes === undefined
+      declaredBytes === undefined || need === undefined
         ? await gatherAndEncode(services, nShards, reading)
-        : await encodeAsItComes(services, nShards, declaredBytes, reading);
+        : await encodeAsItComes(services, nShards, declaredBytes, need, reading);
     held.shrink(bodyReadBytes);
     return encoder;
   } catch (error) {
@@ -75,9 +73,10 @@ async function encodeAsItComes(
   { codec }: BodyPorts,
   nShards: number,
   bytes: number,
+  need: UploadMemory,
   { pieces, held }: Reading,
-): Promise<BlobEncoder> {
-  const encoder = openAdmitted(codec, nShards, bytes, held);
+): Promise<AdmittedEncoder> {
+  const encoder = openAdmitted(codec, nShards, bytes, held, need);
   for await (const piece of pieces) encoder.write(piece);
   return encoder;
 }
@@ -86,7 +85,7 @@ async function gatherAndEncode(
   services: BodyPorts,
   nShards: number,
   { pieces, held, signal }: Reading,
-): Promise<BlobEncoder> {
+): Promise<AdmittedEncoder> {
   const { codec, memory } = services;
   const gathered: Uint8Array[] = [];
   let total = 0;
@@ -100,8 +99,9 @@ async function gatherAndEncode(
       roomBytes += bodyStepBytes;
     }
   }
-  await ifItEverFits(memory, total, () => held.grow(uploadBytes(services, nShards, total), signal));
-  const encoder = openAdmitted(codec, nShards, total, held);
+  const need = uploadMemory(services, nShards, total, total + roomBytes);
+  await ifItEverFits(memory, total, () => held.grow(need.totalBytes, signal));
+  const encoder = openAdmitted(codec, nShards, total, held, need);
   for (let piece = gathered.shift(); piece !== undefined; piece = gathered.shift()) encoder.write(piece);
   held.shrink(total + roomBytes);
   return encoder;

@@ -7,7 +7,6 @@
  */
 
 import { withTimer } from "../../shared/base/deadline.ts";
-import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import type { StorageNodeError } from "../../shared/node/storage-node-errors.ts";
 import { isQuorum, quorumWeight } from "../../shared/protocol/bft.ts";
 import type { Certificate } from "../../shared/protocol/certificate.ts";
@@ -18,6 +17,7 @@ import { EdgeError } from "../base/edge-error.ts";
 import { type ReachableNode, reachableNodes, refreshIfStale } from "../nodes/reachable-nodes.ts";
 import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { ReportAnswer, Tracker } from "../tracker/port.ts";
+import type { AdmittedEncoder } from "./admitted-encoder.ts";
 import { distribute, type NodeOutcome } from "./distribute.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
 import type { DistributionPorts } from "./ports.ts";
@@ -32,7 +32,7 @@ export interface CollectOptions {
   readonly persistence: Persistence;
   /** What nodes have already; kept up to date. */
   readonly stored: StoredSlivers;
-  readonly encoder: BlobEncoder;
+  readonly encoder: AdmittedEncoder;
   /** Serialised, without the blob ID. */
   readonly metadata: Uint8Array;
   /** Called exactly once, when nothing uses the encoder any more: possibly long after the certificate. */

@@ -12,7 +12,7 @@
 
 import { discardBytes } from "../../shared/base/bytes.ts";
 import { backoffMs } from "../../shared/base/deadline.ts";
-import type { BlobEncoder, EncodedPair } from "../../shared/codec/codec.ts";
+import type { EncodedPair } from "../../shared/codec/codec.ts";
 import type { Carrier } from "../../shared/node/carrier.ts";
 import { NODE_LIMITS } from "../../shared/node/limits.ts";
 import type { CallOptions } from "../../shared/node/storage-node-client.ts";
@@ -28,6 +28,7 @@ import { pairOfShard } from "../../shared/protocol/mapping.ts";
 import type { Persistence, SignedMessage } from "../../shared/protocol/messages.ts";
 import { blobLayout } from "../../shared/protocol/sizes.ts";
 import type { ReachableNode } from "../nodes/reachable-nodes.ts";
+import type { AdmittedEncoder } from "./admitted-encoder.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
 import { NodePace } from "./node-pace.ts";
 import { SliverStock } from "./sliver-stock.ts";
@@ -48,7 +49,7 @@ export interface DistributionOptions {
   /** What nodes have already, kept up to date: it is not sent again unless a node says that it lacks it. */
   readonly stored: StoredSlivers;
   /** Kept open until `distribute` settles. */
-  readonly encoder: BlobEncoder;
+  readonly encoder: AdmittedEncoder;
   /** Serialised, without the blob ID. */
   readonly metadata: Uint8Array;
   readonly nodes: readonly ReachableNode[];
@@ -74,9 +75,10 @@ export interface NodeOutcome {
 export function distribute(options: DistributionOptions): Promise<NodeOutcome>[] {
   const { blobId, encoder, carrier, stored, nodes, signal } = options;
   const { nShards, unencodedLength } = encoder;
-  const plan = distributionPlan(blobLayout(nShards, unencodedLength), carrier.width);
   const missing = nodes.flatMap(({ member }) => stored.missing(member.nodeId, member.shards));
   carrier.expect(2 * missing.length + 2 * nodes.length);
+  // Whatever lanes were opened since the memory was admitted: their copies come out of it.
+  const plan = distributionPlan(blobLayout(nShards, unencodedLength), encoder.sliverBytes, carrier.copies);
   const stock = new SliverStock({
     encoder,
     clock: carrier.clock,

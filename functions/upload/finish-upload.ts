@@ -2,13 +2,13 @@
 
 import { withTimer } from "../../shared/base/deadline.ts";
 import { FloeError } from "../../shared/base/errors.ts";
-import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import type { BlobId } from "../../shared/protocol/ids.ts";
 import { serializeBlobMetadata } from "../../shared/protocol/metadata.ts";
 import type { FailPointName } from "../base/fail-point-names.ts";
 import { toPortableEdgeError } from "../base/portable-edge-error.ts";
 import { reachableNodes } from "../nodes/reachable-nodes.ts";
 import type { Tracker } from "../tracker/port.ts";
+import type { AdmittedEncoder } from "./admitted-encoder.ts";
 import { distribute } from "./distribute.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
 import type { DistributionPorts, FinishPorts, StagingPorts, WorkPorts } from "./ports.ts";
@@ -98,7 +98,7 @@ async function sendTail(
   blobId: BlobId,
   tracker: Tracker,
   stored: StoredSlivers,
-  encoder: BlobEncoder,
+  encoder: AdmittedEncoder,
 ): Promise<void> {
   const { committee } = await services.chain.snapshot();
   const failures: unknown[] = [];

@@ -15,7 +15,7 @@ import type { FailPointName } from "../base/fail-point-names.ts";
 import { TRACKER_LIMITS } from "../tracker/limits.ts";
 import type { StagedCopy, Tracker } from "../tracker/port.ts";
 import { stagedObjectKey } from "../tracker/staged-objects.ts";
-import { admitEncoder } from "./admitted-encoder.ts";
+import { type AdmittedEncoder, admitEncoder } from "./admitted-encoder.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
 import type { StagingPorts } from "./ports.ts";
 
@@ -75,7 +75,7 @@ export async function readStaged(
   services: StagingPorts,
   tracker: Tracker,
   blobId: BlobId,
-): Promise<BlobEncoder | undefined> {
+): Promise<AdmittedEncoder | undefined> {
   const copy = await tracker.staged();
   if (copy === null) return undefined;
   const encoder = await admitEncoder(services, copy.nShards, copy.bytes);

@@ -9,7 +9,6 @@
 
 import { FloeError, ProtocolError } from "../../shared/base/errors.ts";
 import { metadataRootHash } from "../../shared/codec/blob-id.ts";
-import type { BlobEncoder } from "../../shared/codec/codec.ts";
 import type { Persistence } from "../../shared/protocol/messages.ts";
 import { serializeBlobMetadata, type VerifiedMetadata } from "../../shared/protocol/metadata.ts";
 import type { CertifiedBlob, RegisteredBlob } from "../../shared/sui/wallet/submissions.ts";
@@ -20,6 +19,7 @@ import { toPortableEdgeError } from "../base/portable-edge-error.ts";
 import { verifiedBlobStatus } from "../read/blob-status.ts";
 import type { AlreadyCertified } from "../tracker/port.ts";
 import { isUnpaid, onWallet } from "../wallet/errors.ts";
+import type { AdmittedEncoder } from "./admitted-encoder.ts";
 import { collectCertificate } from "./collect-certificate.ts";
 import { UPLOAD_LIMITS } from "./limits.ts";
 import type { WorkPorts } from "./ports.ts";
@@ -43,10 +43,10 @@ export type UploadOutcome =
 
 /** An encoder with several users; released when the last one is done with it. */
 export class SharedEncoder {
-  readonly encoder: BlobEncoder;
+  readonly encoder: AdmittedEncoder;
   #users = 1;
 
-  constructor(encoder: BlobEncoder) {
+  constructor(encoder: AdmittedEncoder) {
     this.encoder = encoder;
   }
 

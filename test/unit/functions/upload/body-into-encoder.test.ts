@@ -4,7 +4,7 @@ import { IsolateMemory } from "../../../../functions/base/isolate-memory.ts";
 import { EDGE_LIMITS } from "../../../../functions/base/limits.ts";
 import { bodyIntoEncoder } from "../../../../functions/upload/body-into-encoder.ts";
 import { UPLOAD_LIMITS } from "../../../../functions/upload/limits.ts";
-import { uploadBytes } from "../../../../functions/upload/upload-memory.ts";
+import { uploadMemory } from "../../../../functions/upload/upload-memory.ts";
 import type { Clock } from "../../../../shared/base/clock.ts";
 import type { Codec } from "../../../../shared/codec/codec.ts";
 import { ScriptedNodes } from "../../../support/nodes/scripted-nodes.ts";
@@ -22,7 +22,7 @@ describe.each([
     const services = nodes.services();
     const encoder = await bodyIntoEncoder(services, N_SHARDS, { body: bodyOf(content), declaredBytes });
     expect(encoder.source(0, content.length)).toEqual(content);
-    expect(services.memory.heldBytes).toBe(uploadBytes(services, N_SHARDS, content.length));
+    expect(services.memory.heldBytes).toBe(uploadMemory(services, N_SHARDS, content.length).totalBytes);
     encoder.release();
     expect(services.memory.heldBytes).toBe(0);
   });
@@ -76,7 +76,7 @@ describe("a request that the platform ends while its body comes", () => {
       },
     };
     const needBytes =
-      uploadBytes({ codec, carrier: nodes.services().carrier }, N_SHARDS, content.length) +
+      uploadMemory({ ...nodes.services(), codec }, N_SHARDS, content.length).totalBytes +
       UPLOAD_LIMITS.bodyReadBytes;
     const memory = new IsolateMemory({ clock, maxBytes: needBytes });
     isDead = true;

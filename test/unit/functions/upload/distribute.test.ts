@@ -29,7 +29,9 @@ async function upload(shardsOf: number[], scripts: Record<number, Script>): Prom
   for (const [node, script] of Object.entries(scripts)) nodes.scripts.set(Number(node), script);
   const services = nodes.services();
   const content = new Uint8Array(300).map((_, index) => index * 7);
-  const encoder = nodes.codec.openEncoder(nodes.committee.nShards, content.length);
+  const encoder = Object.assign(nodes.codec.openEncoder(nodes.committee.nShards, content.length), {
+    sliverBytes: UPLOAD_LIMITS.sliversHeldLeastBytes,
+  });
   encoder.write(content);
   const metadata = encoder.metadata();
   const stored = new Set<string>();
