@@ -274,7 +274,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     guard: "the requests of a dead lane travel again",
     file: "functions/lanes/open-lane.ts",
-    find: "for (const { job } of entries) job.giveBack();",
+    find: "for (const { job } of entries.reverse()) job.giveBack();",
     replace: "",
     test: { file: LANES_TEST, name: "costs its requests a second journey" },
   },
